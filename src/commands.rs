@@ -1,4 +1,4 @@
-//! The commands, one file each: the sequence of steps, no decisions. Here is what they share.
+//! The commands, one file each: the sequence of steps, no decisions. This file has what they share.
 
 pub mod add;
 pub mod adopt;
@@ -41,8 +41,8 @@ use crate::ui::Ui;
 use scope::Scoped;
 use std::path::{Path, PathBuf};
 
-/// The token sources that the options name, for all environments and for single ones, as far as
-/// `is_one` knows them; a hidden prompt where they name none.
+/// The token sources in the options, for all environments and for single ones; `is_one` tells
+/// whether a name is an environment's. Without a source, a hidden prompt.
 fn token_sources(
     options: &TokenOptions,
     is_one: impl Fn(&EnvironmentName) -> bool,
@@ -109,28 +109,29 @@ fn token_sources(
     Ok(Sources { common, own })
 }
 
-/// Where tokens come from.
+/// The token sources of a command.
 struct Sources {
-    /// For all environments that have no token of their own.
+    /// For all environments without a source of their own.
     common: Source,
-    /// For single ones.
+    /// For single environments.
     own: Vec<(EnvironmentName, Source)>,
 }
 
 impl Sources {
-    /// All of them.
+    /// All sources.
     fn all(&self) -> impl Iterator<Item = &Source> {
         std::iter::once(&self.common).chain(self.own.iter().map(|(_, source)| source))
     }
 
-    /// Those that the environments called `names` need; without a name there is one environment.
+    /// The sources that the environments `names` need. Without names there is one environment.
     fn needed(&self, names: &[EnvironmentName]) -> impl Iterator<Item = &Source> + use<'_> {
         let has_own = |name: &EnvironmentName| self.own.iter().any(|(own, _)| own == name);
         let common = names.is_empty() || !names.iter().all(has_own);
         self.all().skip(usize::from(!common))
     }
 
-    /// The environments among `names` that have `source`, where others have another one.
+    /// The environments among `names` that use `source`; empty unless there are others with another
+    /// source.
     fn whose(&self, source: &Source, names: &[EnvironmentName]) -> String {
         if self.own.is_empty() {
             return String::new();
@@ -143,12 +144,13 @@ impl Sources {
     }
 }
 
-/// The one token source that the options name.
+/// The only token source in the options.
 fn token_source(options: &TokenOptions) -> Result<Source> {
     Ok(token_sources(options, |_| false)?.common)
 }
 
-/// The answers among the options of both commands, as far as `is_one` knows environments.
+/// Adds the options that both commands have to `sheet`, as answers; `is_one` tells whether a name
+/// is an environment's.
 fn secret_answers(
     options: &SecretOptions,
     sheet: &mut Sheet,
@@ -166,10 +168,9 @@ fn secret_answers(
     Ok(())
 }
 
-/// Shows the plan of `command` and asks whether to go on.
+/// Shows the plan of `command` and asks for confirmation.
 ///
-/// `diff` is what changes in the files, for those who want to see it first; `None` if the plan
-/// shows it.
+/// `diff` is the diff of the files, shown on request; `None` if the plan contains it.
 fn agree(
     command: &str,
     title: &str,
@@ -202,12 +203,13 @@ fn missing(missing: &[String], hint: impl Into<Advice>) -> anyhow::Error {
         .into()
 }
 
-/// Takes away what killed runs left beside `target`, and says so; with `dry_run` only says so.
+/// Deletes leftovers of killed runs beside `target` and reports them; with `dry_run`, only reports
+/// them.
 fn sweep(target: &Path, kind: Leftover, dry_run: bool, ui: &mut Ui) {
     take_away(files::leftovers(target, kind).unwrap_or_default(), dry_run, ui);
 }
 
-/// Takes away what killed runs left anywhere that commands write to in the repository at `root`.
+/// Deletes leftovers of killed runs anywhere in the repository at `root` where commands write.
 fn sweep_repository(root: &Path, dry_run: bool, ui: &mut Ui) {
     sweep(&root.join(Record::FILE), Leftover::File, dry_run, ui);
     for dir in [".gitlab", "kubernetes", "secrets"] {
@@ -232,7 +234,7 @@ fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
     }
 }
 
-/// Warns of images that are rarely meant: of a tag that moves, and of a host that serves none.
+/// Warns about images that are likely mistakes: a moving tag, or a host that is not a registry.
 fn warn_of_images(answers: &Answers, ui: &mut Ui) {
     for image in answers.components.iter().map(|component| &component.image) {
         if image.tag() == Some("latest") && image.digest().is_none() {
@@ -249,21 +251,21 @@ fn warn_of_images(answers: &Answers, ui: &mut Ui) {
     }
 }
 
-/// Warns of hosts that several Ingresses of one cluster would have: which one is reached is up to
-/// chance.
+/// Warns about hosts that several Ingresses of a cluster share: which one gets a request is
+/// undefined.
 fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     for (host, who) in answers.shared_hosts() {
         ui.warn(format!("the host `{host}` is that of several Ingresses of one cluster: {who}"));
     }
 }
 
-/// The failure of a command for a repository that is not makeinfra's.
+/// The failure for a repository that makeinfra did not generate.
 fn not_generated(root: &Path, cause: impl Into<String>) -> Failure {
     let message = format!("`{}` was not generated by makeinfra", root.display());
     Failure::failed(message).because(cause).hint(Advice::makeinfra("adopt"))
 }
 
-/// The templates that the files of a repository were rendered from.
+/// The templates from which the files of a repository were rendered.
 fn templates_of(record: &Record) -> Result<TemplateSet> {
     let cannot =
         |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
@@ -292,13 +294,13 @@ fn templates_of(record: &Record) -> Result<TemplateSet> {
     })
 }
 
-/// The released templates that this makeinfra knows.
+/// The released templates that this makeinfra contains.
 #[cfg(not(debug_assertions))]
 fn archive() -> Result<Archive> {
     Ok(Archive::embedded())
 }
 
-/// The same, and what the tests give as released.
+/// The released templates, including those that the tests provide.
 #[cfg(debug_assertions)]
 fn archive() -> Result<Archive> {
     let embedded = Archive::embedded();
@@ -315,18 +317,18 @@ fn archive() -> Result<Archive> {
     Ok(embedded.with(Archive::new(released)))
 }
 
-/// The top of the repository that `path` is in; `None` if it is in none.
+/// The top of the repository that contains `path`; `None` if there is none.
 #[must_use]
 pub fn top(path: &Path) -> Option<PathBuf> {
     let dir = files::existing_directory(path)?;
     match Repo::around(&dir, "").ok().flatten() {
         Some(repo) => Some(repo.root()),
-        // As `makeinfra new --no-git` leaves it.
+        // A repository made by `makeinfra new --no-git`.
         None => Some(dir).filter(|dir| dir.join(Record::FILE).is_file()),
     }
 }
 
-/// The report of a command that ended as `done`, about the repository at `root` and maybe one
+/// The report for the result `done`, with the repository at `root` and, if it is about one, the
 /// environment.
 #[must_use]
 pub fn reported(done: Result<Report>, root: Option<PathBuf>, environment: Option<&str>) -> Report {
@@ -334,7 +336,7 @@ pub fn reported(done: Result<Report>, root: Option<PathBuf>, environment: Option
     settled(done.unwrap_or_else(failed))
 }
 
-/// `report`, whose hints unlock a clone as it is by now.
+/// `report` with unlock hints adapted to the current state of the clone.
 fn settled(mut report: Report) -> Report {
     let Some(root) = report.repo.clone() else { return report };
     let hint = report.error.as_mut().and_then(|error| error.hint.as_mut());
@@ -342,8 +344,8 @@ fn settled(mut report: Report) -> Report {
     report
 }
 
-/// Has those of `hints` that unlock a clone say what has to be put aside first in the one at
-/// `root`.
+/// Extends the unlock hints in `hints` by what the clone at `root` requires first, such as stashing
+/// edits.
 fn unlock_as_needed<'a>(root: &Path, hints: impl Iterator<Item = &'a mut Advice>) {
     let mut hints = hints.filter(|hint| hint.unlocks()).peekable();
     if hints.peek().is_none() {
@@ -356,7 +358,7 @@ fn unlock_as_needed<'a>(root: &Path, hints: impl Iterator<Item = &'a mut Advice>
     }
 }
 
-/// A commit's id, as people say it.
+/// A commit id abbreviated for display.
 fn short(commit: &str) -> &str {
     &commit[..commit.len().min(8)]
 }

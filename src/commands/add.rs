@@ -1,4 +1,4 @@
-//! `makeinfra add`: one more component in a repository, beside the project's own.
+//! `makeinfra add`: adds a component to a repository, next to the project's own.
 
 use super::component;
 use super::evolve::Evolution;
@@ -23,7 +23,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     })?;
     let values = values(options)?;
     let evolution = Evolution::open(&options.repo, "add worker", &options.plan)?;
-    // What a run that was killed has recorded, and nobody has committed, is as good as not there.
+    // A component that a killed run recorded but did not commit does not count as existing.
     let has = |record: &Record| record.answers.components.rest.iter().any(|one| one.name == name);
     let is_recorded = has(&evolution.record);
     if evolution.record.answers.main().name == name
@@ -76,7 +76,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     evolution.workspace.propose(&proposal, &options.plan, ui)
 }
 
-/// Warns of an image that the pull Secret is not for, and of hosts that two Ingresses have.
+/// Warns if the pull Secret does not match the image, and about hosts that two Ingresses share.
 fn warn(answers: &Answers, ui: &mut Ui) {
     let new = answers.components.iter().last().unwrap_or(answers.main());
     if !new.is_public() && !keyring::matches(answers.registry.as_str(), &new.image) {
@@ -91,11 +91,11 @@ fn warn(answers: &Answers, ui: &mut Ui) {
     super::warn_of_images(answers, ui);
 }
 
-/// The answers among the options.
+/// The options as answers.
 fn values(options: &Options) -> Result<Values> {
     let mut values = component::values(&options.component);
     for (name, texts) in component::scoped(&options.component) {
-        // Environments follow by rule here: their kustomizations are there to be edited.
+        // Only one value for all environments: their kustomizations can be edited.
         if let Some(text) = Scoped::read(&name.option(), texts, |_| false)?.common {
             values.insert(name, name.typed(text));
         }

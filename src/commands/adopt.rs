@@ -1,5 +1,5 @@
-//! `makeinfra adopt`: a repository that makeinfra did not make, taken over with everything that
-//! people have in it.
+//! `makeinfra adopt`: takes over a repository that makeinfra did not generate, keeping everything
+//! in it.
 
 mod adopted;
 
@@ -71,18 +71,18 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     workspace.propose(&proposal, &options.plan, ui)
 }
 
-/// The directory that the command is about; `None` if it is in no repository.
+/// The top of the repository that contains `dir`; `None` if there is none.
 #[must_use]
 pub fn top(dir: &Path) -> Option<PathBuf> {
     Repo::folder(dir, "adopt").ok().map(|repo| repo.root())
 }
 
-/// The record; `None` unless makeinfra looks after the repository already.
+/// The record; `None` if makeinfra does not manage the repository yet.
 fn record(files: &Files) -> Result<Option<Record>> {
     files.text(Record::FILE)?.map(|text| Record::parse(text.to_owned())).transpose()
 }
 
-/// The key with which git-crypt is to be set up; `None` if the repository uses it. Fails in a
+/// The key with which to set up git-crypt; `None` if the repository uses it already. Fails in a
 /// locked clone.
 fn new_key(repo: &Repo) -> Result<Option<Key>> {
     let is_used = repo.encryption()?;
@@ -110,8 +110,7 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
     Ok(Some(key))
 }
 
-/// Files that may be manifests or Secrets, whether git has them or not, and those that are
-/// generated.
+/// Files that may be manifests or Secrets, tracked or not, and those that will be generated.
 fn candidates(repo: &Repo) -> Result<Vec<String>> {
     let tree = WorkTree::list(&repo.root(), |dir| repo.ignores(&format!("{dir}/")))?;
     let ends = [".yaml", ".yml", ".json", "Makefile", ".sh"];
@@ -149,7 +148,7 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
             .map_err(|rule| questions::failure(crate::answers::Refused::Broken(name, rule)))?;
         values.insert(name, Some(text.clone()));
     }
-    // GitLab reads the file at the top of a repository alone.
+    // GitLab only reads the file at the top of a repository.
     if options.ci.is_none() && is_folder(repo) {
         values.insert(Name::Ci, Some(Ci::None.as_str().to_owned()));
     }
@@ -181,7 +180,7 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
     })
 }
 
-/// Paths as they are called below the top.
+/// Paths relative to the top.
 fn below(paths: &[String]) -> Vec<String> {
     paths
         .iter()
@@ -195,8 +194,7 @@ fn is_folder(repo: &Repo) -> bool {
     real(&repo.root()) != real(&repo.top())
 }
 
-/// What the hook of the larger repository lacks, or one that people have here and that `make setup`
-/// would turn off.
+/// What the larger repository's hook lacks, or an existing hook that `make setup` would disable.
 fn hook_to_extend(repo: &Repo) -> Option<String> {
     let (root, top) = (repo.root(), repo.top());
     let folder = root.strip_prefix(&top).unwrap_or(Path::new(""));
@@ -210,7 +208,8 @@ fn hook_to_extend(repo: &Repo) -> Option<String> {
     Some(format!("{hook} needs this line: {}", hook_line(folder)))
 }
 
-/// What has git call the generated hook; `None` if it does, or if people have a hook that has to.
+/// The step that makes git run the generated hook; `None` if it does already, or if an existing
+/// hook must call it.
 fn hook_step(repo: &Repo, adoption: &Adoption) -> Option<Advice> {
     if repo.hooks_are_in(Hook::DIR) != Some(false)
         || adoption.kept.contains(Hook::FILE)
@@ -225,7 +224,7 @@ fn hook_step(repo: &Repo, adoption: &Adoption) -> Option<Advice> {
     Some(step.why("refuse commits with plaintext below secrets/"))
 }
 
-/// Says first what everyone with the repository can read.
+/// Warns first about what everyone with access to the repository can read.
 fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
     for (path, name) in &adoption.secrets {
         if !repo.is_plain_in_head(path)? {
@@ -251,8 +250,8 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
     Ok(())
 }
 
-/// Fails if there is no commit that another one could follow. What is in the index may be a Secret
-/// in plaintext: it stays out.
+/// Fails if there is no commit to build on. The index may contain a plaintext Secret, so it is not
+/// committed.
 fn needs_a_commit(options: &Options, workspace: &Workspace) -> Result<()> {
     if workspace.head.is_some() || !options.plan.commit || options.plan.run.dry_run {
         return Ok(());
@@ -263,7 +262,7 @@ fn needs_a_commit(options: &Options, workspace: &Workspace) -> Result<()> {
         .into())
 }
 
-/// Fails if files move and nobody has agreed to that.
+/// Fails if files move without the user's agreement.
 fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
     let run = &options.plan.run;
     if adoption.plan.moves.is_empty() || options.plan.yes || run.dry_run || !run.no_input {
@@ -277,8 +276,8 @@ fn needs_a_yes(options: &Options, adoption: &Adoption) -> Result<()> {
         .into())
 }
 
-/// Fails if git would not see what is written, or would see what it is not to, or could not bring
-/// back what is replaced.
+/// Fails if git would miss a file that is written, would see one that it must not, or could not
+/// restore one that is replaced.
 fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> Result<()> {
     let repo = &workspace.repo;
     let open = plan.moves.iter().find(|(from, to)| {
@@ -307,7 +306,7 @@ fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> 
             .into());
         }
     }
-    // What was ignored moves to where it is ignored, too.
+    // An ignored file moves to a path that is ignored as well.
     let sources = plan.sources();
     let came = |to: &str| sources.get(to).is_some_and(|from| repo.is_ignored(from));
     let new = plan.steps.iter().filter(|step| step.after.is_some() && step.before.is_none());
@@ -321,7 +320,7 @@ fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> 
         .into())
 }
 
-/// What to type next.
+/// The next commands.
 fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
     let mut next = Vec::new();
     if is_new_key {

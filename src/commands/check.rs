@@ -1,4 +1,4 @@
-//! `makeinfra check`: what is wrong with a repository, before a pull fails.
+//! `makeinfra check`: finds problems in a repository before an image pull fails.
 
 mod followed;
 mod formats;
@@ -63,7 +63,7 @@ impl Task for Options {
         let registries = registries(&self.online)?.at_once(self.jobs());
         let look = |at: usize| Looked::at(self, &fleet.places[at].path);
         let looked = fleet.gather(self.jobs(), look, "reading repositories", ui)?;
-        // One question about all images: no registry sees a login twice that it has refused.
+        // One request for all images: no registry sees a refused login twice.
         let known: Vec<_> = looked.iter().map(|one| Some(one.as_ref().ok()?.known(self))).collect();
         let next: Vec<_> =
             known.iter().map(|one| one.as_ref().map_or_else(Vec::new, Known::next_pulls)).collect();
@@ -90,22 +90,22 @@ impl Options {
         self.online.online || self.cluster.running
     }
 
-    /// How many clusters, and then images, are asked about at the same time.
+    /// How many clusters, and then images, are queried in parallel.
     fn jobs(&self) -> usize {
         self.jobs.or(PARALLEL)
     }
 }
 
-/// A repository as it is, and what its clusters tell.
+/// A repository and the answers of its clusters.
 struct Looked {
     inspection: Inspection,
-    /// Where the repository is in git's work tree, with a slash at its end; empty: at its top.
+    /// Path of the repository in git's work tree with a trailing slash; empty at the top.
     folder: String,
     unfollowed: Option<Vec<Unfollowed>>,
     clusters: Clusters,
 }
 
-/// All that is known of a repository before registries are asked.
+/// Everything known about a repository before registries are asked.
 struct Known<'l> {
     looked: &'l Looked,
     questions: Vec<Question<'l>>,
@@ -141,17 +141,17 @@ impl Looked {
 }
 
 impl<'l> Known<'l> {
-    /// The images that run.
+    /// The images that are running.
     fn next_pulls(&'l self) -> Vec<NextPull<'l>> {
         self.running.iter().flat_map(Running::next_pulls).collect()
     }
 
-    /// What registries are asked.
+    /// The questions for registries.
     fn pulls<'p>(&'p self, next: &'p [NextPull]) -> impl Iterator<Item = Option<Pull<'p>>> {
         self.questions.iter().map(Question::pull).chain(next.iter().map(NextPull::pull))
     }
 
-    /// What is wrong, with what registries said to [`Known::pulls`].
+    /// The report, given the registries' answers to [`Known::pulls`].
     fn report(
         &self,
         options: &Options,
@@ -205,21 +205,21 @@ impl<'l> Known<'l> {
     }
 }
 
-/// What registries say of the images.
+/// The registries' answers about the images.
 #[derive(Default)]
 pub(super) struct Answered {
-    /// What follows from it.
+    /// The resulting checks.
     pub(super) checks: Vec<Check>,
-    /// Whether they told about all images.
+    /// Whether there is a definite answer for all images.
     pub(super) sure: bool,
-    /// The images that anybody may pull.
+    /// Images that anyone may pull.
     pub(super) public: BTreeSet<String>,
-    /// What is no fault of the pull secrets.
+    /// Findings that turned out not to be the pull secrets' fault.
     cleared: Vec<Cleared>,
 }
 
 impl Answered {
-    /// What follows from `verdicts`, which answer `questions`.
+    /// The result of `verdicts` on `questions`.
     fn of(questions: &[Question], verdicts: &[Option<Verdict>]) -> Self {
         let mut answered = Self { sure: true, ..Self::default() };
         for (question, verdict) in questions.iter().zip(verdicts) {
@@ -232,7 +232,7 @@ impl Answered {
         answered
     }
 
-    /// All checks of a repository, with the registries' word.
+    /// All checks of a repository, including the registries' answers.
     pub(super) fn checks(
         self,
         inspection: &Inspection,
@@ -248,7 +248,7 @@ impl Answered {
     }
 }
 
-/// Asks the registries for all images of the repository.
+/// Asks the registries about all images of the repository.
 pub(super) fn ask_registries(
     options: &OnlineOptions,
     inspection: &Inspection,
@@ -273,7 +273,7 @@ fn registries(options: &OnlineOptions) -> Result<Registries> {
     })
 }
 
-/// What the registries say of `pulls`, in their order; `None` where there is nothing to ask.
+/// The registries' answers to `pulls`, in order; `None` if there is nothing to ask.
 fn ask<'p>(
     registries: &Registries,
     pulls: impl Iterator<Item = Option<Pull<'p>>>,
@@ -294,15 +294,15 @@ fn objects(checks: &[Check], root: &Path) -> Vec<serde_json::Value> {
     checks.iter().map(object).collect()
 }
 
-/// `hint` as a line that may hold names from files.
+/// `hint` on one line, safe for names from files.
 pub(super) fn typed(hint: &Advice, root: Option<&Path>) -> String {
     checks::printable(&hint.line(root))
 }
 
-/// One line a check; those that say the same share a hint below. What is worst comes last, where
-/// the eye is; what is ok only with `verbose`.
+/// One line per check; checks with the same message share a hint below. The worst come last, where
+/// they are seen; those that are ok only appear with `verbose`.
 ///
-/// With the counts alone behind it.
+/// The second value is the summary with the counts.
 fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, String) {
     let mut text = String::new();
     let mut numbers = Vec::new();
@@ -358,8 +358,8 @@ fn listed(checks: &[Check], inspection: &Inspection, verbose: bool) -> (String, 
     (text, counts)
 }
 
-/// The checks with `status`, those together that say the same, of one subject or of several, and
-/// share a hint.
+/// The checks with `status`, grouped if they have the same message, about one or several subjects,
+/// and the same hint.
 fn alike(checks: &[Check], status: Status) -> Vec<Vec<&Check>> {
     let mut groups: Vec<Vec<&Check>> = Vec::new();
     for check in checks.iter().filter(|check| check.status == status) {

@@ -1,6 +1,6 @@
-//! What a shell completes: commands and options from the command line's own definitions, and the
-//! names that the repository around the current directory has. Changes nothing, contacts nobody,
-//! and shows no value of a Secret.
+//! Shell completion: commands and options from the command line's own definitions, and names from
+//! the repository around the current directory. Changes nothing, contacts nothing, and shows no
+//! value of a Secret.
 
 use super::{encrypted, env, secrets, top};
 use crate::cli::{Cli, EnvList, SecretList};
@@ -12,10 +12,10 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The variable by which a shell asks: its value is the name of the shell.
+/// The environment variable through which a shell asks; its value is the name of the shell.
 pub const VARIABLE: &str = "MAKEINFRA_COMPLETE";
 
-/// Answers a shell that has set [`VARIABLE`]. Gives whether there was one.
+/// Answers a shell that has set [`VARIABLE`]. Returns whether it was set.
 pub fn answered(
     arguments: impl IntoIterator<Item = OsString>,
     dir: Option<&Path>,
@@ -23,7 +23,7 @@ pub fn answered(
     CompleteEnv::with_factory(definitions).var(VARIABLE).try_complete(arguments, dir)
 }
 
-/// The definitions, each argument that takes a name of the repository's with what it could be.
+/// The definitions, with candidates for each argument that takes a name from the repository.
 fn definitions() -> Command {
     Cli::command().mut_subcommands(|command| match command.get_name() {
         "env" => command.mut_subcommands(|command| match command.get_name() {
@@ -44,7 +44,7 @@ fn definitions() -> Command {
 }
 
 fn with_names(command: Command, names: fn() -> Vec<String>) -> Command {
-    // `mut_arg` would put it behind the others.
+    // `mut_arg` would move the argument to the end.
     command.mut_args(|argument| match argument.get_id().as_str() {
         "name" => with(argument, names),
         _ => argument,
@@ -68,7 +68,7 @@ fn environments() -> Vec<String> {
     list.map(|report| names_in(&report.own["environments"])).unwrap_or_default()
 }
 
-/// Those that can be removed: all but the project's own.
+/// Components that can be removed: all but the project's own.
 fn components() -> Vec<String> {
     let record = top(&here()).and_then(|top| encrypted::record("complete", &top).ok());
     let rest = record.map(|record| record.answers.components.rest).unwrap_or_default();
@@ -87,7 +87,7 @@ fn key(key: &Value) -> Option<&str> {
     key.as_str().or_else(|| key["name"].as_str())
 }
 
-/// What `wanted` finds in each Secret of each environment, each once.
+/// What `wanted` finds in each Secret of each environment, without duplicates.
 fn each_secret(wanted: impl Fn(&Value) -> Vec<&str>) -> Vec<String> {
     let list = secrets::list(&SecretList { repo: here(), env: None, json: true }, &mut Ui::quiet());
     let own = list.map(|report| report.own).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the commands share that make a component: its options as answers, and the file with its
+//! Shared by the commands that create a component: its options as answers, and the file with its
 //! settings.
 
 use crate::advice::Advice;
@@ -9,10 +9,10 @@ use crate::files;
 use crate::ui::Ui;
 use std::path::Path;
 
-/// More than a config map may have.
+/// Size limit, above that of a ConfigMap.
 const LIMIT: usize = 2 << 20;
 
-/// The answers among the options, but for those that environments may have of their own.
+/// The options as answers, apart from those that may differ between environments.
 pub(super) fn values(options: &ComponentOptions) -> Values {
     let yes = |given: bool| given.then(|| "yes".to_owned());
     let texts = [
@@ -32,12 +32,12 @@ pub(super) fn values(options: &ComponentOptions) -> Values {
     texts.into_iter().filter_map(|(name, text)| Some((name, name.typed(text?)))).collect()
 }
 
-/// The options that environments may have of their own: VALUE, or ENV=VALUE.
+/// The options that may differ between environments: VALUE, or ENV=VALUE.
 pub(super) fn scoped(options: &ComponentOptions) -> [(Name, &[String]); 2] {
     [(Name::Replicas, &options.replicas), (Name::Ingress, &options.ingress)]
 }
 
-/// The settings in `file`. Errors name the line and the rule, never what stands there.
+/// The settings in `file`. Errors name the line and the rule, never the content.
 pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
         Failure::usage(format!("there is no file `{}` for `--config`", file.display()))

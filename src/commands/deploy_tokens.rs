@@ -1,5 +1,5 @@
-//! What the commands share that have GitLab make and delete deploy tokens: who is asked, what is
-//! under way, and what a failure leaves there.
+//! Shared by the commands that create and delete deploy tokens in GitLab: connections, the journal,
+//! and cleaning up after failures.
 
 mod connect;
 mod held;

@@ -1,4 +1,4 @@
-//! `makeinfra diagnose`: why what a repository deploys does not run.
+//! `makeinfra diagnose`: why the pods of a repository do not run.
 
 use super::check::{Answered, ask_registries, typed};
 use super::target::{Source, Target};
@@ -19,7 +19,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// More than the events and pods of any namespace.
+/// Size limit, above the events and pods of any namespace.
 const LIMIT: usize = 64 << 20;
 
 /// Runs the command.
@@ -52,14 +52,14 @@ pub fn run(options: &Options, ui: &Ui) -> Result<Report> {
     })
 }
 
-/// What is wrong with the repository, with the registries' word where it is wanted.
+/// The checks of the repository, including the registries' answers with `--online`.
 fn checks(
     options: &Options,
     inspection: &Inspection,
     now: Timestamp,
     ui: &Ui,
 ) -> Result<Vec<Check>> {
-    // What no registry tells is a check as well.
+    // A registry that gave no answer is a check as well.
     let answered = match options.online.online {
         true => ask_registries(&options.online, inspection, ui)?,
         false => Answered::default(),
@@ -67,7 +67,7 @@ fn checks(
     Ok(answered.checks(inspection, checks::Known::default(), now))
 }
 
-/// The repository, which nobody needs who names what to look at.
+/// The repository; not needed if the options name what to examine.
 fn repository(options: &Options) -> Result<Option<Inspection>> {
     let here = PathBuf::from(".");
     let is_enough =
@@ -82,7 +82,7 @@ fn repository(options: &Options) -> Result<Option<Inspection>> {
     Inspection::of(&Scope { repo, ..Scope::default() }, "diagnose").map(Some)
 }
 
-/// What `kubectl get -o json` printed into a file, or prints now into standard input.
+/// The output of `kubectl get -o json`, from a file or standard input.
 fn saved(
     file: &Path,
     options: &Options,
@@ -99,7 +99,7 @@ fn saved(
         false => files::read(file, LIMIT)?,
     };
     let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
-        // What leads nowhere may be a token in the wrong place: it is not quoted.
+        // The path is not quoted: if it does not exist, it may be a misplaced token.
         return Err(Failure::usage("the file of `--events` was not found").hint(hint).into());
     };
     let namespace = match options.env.is_some() && options.namespace.is_none() {
@@ -134,7 +134,7 @@ fn live(
     })
 }
 
-/// Whether anything that ends may be among what is deployed.
+/// Whether Jobs or CronJobs may be among the deployed workloads.
 fn has_batch(repository: Option<&Inspection>) -> bool {
     let workloads: Vec<_> =
         repository.iter().flat_map(|inspection| inspection.manifests.workloads()).collect();
@@ -200,7 +200,7 @@ fn in_json(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> serde
     })
 }
 
-/// The first cause in full, the others in a line each.
+/// The first cause in full, the others on one line each.
 fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String {
     let mut text = String::new();
     let place = [("context", &source.context), ("namespace", &source.namespace)];

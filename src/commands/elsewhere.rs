@@ -1,5 +1,5 @@
-//! Secrets that the manifests have already, in a place where no command would find them: another
-//! one of that name could not be deployed beside them.
+//! Secrets that the manifests define in a place where no command looks: a second one with the same
+//! name could not be deployed.
 
 use crate::advice::Advice;
 use crate::answers::Environment;
@@ -8,7 +8,7 @@ use crate::inspection::{Inspection, Scope};
 use crate::manifests::Origin;
 use std::path::Path;
 
-/// Fails if an environment has the Secret `name` in a file that is not `own` by its path.
+/// Fails if an environment defines the Secret `name` in a file whose path is not among `own`.
 pub(super) fn check<'e>(
     root: &Path,
     environments: impl IntoIterator<Item = &'e Environment>,

@@ -1,5 +1,5 @@
-//! What the commands share that change an encrypted file: how it is read, what HEAD holds of it,
-//! and what to type next.
+//! Shared by the commands that change an encrypted file: reading it, comparing it with HEAD, and
+//! the next commands.
 
 use super::not_generated;
 use crate::advice::{Advice, shell_word};
@@ -13,10 +13,10 @@ use crate::ui::Ui;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// More than the API server takes for a Secret, base64 included.
+/// Size limit, above what the API server accepts for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
-/// The plain text of a file of the repository; `None` if there is no such file.
+/// The plaintext of a file; `None` if it does not exist.
 pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>> {
     let Some(bytes) = read_bytes(verb, path, file)? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(|text| Some(Secret::new(text.to_owned())));
@@ -25,7 +25,7 @@ pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>
     })?)
 }
 
-/// The plain bytes of a file of the repository; `None` if there is no such file.
+/// The plaintext bytes of a file; `None` if it does not exist.
 pub(super) fn read_bytes(
     verb: &str,
     path: &str,
@@ -52,20 +52,20 @@ pub(super) fn record(verb: &str, root: &Path) -> Result<Record> {
     Record::parse(text.ok_or_else(none)?.expose().to_owned())
 }
 
-/// The failure to do `verb` to `path`, without a hint yet.
+/// The failure to do `verb` to `path`, without a hint.
 fn refused(verb: &str, path: &str, cause: &str) -> Failure {
     Failure::failed(format!("cannot {verb} `{path}`")).because(cause)
 }
 
-/// The failure for a file that somebody changed while an answer was waited for.
+/// The failure for a file that changed during a prompt.
 pub(super) fn changed_meanwhile(what: &str) -> Failure {
     Failure::failed(format!("{what} changed in the meantime; nothing was written"))
         .hint("repeat the command")
 }
 
-/// Whether HEAD holds another Secret than `text`; false where nobody can know, for want of a key.
-/// With `commit`, fails unless it could be committed. `stake` is what somebody has who has a plain
-/// one, and what to do about it.
+/// Whether HEAD has different content than `text`; `false` if undetermined for lack of a key. With
+/// `commit`, fails unless a commit is possible. `stake` says what a plaintext Secret exposes, and
+/// what to do about it.
 pub(super) fn check_head(
     repo: &Repo,
     path: &str,
@@ -77,7 +77,7 @@ pub(super) fn check_head(
     check_head_bytes(repo, path, text.map(|text| text.expose().as_bytes()), commit, stake, ui)
 }
 
-/// The same for a file that may be no text.
+/// Like [`check_head`], for a file that may not be text.
 pub(super) fn check_head_bytes(
     repo: &Repo,
     path: &str,
@@ -114,8 +114,7 @@ pub(super) fn check_head_bytes(
     Ok(uncommitted)
 }
 
-/// Fails if somebody changed the file since it was read as `before`, while an answer was waited
-/// for.
+/// Fails if the file has changed since it was read as `before`, for example during a prompt.
 pub(super) fn check_unchanged(
     verb: &str,
     path: &str,
@@ -128,7 +127,7 @@ pub(super) fn check_unchanged(
     Err(changed_meanwhile(&format!("`{path}` was")).into())
 }
 
-/// What commits the files `paths` of the work tree.
+/// The command that commits the files `paths` of the work tree.
 pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str) -> Advice {
     let words =
         paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
@@ -143,9 +142,9 @@ pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str)
     }
 }
 
-/// What commits the files `paths`, which are words for a shell, once `add` has staged them. In a
-/// merge and its like git commits all or nothing, and a first commit without the other files would
-/// be of no use.
+/// The command that commits the files `paths`, given as shell words, after `add` has staged them.
+/// During a merge or similar, git only commits everything; and a first commit without the other
+/// files would be useless.
 pub(super) fn commit_added(repo: &Repo, add: Advice, message: &str, paths: &str) -> Advice {
     if let Some(what) = repo.in_progress() {
         return add.why(format!("{what}, whose commit will include it"));

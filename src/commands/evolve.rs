@@ -1,5 +1,5 @@
-//! What a command knows of a repository that it changes: the record, and the templates that the
-//! files were rendered from.
+//! A repository that a command changes: the record, and the templates from which the files were
+//! rendered.
 
 use super::workspace::{Scope, Workspace};
 use super::{not_generated, templates_of};
@@ -10,13 +10,13 @@ use crate::repo::Repo;
 use crate::templates::TemplateSet;
 use std::path::Path;
 
-/// A repository that makeinfra generated and that is about to change.
+/// A generated repository that a command is about to change.
 pub(super) struct Evolution {
     pub(super) workspace: Workspace,
     pub(super) record: Record,
-    /// The record in HEAD; `None` if there is none that this version understands.
+    /// The record in HEAD; `None` if there is none or this version cannot read it.
     pub(super) committed: Option<Record>,
-    /// What the files were rendered from.
+    /// The templates from which the files were rendered.
     pub(super) templates: TemplateSet,
 }
 
@@ -26,7 +26,7 @@ impl Evolution {
         Self::open_with(repo, command, Scope::default(), !options.run.dry_run)
     }
 
-    /// The same for a command that reads `scope`; `locks` if it may write.
+    /// Like [`Evolution::open`], for a command that reads `scope`; `locks` if it may write.
     pub(super) fn open_with(repo: &Path, command: &str, scope: Scope, locks: bool) -> Result<Self> {
         let workspace = Workspace::open(Repo::find(repo, command)?, scope, locks)?;
         let text = workspace.files.text(Record::FILE)?.ok_or_else(|| {
@@ -39,8 +39,8 @@ impl Evolution {
         Ok(Self { workspace, record, committed, templates })
     }
 
-    /// The record by which something is removed: that of HEAD, if `has` says that it is in that
-    /// alone, as after a removal that was not committed.
+    /// The record to use for a removal: that of HEAD if `has` is true for it alone, as after an
+    /// uncommitted removal.
     pub(super) fn record_with(&self, has: impl Fn(&Record) -> bool) -> Result<Record> {
         let committed = self.committed.as_ref().filter(|record| !has(&self.record) && has(record));
         let mut record = Record::parse(committed.unwrap_or(&self.record).text.clone())?;

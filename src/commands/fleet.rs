@@ -1,5 +1,5 @@
-//! Runs a command over several repositories: a line about each, in the order in which they were
-//! named, a summary, and the list of those that have to be given again.
+//! Runs a command over several repositories: prints a line for each, in the given order, and a
+//! summary, and lists those that must be repeated.
 
 mod places;
 mod progress;
@@ -21,44 +21,44 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-/// More than the paths of ten thousand repositories have.
+/// Size limit, above the paths of ten thousand repositories.
 const LIST: usize = 16 << 20;
-/// What a shell reports of a program that writes to a pipe that is closed: SIGPIPE.
+/// The signal that a shell reports for a program that writes to a closed pipe: SIGPIPE.
 const CLOSED: i32 = 13;
-/// How far work may be ahead of what is printed.
+/// How far work may be ahead of the output.
 const AHEAD: usize = 256;
 
-/// What is done with repositories.
+/// A command that runs on repositories.
 pub trait Task: Sync {
-    /// The command, as it is typed.
+    /// The command as typed.
     const COMMAND: &'static str;
 
-    /// Which.
+    /// The repositories.
     fn repositories(&self) -> &Repositories;
 
-    /// The environment that the command names for all that it does.
+    /// The environment that the command is about.
     fn environment(&self) -> Option<&str> {
         None
     }
 
-    /// Whether it reads standard input, so that no list can come from there.
+    /// Whether it reads standard input, which then cannot provide the list.
     fn reads_stdin(&self) -> bool {
         false
     }
 
-    /// Fails if its options are for one repository alone.
+    /// Fails if an option only works for a single repository.
     fn check_several(&self) -> Result<()> {
         Ok(())
     }
 
-    /// What is done with the one at `repo`.
+    /// Runs on the repository at `repo`.
     fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report>;
 
-    /// What is done with several.
+    /// Runs on several repositories.
     fn several(&self, fleet: &Fleet, ui: &mut Ui) -> Result<()>;
 }
 
-/// Several repositories, and what became of each.
+/// Several repositories and their progress.
 pub struct Fleet<'f> {
     pub(super) places: &'f [Place],
     command: &'static str,
@@ -66,22 +66,22 @@ pub struct Fleet<'f> {
     json: bool,
     progress: &'f Progress,
     watch: &'f Watch,
-    /// For each of git's directories: only one command at a time is at work in it.
+    /// One lock for each git directory, in which only one command may run at a time.
     locks: Vec<Mutex<()>>,
 }
 
-/// What a look at a repository that may be written led to.
+/// The result of checking a repository before it is written.
 pub(super) struct Look<T> {
-    /// What is said of it, if nothing else becomes of it.
+    /// The line to print unless it is written.
     line: String,
-    /// What is known of it; `None` if it failed the look.
+    /// What was found; `None` if the checks failed.
     pub(super) known: Option<T>,
-    /// Whether it is left to be written.
+    /// Whether it is still to be written.
     is_pending: bool,
 }
 
 impl<T> Look<T> {
-    /// What is known of it, if it is left to be written.
+    /// What was found, if the repository is still to be written.
     pub(super) fn ready(&self) -> Option<&T> {
         self.known.as_ref().filter(|_| self.is_pending)
     }
@@ -100,7 +100,7 @@ pub fn run<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Report {
     }
 }
 
-/// Finds the repositories, runs `task` and keeps the record.
+/// Finds the repositories, runs `task` and tracks progress.
 fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
     let options = task.repositories();
     if task.reads_stdin() && options.repos_from.as_deref() == Some(Path::new("-")) {
@@ -147,7 +147,7 @@ fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
     Ok(report)
 }
 
-/// The repositories that `options` name, in their order.
+/// The repositories in `options`, in order.
 fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>> {
     let mut paths = options.repos.clone();
     let Some(file) = &options.repos_from else {
@@ -157,7 +157,7 @@ fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>
     };
     let list =
         if file == Path::new("-") { Some(ui.read_stdin(LIST)?) } else { files::read(file, LIST)? };
-    // A name that is none may be a token in the wrong place.
+    // The text is not quoted: it may be a misplaced token.
     let list = list.ok_or_else(|| {
         Failure::usage("the file of `--repos-from` does not exist")
             .hint(Advice::anywhere(format!("makeinfra {command}")).with("--repos-from FILE"))
@@ -173,17 +173,18 @@ fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>
 }
 
 impl Fleet<'_> {
-    /// As many as are written at the same time: the disk is waited for as well.
+    /// The number of repositories written in parallel, above the number of cores because writing
+    /// waits for the disk.
     pub(super) fn writers() -> usize {
         2 * Self::cores()
     }
 
-    /// As many as can be worked on at the same time where nothing is waited for.
+    /// The number of CPU cores.
     pub(super) fn cores() -> usize {
         thread::available_parallelism().map_or(1, usize::from)
     }
 
-    /// Runs `work` for each repository that is only read, and tells what comes of it.
+    /// Runs `work`, which only reads, for each repository and reports the results.
     pub(super) fn read(
         &self,
         work: impl Fn(usize, &mut Ui) -> Result<Report> + Sync,
@@ -199,7 +200,7 @@ impl Fleet<'_> {
         self.in_order(Self::cores(), told, |_, line| Self::print(&line, &waiting))
     }
 
-    /// Runs `work` for each repository, and gives what comes of it in their order.
+    /// Runs `work` for each repository and returns the results in order.
     pub(super) fn gather<T: Send>(
         &self,
         jobs: usize,
@@ -217,7 +218,7 @@ impl Fleet<'_> {
         Ok(all)
     }
 
-    /// Tells what came of each repository.
+    /// Reports the result of each repository.
     pub(super) fn tell(&self, done: impl Iterator<Item = Result<Report>>, ui: &Ui) -> Result<()> {
         let waiting = ui.wait("telling", self.places.len());
         for (at, done) in done.enumerate() {
@@ -228,9 +229,9 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// Looks at all repositories, up to `jobs` at the same time, in none of which anything is
-    /// written: `look` gives what would be done, and what is known of it. All that can be known to
-    /// go wrong makes it fail.
+    /// Checks all repositories, up to `jobs` at the same time, without writing anything: `look`
+    /// returns what would be done and what was found. It must fail on anything that is known to go
+    /// wrong.
     pub(super) fn look<T: Send>(
         &self,
         jobs: usize,
@@ -254,8 +255,8 @@ impl Fleet<'_> {
         self.gather(jobs, look, "looking at repositories", ui)
     }
 
-    /// Leaves out those at `places`, which failed with `error` after the look. Fails itself if that
-    /// is to end the run.
+    /// Excludes the repositories `places`, which failed with `error` after the check. Fails itself
+    /// if `error` must end the run.
     pub(super) fn refuse<T>(
         &self,
         looks: &mut [Look<T>],
@@ -274,8 +275,8 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// Has `write` do what is left after `looks`, for up to `jobs` repositories at the same time,
-    /// and tells what came of each.
+    /// Runs `write` on the repositories that `looks` left pending, up to `jobs` at the same time,
+    /// and reports the results.
     pub(super) fn carry_out<T: Sync>(
         &self,
         jobs: usize,
@@ -283,7 +284,7 @@ impl Fleet<'_> {
         write: impl Fn(usize, &mut Ui) -> Result<Report> + Sync,
         ui: &Ui,
     ) -> Result<()> {
-        // Until all is told, a signal is answered between two repositories.
+        // Until everything is reported, signals only take effect between two repositories.
         let interrupts = Interrupts::hold()?;
         self.watch.stop();
         let waiting = ui.wait("writing", self.places.len());
@@ -300,7 +301,7 @@ impl Fleet<'_> {
         self.in_order(jobs, write, |_, line| Self::print(&line?, &waiting))
     }
 
-    /// Asks whether to go on after `looks`.
+    /// Asks for confirmation after `looks`.
     pub(super) fn agree<T>(&self, looks: &[Look<T>], ui: &mut Ui) -> Result<()> {
         let pending = looks.iter().filter(|look| look.is_pending).count();
         if pending == 0 {
@@ -311,18 +312,18 @@ impl Fleet<'_> {
         super::agree(&format!("makeinfra {}", self.command), &title, &table, None, ui)
     }
 
-    /// What `work` does with the repository at `at`.
+    /// Runs `work` on the repository with the index `at`.
     fn report(&self, at: usize, work: impl FnOnce(&mut Ui) -> Result<Report>) -> Report {
         let place = &self.places[at];
         let mut ui = if self.json { Ui::quiet() } else { Ui::brief() };
         let done = work(&mut ui);
-        // Only of one that failed the top is not known yet.
+        // The top is only missing from the report of a failed repository.
         let root = if done.is_err() { top(&place.path) } else { None };
         let report = reported(done, root, self.environment);
         Report { given: Some(place.name.clone()), warnings: ui.into_warnings(), ..report }
     }
 
-    /// What is said of it.
+    /// The line for a report.
     fn line(&self, at: usize, report: &Report) -> String {
         if self.json { report.json() } else { report.line(&self.places[at].name) }
     }
@@ -335,14 +336,15 @@ impl Fleet<'_> {
         }
     }
 
-    /// Keeps others of ours out of git's directory of the repository at `at`.
+    /// Keeps other makeinfra threads out of the git directory of the repository with the index
+    /// `at`.
     fn lock(&self, at: usize) -> Option<std::sync::MutexGuard<'_, ()>> {
         let git = self.places[at].git?;
         Some(self.locks.get(git)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs `work` for each repository, up to `jobs` at the same time, and gives what comes of it
-    /// to `then`, in their order. Begins no more once `then` fails.
+    /// Runs `work` for each repository, up to `jobs` at the same time, and passes the results to
+    /// `then` in order. Starts no more once `then` fails.
     fn in_order<T: Send>(
         &self,
         jobs: usize,
@@ -398,7 +400,7 @@ impl Fleet<'_> {
         })
     }
 
-    /// The report of all.
+    /// The report of all repositories.
     fn summary(&self, ended: Result<()>) -> Report {
         let (tally, codes) = self.progress.tally();
         let mut report = Report { outcome: Outcome::Several(worst(codes)), ..Report::default() };
@@ -406,7 +408,7 @@ impl Fleet<'_> {
         if let Err(error) = ended {
             let is_closed =
                 error.downcast_ref::<Failure>().and_then(Failure::signal) == Some(CLOSED);
-            // Who closed the pipe after the last one has read enough.
+            // A pipe that was closed after the last line is not an error.
             if !is_closed || tally.left > 0 {
                 report.error = Some(explain(&self.progress.explained(error)));
             }

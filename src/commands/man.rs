@@ -1,4 +1,5 @@
-//! `makeinfra completions` and `makeinfra man`: both come from the command line's own definitions.
+//! `makeinfra completions` and `makeinfra man`: both are generated from the command line's own
+//! definitions.
 
 use super::complete::VARIABLE;
 use crate::cli::{Cli, Shell};
@@ -13,7 +14,7 @@ use clap_mangen::Man;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// What the definitions do not say, in roff.
+/// Sections that the definitions do not contain, in roff.
 const TAIL: &str = r#".SH "EXIT STATUS"
 0 done; 2 wrong options or values; 3 undetermined, such as a registry that does not answer; 1 any other failure or a
 problem that was found; 128 plus the signal number if interrupted.
@@ -41,8 +42,8 @@ makeinfra check shop\-infra \-\-online
 .BR make (1)
 "#;
 
-/// The completions for `shell`: a script that asks the program, which knows the names of a
-/// repository, too.
+/// The completion script for `shell`. It asks makeinfra, which also knows the names in a
+/// repository.
 pub fn completions(shell: Shell) -> Result<Report> {
     let mut script = Vec::new();
     let program = "makeinfra";
@@ -52,7 +53,7 @@ pub fn completions(shell: Shell) -> Result<Report> {
         Shell::Fish => &Fish,
         Shell::Powershell => &Powershell,
         Shell::Zsh => &Zsh,
-        // It cannot ask yet.
+        // The nushell script cannot ask yet.
         Shell::Nushell => {
             generate(Nushell, &mut Cli::command(), program, &mut script);
             return Ok(printed(&script));
@@ -69,7 +70,7 @@ pub fn man() -> Result<Report> {
     Ok(printed(&whole_page()?))
 }
 
-/// Writes the same page and one for each command into `dir`, under the names that `man` looks for.
+/// Writes that page and one for each command to `dir`, under the names that `man` looks for.
 pub fn pages(dir: &Path) -> Result<Report> {
     let dir = files::directory(dir)?;
     files::write(&dir.join("makeinfra.1"), &whole_page()?)?;
@@ -100,7 +101,7 @@ fn cannot(error: &io::Error) -> anyhow::Error {
     Failure::failed("cannot make the page or script").because(error.to_string()).into()
 }
 
-/// The page of one command: what its help says.
+/// The page of one command, from its help.
 fn render_one(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
     let title = format!("makeinfra-{name}");
     let man = Man::new(command.clone())
@@ -140,7 +141,7 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     page.write_all(TAIL.as_bytes())
 }
 
-/// The commands that have a page: `secret set` is a command, `secret` alone is none.
+/// The commands that have a page: `secret set` has one, `secret` alone does not.
 fn described(command: &Command) -> Vec<&Command> {
     let is_described = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
     let below = |command: &Command| command.get_subcommands().any(|command| is_described(&command));
@@ -150,13 +151,13 @@ fn described(command: &Command) -> Vec<&Command> {
     commands
 }
 
-/// A command's name, with that of the one that it is below.
+/// A command's name, including that of its parent.
 fn full_name(command: &Command) -> &str {
     let all = command.get_bin_name().unwrap_or(command.get_name());
     all.strip_prefix("makeinfra ").unwrap_or(all)
 }
 
-/// A command with its arguments, in short.
+/// The usage line of a command.
 fn usage(command: &Command) -> String {
     let arguments = command.get_positionals().map(|argument| {
         let name = argument.get_id().as_str().to_uppercase();

@@ -1,4 +1,4 @@
-//! `makeinfra new`: plan everything, check everything, then write it all at once.
+//! `makeinfra new`: plans everything, checks everything, then writes everything at once.
 
 mod issue;
 mod nested;
@@ -34,36 +34,36 @@ use tokens::Tokens;
 /// Everything that is decided before the first byte is written.
 struct Plan {
     answers: Answers,
-    /// The directory that will be made, without links.
+    /// The directory to create, with links resolved.
     target: PathBuf,
-    /// The same as the user would write it.
+    /// The same directory as the user would write it.
     shown: PathBuf,
-    /// Where the git-crypt key goes, too.
+    /// An additional path for the git-crypt key.
     export_key: Option<PathBuf>,
-    /// User names of the deploy tokens; none where there is no token.
+    /// User names of the deploy tokens; empty without tokens.
     usernames: Vec<String>,
-    /// When their tokens expire.
+    /// Expiries of the tokens.
     expiries: Vec<String>,
     files: Vec<File>,
-    /// What the registry says of the token, if it was asked.
+    /// The registry's answer about the token; `None` if it was not asked.
     checked: Option<Checked>,
-    /// Whether it was shown and agreed to.
+    /// Whether the user has confirmed the plan.
     agreed: bool,
-    /// The git repository whose folder it becomes.
+    /// The git repository in which it becomes a folder.
     nested: Option<Nested>,
 }
 
-/// What was made.
+/// What was created.
 #[derive(Default)]
 struct Outcome {
     commit: Option<String>,
-    /// The repository is staged, but git does not know who commits.
+    /// Whether the commit is missing because git does not know the author.
     nobody: bool,
-    /// The commit is not signed, although git is told to sign.
+    /// Whether the commit is unsigned although git is configured to sign.
     unsigned: bool,
 }
 
-/// Where the repository goes and what is in it, before there is a token.
+/// Location and content of the repository, before there is a token.
 struct Draft {
     answers: Answers,
     target: PathBuf,
@@ -136,7 +136,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
 }
 
 impl Draft {
-    /// What `given` leads to.
+    /// The plan for `given`.
     fn of(options: &Options, given: &Given, ui: &mut Ui) -> Result<Self> {
         let mut answers = given.answers()?;
         for (place, file) in given.config_files() {
@@ -162,7 +162,7 @@ impl Draft {
             false => None,
         };
         if nested.is_some() {
-            // GitLab reads the file at the top of a repository alone.
+            // GitLab only reads the file at the top of a repository.
             let said =
                 [("--ci-image", given.is_said(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
             if let Some((option, _)) = said.iter().find(|(_, is_said)| *is_said) {
@@ -203,7 +203,7 @@ impl Draft {
     }
 }
 
-/// What options and files say.
+/// The answers in options and files.
 fn given(options: &Options, ui: &Ui) -> Result<Given> {
     let config = environment::config_home().map(|home| home.join("makeinfra/config.yaml"));
     let declared = scope::names("--env", &options.env)?;
@@ -229,7 +229,7 @@ fn sheet(options: &Options) -> Result<Sheet> {
     sheet.values.extend(component::values(&options.component));
     let own = [(Name::Namespace, &options.namespace[..]), (Name::Context, &options.context)];
     for (name, texts) in own.into_iter().chain(component::scoped(&options.component)) {
-        // None of these has a `=` in its values.
+        // The values of these options contain no `=`.
         Scoped::read(&name.option(), texts, |_| true)?.answer(name, &mut sheet);
     }
     secret_answers(&options.secret, &mut sheet, |_| true)?;
@@ -239,7 +239,7 @@ fn sheet(options: &Options) -> Result<Sheet> {
     Ok(sheet)
 }
 
-/// Fails if standard input is to be two things.
+/// Fails if standard input is needed for two things.
 fn check_stdin(options: &Options, sources: Option<&Sources>) -> Result<()> {
     let tokens =
         sources.map_or(0, |sources| sources.all().filter(|source| source.reads_stdin()).count());
@@ -253,7 +253,7 @@ fn check_stdin(options: &Options, sources: Option<&Sources>) -> Result<()> {
         .into())
 }
 
-/// Asks for what is missing, or names it all in one failure. Says whether anything was asked.
+/// Asks for missing answers, or fails with a list of all. Returns whether anything was asked.
 fn complete(
     options: &Options,
     given: &mut Given,
@@ -286,7 +286,7 @@ fn complete(
     }
     ui.intro("makeinfra new")?;
     if given.has(Name::Project) {
-        // Sooner than after a dozen questions.
+        // Checked before asking a dozen questions.
         target(given)?;
     }
     if !given.missing().is_empty() {
@@ -295,7 +295,7 @@ fn complete(
     Ok(true)
 }
 
-/// The directory to make, free of links and as the user would write it.
+/// The directory to create, with links resolved and as the user would write it.
 fn target(given: &Given) -> Result<(PathBuf, PathBuf)> {
     let output = given.text(Name::Output).unwrap_or(".");
     let project: Option<ProjectName> = given.get(Name::Project)?;
@@ -306,7 +306,7 @@ fn target(given: &Given) -> Result<(PathBuf, PathBuf)> {
     Ok((target, shown))
 }
 
-/// Where the key goes, if that is a place for a key.
+/// The path for the key, if a key may be written there.
 fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
     let refused = |cause: &str| {
         Failure::usage(format!("cannot export the git-crypt key to `{}`", file.display()))
@@ -316,7 +316,7 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
     let name = file.file_name().ok_or_else(|| refused("it names no file"))?;
     let parent =
         file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The repository's own directories are not there yet.
+    // The repository's own directories do not exist yet.
     let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let there =
         whole.ancestors().skip(1).find_map(|above| Some((above, files::directory(above).ok()?)));
@@ -331,7 +331,7 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The failure to put the key at `file`, once the repository is made.
+/// The failure to write the key to `file` after the repository was created.
 fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
     let made = plan.shown.display();
     Failure::failed(format!(
@@ -347,7 +347,7 @@ fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
     .after_writing()
 }
 
-/// Writes all of `plan`. Calls `last` when all but its name is there.
+/// Writes all of `plan`. Calls `last` when everything but the final name exists.
 fn write(options: &Options, plan: &Plan, last: impl FnOnce() -> Result<()>) -> Result<Outcome> {
     let interrupts = Interrupts::hold()?;
     let staging = Staging::begin(&plan.target)?;
@@ -374,7 +374,7 @@ fn write(options: &Options, plan: &Plan, last: impl FnOnce() -> Result<()>) -> R
     interrupts.check()?;
     last()?;
     staging.publish()?;
-    // A key without its repository opens nothing, and would be in the way of the next run.
+    // A key without its repository is useless, and would block the next run.
     if let (Some(exported), Some(file)) = (exported, &plan.export_key) {
         exported.publish().map_err(|error| not_exported(plan, file, &error))?;
     }

@@ -1,4 +1,4 @@
-//! `makeinfra remove`: a component less in a repository.
+//! `makeinfra remove`: removes a component from a repository.
 
 use super::evolve::Evolution;
 use super::workspace::Proposal;

@@ -1,4 +1,4 @@
-//! `makeinfra rotate`: a new deploy token in the pull secrets, and nothing else changed.
+//! `makeinfra rotate`: writes a new deploy token to the pull secrets and changes nothing else.
 
 mod finish;
 mod found;
@@ -29,7 +29,7 @@ use found::{Found, inspect, open};
 use std::path::Path;
 use write::write;
 
-/// What its errors say that it cannot do.
+/// The action that failures name.
 const ROTATE: &str = "rotate";
 
 impl Task for Options {
@@ -109,7 +109,7 @@ fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     write_or_tell(options, &found, &overrides, &plan, ui)
 }
 
-/// Fails if options do not go together in a way that clap does not know.
+/// Fails on combinations of options that clap does not detect.
 fn check_options(options: &Options) -> Result<()> {
     let file = options.repositories.repos.iter().find(|repo| repo.is_file());
     if let (Some(None), Some(file)) = (&options.token.from_docker_config, file) {
@@ -152,7 +152,7 @@ fn planned(
     ui: &mut Ui,
 ) -> Result<Plan> {
     let plan = found.files.rotate(token, overrides)?;
-    // Of one that GitLab made, the expiry was asked for.
+    // For a token that GitLab issued, the expiry was chosen already.
     if plan.rotates() && token.expires_at().is_none() && token.issued().is_none() {
         warn_of_expiry(found, overrides, ui);
     }
@@ -170,7 +170,7 @@ fn images<'i>(
     found.files.images(plan, overrides, &deployed)
 }
 
-/// Warns if nothing will say when the new token expires, though something should.
+/// Warns if the new token's expiry is not recorded although it should be.
 fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
     let options = "--expires-at DATE, or --expires-at never";
     match (found.files.expiry(overrides), &overrides.entry) {
@@ -184,7 +184,7 @@ fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
     }
 }
 
-/// Warns of the repositories that keep the token which those called `given` get another one for.
+/// Warns about repositories that keep the token while those in `given` get a new one.
 fn warn_of_others(files: &Files, given: &[String], ui: &mut Ui) {
     let keeping: Vec<_> =
         files.sharing().into_iter().filter(|name| !given.contains(name)).collect();
@@ -197,7 +197,7 @@ fn warn_of_others(files: &Files, given: &[String], ui: &mut Ui) {
     }
 }
 
-/// Writes `plan`, or tells of it.
+/// Writes `plan`, or reports it in a dry run.
 fn write_or_tell(
     options: &Options,
     found: &Found,
@@ -218,7 +218,7 @@ fn write_or_tell(
     Ok(report)
 }
 
-/// The command as it is given again with another token.
+/// The command to repeat with another token.
 fn again(options: &Options) -> Advice {
     let environments = options.env.iter().map(|name| ("--env", name));
     let registries =
@@ -231,7 +231,7 @@ fn again(options: &Options) -> Advice {
     if options.check.check { again.with("--check") } else { again }
 }
 
-/// Whether the project's own token stays.
+/// Whether the project's own token stays unchanged.
 fn keeps_own_token(options: &Options) -> bool {
     options.keep_token || options.add_registry.is_some() || options.remove_registry.is_some()
 }

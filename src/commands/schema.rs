@@ -1,10 +1,10 @@
-//! `makeinfra schema`: JSON schemas for editors and for programs that read what makeinfra writes.
+//! `makeinfra schema`: JSON schemas for editors, and for programs that read makeinfra's output.
 
 use crate::answers::schema;
 use crate::cli::Schema;
 use crate::report::{self, Report};
 
-/// The schema of what `options` name.
+/// The schema that `options` choose.
 #[must_use]
 pub fn run(options: Schema) -> Report {
     let schema = match options {

@@ -1,21 +1,20 @@
-//! Options that may be given once for all environments and once for each: `VALUE` and `ENV=VALUE`.
+//! Options that can be given once for all environments and once for each: `VALUE` and `ENV=VALUE`.
 
 use crate::answers::{Answer, EnvironmentName, Name, Sheet};
 use crate::error::{Failure, Result};
 use std::ffi::OsStr;
 
-/// What an option says.
+/// The parsed values of an option.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scoped<T> {
-    /// For all environments that have no value of their own.
+    /// For all environments without a value of their own.
     pub common: Option<T>,
-    /// For single ones.
+    /// For single environments.
     pub own: Vec<(EnvironmentName, T)>,
 }
 
 impl<T: AsRef<OsStr> + From<String> + Clone> Scoped<T> {
-    /// Reads what was given for `option`. What stands before a `=` is an environment if `is_one`
-    /// says so.
+    /// Parses the values of `option`. The text before a `=` is an environment if `is_one` says so.
     pub(super) fn read(
         option: &str,
         given: &[T],
@@ -44,14 +43,14 @@ impl<T: AsRef<OsStr> + From<String> + Clone> Scoped<T> {
         Ok(scoped)
     }
 
-    /// The value of the environment `name` alone.
+    /// The environment `name`'s own value.
     pub(super) fn of(&self, name: &EnvironmentName) -> Option<&T> {
         self.own.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 }
 
 impl Scoped<String> {
-    /// Puts the values into `sheet`, as answers called `name`.
+    /// Puts the values into `sheet` as the answers `name`.
     pub(super) fn answer(self, name: Name, sheet: &mut Sheet) {
         if let Some(text) = self.common {
             sheet.values.insert(name, Some(text));
@@ -62,7 +61,7 @@ impl Scoped<String> {
     }
 }
 
-/// The names that were given for `option`, each once.
+/// The names given for `option`, without duplicates.
 pub(super) fn names(option: &str, texts: &[String]) -> Result<Vec<EnvironmentName>> {
     let mut names: Vec<EnvironmentName> = Vec::new();
     for text in texts {

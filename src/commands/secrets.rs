@@ -1,6 +1,5 @@
-//! The commands below `makeinfra secret`, one file each. Here is what they share: which
-//! environments are meant, how the files below `secrets/` are read, and how a change of them is
-//! written and committed.
+//! The commands below `makeinfra secret`, one file each. This file has what they share: choosing
+//! environments, reading the files below `secrets/`, and writing and committing a change.
 
 mod list;
 mod set;
@@ -31,38 +30,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// More than the value of a Secret and its kustomization have.
+/// Size limit, above the value of a Secret and its kustomization.
 const LIMIT: usize = 4 << 20;
 
-/// The repository, and which of its environments are meant.
+/// The repository and the chosen environments.
 struct Target {
     repo: Repo,
     record: Record,
-    /// The places of the environments among all.
+    /// Indices of the chosen environments.
     places: Vec<usize>,
     disk: Disk,
 }
 
-/// The files of the work tree; those that were read are remembered.
+/// The files of the work tree; caches what was read.
 struct Disk {
     root: PathBuf,
     seen: RefCell<BTreeMap<String, Option<Zeroizing<Vec<u8>>>>>,
 }
 
-/// What HEAD does not have of the directories that change.
+/// What HEAD lacks of the directories that change.
 #[derive(Default)]
 struct Uncommitted {
-    /// Files as they will be.
+    /// The files after the change.
     files: BTreeMap<String, Zeroizing<Vec<u8>>>,
-    /// Files that are in HEAD, and will not be there.
+    /// Files in HEAD that are deleted.
     gone: BTreeSet<String>,
 }
 
-/// What is told where a value stands in the open.
+/// The advice for values that are stored in plaintext.
 const STAKE: &str = "those values; change them where they are used";
 
 impl Target {
-    /// Finds the repository at `repo` for `command`.
+    /// Opens the repository at `repo` for `command`.
     fn find(repo: &Path, choice: &EnvironmentChoice, command: &str) -> Result<Self> {
         if files::existing_directory(repo).is_none() {
             return Err(no_argument_for_a_value("`REPO` must be a directory that exists").into());
@@ -81,7 +80,7 @@ impl Target {
         all.filter(|(place, _)| self.places.contains(place)).map(|(_, one)| one)
     }
 
-    /// Fails if the Secret `name` is not one whose keys are changed here.
+    /// Fails if the keys of the Secret `name` are managed elsewhere.
     fn check_name(&self, name: &DnsLabel) -> Result<()> {
         if *name == self.record.answers.secret_name {
             return Err(Failure::usage(format!("`{name}` is the pull secret"))
@@ -92,8 +91,7 @@ impl Target {
         Ok(())
     }
 
-    /// The directories of the Secrets, each of an environment that is meant; `verb` is what is done
-    /// to `name`.
+    /// The directories of Secrets, one for each chosen environment. `verb` is the action on `name`.
     fn directories<'t>(
         &'t self,
         read: &'t dyn Fn(&str) -> Content,
@@ -123,8 +121,8 @@ impl Target {
         self.environments().map(open).collect()
     }
 
-    /// Fails if git would store a file of the Secret `name` in plaintext, or if nothing could be
-    /// committed.
+    /// Fails if git would store a file of the Secret `name` in plaintext, or if a commit is not
+    /// possible.
     fn check_git(&self, directories: &[Directory], commit: bool, ui: &mut Ui) -> Result<()> {
         for directory in directories {
             self.repo.check_protected(directory.path())?;
@@ -134,7 +132,7 @@ impl Target {
             if self.repo.wants_signed_commits() {
                 ui.warn("git is configured to sign commits; this commit will not be signed");
             }
-            // Without the key it would be found out too late.
+            // Otherwise a missing key would only be noticed after writing.
             directories
                 .iter()
                 .try_for_each(|directory| self.repo.key(directory.path()).map(drop))?;
@@ -142,8 +140,8 @@ impl Target {
         Ok(())
     }
 
-    /// What HEAD does not have of the directories once `changes` are made, of which each is of an
-    /// environment. With `commit`, fails if it cannot be committed.
+    /// What HEAD lacks of the directories after `changes`, one for each environment. With `commit`,
+    /// fails if it cannot be committed.
     fn uncommitted(
         &self,
         name: &DnsLabel,
@@ -174,7 +172,7 @@ impl Target {
             }
             let touched = change.writes.iter().map(|write| &write.path);
             let mine = [directory.path().to_owned(), change.place.clone()];
-            // A commit in which the kustomization names a file that is missing could not be built.
+            // A commit whose kustomization refers to a missing file could not be built.
             let mut missing = Vec::new();
             for path in &named {
                 missing.extend((!self.repo.has_in_head(path)?).then_some(path));
@@ -190,8 +188,8 @@ impl Target {
         Ok(all)
     }
 
-    /// Whether HEAD has `key` of Secret `name` in one of the environments, as far as the key of
-    /// this clone tells.
+    /// Whether HEAD has `key` of the Secret `name` in one of the environments, as far as this clone
+    /// can decrypt.
     fn is_in_head(&self, name: &DnsLabel, key: &Key) -> Result<bool> {
         for one in self.environments() {
             let [env, file] = own_files(one, name, key);
@@ -208,8 +206,7 @@ impl Target {
         Ok(false)
     }
 
-    /// Writes `changes`, and commits what HEAD does not have if that is wanted. Gives the commit's
-    /// id.
+    /// Writes `changes`, and commits what HEAD lacks if requested. Returns the commit's id.
     fn apply(
         &self,
         changes: &[Change],
@@ -232,7 +229,8 @@ impl Target {
             .finish(commit.map_or("", |(_, message)| message), || self.disk.check_unchanged())
     }
 
-    /// What programs are told of `changes` and of what is only committed, before that is done.
+    /// The report of `changes`, and of files that only need to be committed, before they are
+    /// written.
     fn report(&self, changes: &[Change], commit: Option<&Uncommitted>, dry_run: bool) -> Report {
         let written = changes.iter().flat_map(|change| &change.writes).map(|write| {
             let is_new = matches!(self.disk.read(&write.path), Content::Absent);
@@ -258,8 +256,8 @@ impl Target {
         }
     }
 
-    /// The files of `changes` as a tree, with what becomes of each; no size, from which a value's
-    /// length would follow.
+    /// The files of `changes` as a tree with a note on each; without sizes, which would reveal the
+    /// length of a value.
     fn tree(&self, changes: &[Change]) -> String {
         let mut files: Vec<(&str, String)> = Vec::new();
         for change in changes {
@@ -277,7 +275,7 @@ impl Target {
         ui::tree(&self.disk.root.to_string_lossy(), &files)
     }
 
-    /// The steps that bring a change to the clusters of the environments.
+    /// The commands that deploy a change to the environments' clusters.
     fn deploy_steps(&self, why: &'static str) -> Vec<Advice> {
         let step = |(at, one)| {
             let why = if at == 0 { why } else { "" };
@@ -286,7 +284,7 @@ impl Target {
         self.environments().enumerate().map(step).collect()
     }
 
-    /// The failure to do `verb`, for a file that is in the way.
+    /// The failure to do `verb` because of a file.
     fn failure(&self, verb: &str, fault: DirectoryFault) -> anyhow::Error {
         let is_lost = !self.disk.root.join(&fault.path).exists()
             && self.repo.has_in_head(&fault.path).unwrap_or(false);
@@ -327,7 +325,7 @@ impl Disk {
         bytes.map_or(Content::Absent, Content::Bytes)
     }
 
-    /// Fails if a file is not what was read, since an answer was waited for.
+    /// Fails if a file has changed since it was read, for example during a prompt.
     fn check_unchanged(&self) -> Result<()> {
         let seen = self.seen.borrow();
         let changed = seen.iter().find(|(path, before)| {
@@ -344,7 +342,7 @@ impl Uncommitted {
         self.files.is_empty() && self.gone.is_empty()
     }
 
-    /// What becomes of these files in HEAD.
+    /// The changes to these files in HEAD.
     fn changes(&self, repo: &Repo) -> impl Iterator<Item = FileChange> {
         let word =
             |path: &String| if repo.has_in_head(path).unwrap_or(false) { "changed" } else { "new" };
@@ -352,14 +350,14 @@ impl Uncommitted {
         files.chain(self.gone.iter().map(|path| FileChange::new(path, "deleted")))
     }
 
-    /// What brings them to git; `None` if HEAD has them.
+    /// The command that commits them; `None` if HEAD has them.
     fn commit_step(&self, repo: &Repo, message: &str) -> Option<Advice> {
         let paths: Vec<_> = self.files.keys().chain(&self.gone).collect();
         (!paths.is_empty()).then(|| commit_step(repo, &paths, message))
     }
 }
 
-/// The name and the key among the arguments; what is none may be a value, and is not quoted.
+/// Parses name and key. An invalid one is not quoted, because it may be a value.
 fn parse(name: &str, key: &str) -> Result<(DnsLabel, Key)> {
     let bad = |what: &str, rule: &str| no_argument_for_a_value(&format!("`{what}` {rule}"));
     if begins_like_a_token(name) {
@@ -370,13 +368,13 @@ fn parse(name: &str, key: &str) -> Result<(DnsLabel, Key)> {
     Ok((name, key))
 }
 
-/// The files that a key of the Secret `name` has, unless somebody put it elsewhere.
+/// The default files for a key of the Secret `name`.
 fn own_files(environment: &Environment, name: &DnsLabel, key: &Key) -> [String; 2] {
     let dir = &environment.secrets;
     [format!("{dir}/{name}.env"), format!("{dir}/{name}.d/{}", key.as_str())]
 }
 
-/// The places of the environments that are meant.
+/// Indices of the chosen environments.
 fn places(choice: &EnvironmentChoice, record: &Record) -> Result<Vec<usize>> {
     let environments = &record.answers.environments;
     match &choice.env {
@@ -404,7 +402,7 @@ fn is_change(changes: &[Change]) -> bool {
     changes.iter().any(|change| !matches!(change.effect, Effect::Hold | Effect::Lack))
 }
 
-/// Says which lines of env files kustomize reads otherwise than they seem to say.
+/// Warns about misleading lines in env files.
 fn warn_of_traps<'t>(traps: impl Iterator<Item = &'t (String, usize, Trap)>, ui: &mut Ui) {
     for (path, line, trap) in traps {
         ui.warn(format!("line {line} of `{path}`: {}", trap.message()));

@@ -1,5 +1,5 @@
-//! What `new --check` and `rotate --check` share: the registry's word on a token, before anything
-//! is written.
+//! Shared by `new --check` and `rotate --check`: tries a token at the registry before anything is
+//! written.
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The registry's word on a token.
+/// The registry's answer about a token.
 #[derive(Clone)]
 pub(super) struct Checked {
     verdict: Verdict,
@@ -22,18 +22,18 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    /// A line of a report.
+    /// The line of a report.
     pub(super) fn line(checked: Option<&Self>) -> String {
         match checked {
             Some(checked) if checked.verdict.standing() == Standing::Good => {
                 format!("Checked: {}.\n", checked.message)
             }
-            // What is not good has been warned of.
+            // Other verdicts were reported as warnings.
             _ => String::new(),
         }
     }
 
-    /// The same for programs; null where nobody was asked.
+    /// The JSON value; null if no registry was asked.
     pub(super) fn json(checked: Option<&Self>) -> Value {
         checked.map_or(
             Value::Null,
@@ -42,8 +42,8 @@ impl Checked {
     }
 }
 
-/// Asks registries whether `images` can be pulled with `token`. Fails if it is refused for one of
-/// them; where nobody can tell, asks the user or fails. `again` is the command that tries another
+/// Asks registries whether `images` can be pulled with `token`. Fails if one refuses the token; if
+/// the answer is undetermined, asks the user or fails. `again` is the command that tries another
 /// token.
 pub(super) fn check(
     options: &CheckOptions,
@@ -59,7 +59,7 @@ pub(super) fn check(
     judge(verdicts, images, again, "the token was refused, nothing was written", None, ui).map(Some)
 }
 
-/// What registries say of one token, for the images of several repositories.
+/// Registries' verdicts on one token, for the images of several repositories.
 pub(super) struct Asked(Vec<(ImageRef, Verdict)>);
 
 /// Asks registries about `images`, up to `jobs` at the same time.
@@ -78,7 +78,7 @@ pub(super) fn ask_once(
 }
 
 impl Asked {
-    /// The same as [`check`] for the `images` of the repository at `root`.
+    /// Judges the verdicts on the `images` of the repository at `root`, as [`check`] does.
     pub(super) fn judge(
         &self,
         images: &[&ImageRef],
@@ -101,7 +101,7 @@ impl Asked {
     }
 }
 
-/// The same for a token that GitLab has just made, which the registry may not know for some
+/// Like [`check`], for a token that GitLab has just issued: the registry may not accept it for some
 /// seconds.
 pub(super) fn check_fresh(
     options: &RegistryOptions,
@@ -129,7 +129,7 @@ pub(super) fn check_fresh(
     )
 }
 
-/// Waits, unless a signal comes: then the token is taken back.
+/// Waits. A signal ends the wait with an error, so that the token is revoked.
 fn pause_for(pause: Duration) -> Result<()> {
     let interrupts = Interrupts::hold()?;
     let end = Instant::now() + pause;
@@ -140,7 +140,7 @@ fn pause_for(pause: Duration) -> Result<()> {
     interrupts.check()
 }
 
-/// Seconds between tries with a new token: five tries in 30 seconds.
+/// Seconds between attempts with a new token: five attempts within 30 seconds.
 const PAUSES: [u64; 4] = [1, 3, 8, 16];
 
 /// Prepares to ask registries.
@@ -165,8 +165,8 @@ fn ask(
     registries.ask(&pulls, &|| waiting.step())
 }
 
-/// What follows from the registries' `verdicts` on `images`; `refused` is what is said of a token
-/// that they refuse. Hints are for the repository at `root`; `None` is the current directory.
+/// Turns the `verdicts` of registries on `images` into a result. `refused` describes a refused
+/// token. Hints are for the repository at `root`; `None` is the current directory.
 fn judge(
     verdicts: Vec<Verdict>,
     images: &[&ImageRef],
@@ -185,7 +185,7 @@ fn judge(
             verdict.hint(image, again).unwrap_or_default().typed(root)
         ));
     }
-    // The worst decides.
+    // The worst verdict decides.
     answers.sort_by_key(|(verdict, _)| verdict.standing());
     let Some((verdict, image)) = answers.pop() else {
         return Err(Failure::failed("cannot ask the registry whether the token is good")

@@ -1,5 +1,5 @@
-//! Which cluster and namespace a command asks: the environment that is meant, and the kubectl that
-//! the repository's Makefile would run for it.
+//! The cluster and namespace that a command asks: the chosen environment, and the kubectl that the
+//! repository's Makefile would run for it.
 
 use crate::advice::Advice;
 use crate::answers::{Answer as _, DnsLabel, Environment};
@@ -12,7 +12,7 @@ use crate::inspection::Inspection;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What the user said, and the repository that tells the rest.
+/// The user's options, and the repository that provides the rest.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'i> {
     /// The command, for hints.
@@ -23,26 +23,26 @@ pub(super) struct Target<'i> {
     pub(super) context: Option<&'i str>,
     /// `--namespace`.
     pub(super) namespace: Option<&'i str>,
-    /// `None` outside of a repository.
+    /// `None` outside a repository.
     pub(super) repository: Option<&'i Inspection>,
 }
 
-/// Where evidence is from, and what there is of it.
+/// The origin of evidence, and the evidence.
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) evidence: Evidence,
     pub(super) is_live: bool,
     pub(super) context: Option<String>,
     pub(super) namespace: Option<String>,
-    /// The Secrets that the cluster was asked for and would have given.
+    /// Secrets that were requested from the cluster and readable if they existed.
     pub(super) asked: Vec<String>,
-    /// The kinds that this user may not read.
+    /// Kinds that this user may not read.
     pub(super) refused: Vec<String>,
 }
 
 impl<'i> Target<'i> {
-    /// What the cluster tells of the namespace, with all pull secrets that anything there or `more`
-    /// names; or why there is nothing to tell.
+    /// Asks the cluster about the namespace, including all pull secrets that anything there or
+    /// `more` references; or returns why there is no answer.
     pub(super) fn ask<'n>(
         &self,
         wanted: Wanted,
@@ -67,7 +67,7 @@ impl<'i> Target<'i> {
                 Diagnosis::of(Cause::KubectlFailed, Some(&namespace), "kubectl", why, place);
             return Ok((source, Some(silence)));
         }
-        // Only what can be a name may become an argument.
+        // Only valid names may become arguments.
         let is_name = |name: &String| {
             name.len() <= 253 && name.split('.').all(|part| DnsLabel::parse(part).is_ok())
         };
@@ -77,7 +77,7 @@ impl<'i> Target<'i> {
         let names: Vec<_> = names.into_iter().collect();
         if !names.is_empty() {
             match kubectl.secrets(&names, &namespace) {
-                // None of them is there.
+                // None of them exists.
                 Ok(answer) if answer.json.is_empty() => source.asked = names,
                 Ok(answer) if source.evidence.read(&answer.json).is_ok() => source.asked = names,
                 _ => source.refused.push("secrets".to_owned()),
@@ -86,7 +86,7 @@ impl<'i> Target<'i> {
         Ok((source, None))
     }
 
-    /// The kubectl that the repository's Makefile would run, where it would.
+    /// The kubectl that the repository's Makefile would run.
     pub(super) fn kubectl(&self) -> Result<Kubectl> {
         let makefile = self.repository.and_then(|inspection| inspection.makefile.as_ref());
         let root = self.repository.map_or(Path::new("."), |inspection| &inspection.root);
@@ -97,7 +97,7 @@ impl<'i> Target<'i> {
         Kubectl::new(environment::text("KUBECTL").as_deref(), text, &dir, context.as_deref())
     }
 
-    /// The context that was typed, or that the repository names; `None` if that is left to kubectl.
+    /// The context from the options or the repository; `None` leaves it to kubectl.
     pub(super) fn named_context(&self) -> Result<Option<String>> {
         let makefile = self.repository.and_then(|inspection| inspection.makefile.as_ref());
         let text = makefile.map(|(_, text)| text.as_str());
@@ -107,7 +107,7 @@ impl<'i> Target<'i> {
         Ok(self.context.map(str::to_owned).or_else(|| context_of(own.or(text)?)))
     }
 
-    /// How commands are told the environment that is meant.
+    /// How commands refer to the chosen environment.
     pub(super) fn place(&self) -> Result<Place<'i>> {
         let record =
             self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
@@ -117,7 +117,7 @@ impl<'i> Target<'i> {
             .map_or(Place::default(), |(record, one)| Place::of(&record.answers, one)))
     }
 
-    /// The environment that is meant; `None` if the repository has no record of any.
+    /// The chosen environment; `None` if the repository has no record.
     fn environment(&self) -> Result<Option<&'i Environment>> {
         let record =
             self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
@@ -135,7 +135,7 @@ impl<'i> Target<'i> {
         }
     }
 
-    /// The one namespace that is meant.
+    /// The chosen namespace.
     pub(super) fn namespace(&self) -> Result<String> {
         if let Some(namespace) = self.namespace {
             return match DnsLabel::parse(namespace) {

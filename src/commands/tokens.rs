@@ -1,5 +1,5 @@
-//! `makeinfra token list`: the deploy tokens in GitLab, and what this repository has to do with
-//! each. Only reads.
+//! `makeinfra token list`: lists the deploy tokens in GitLab and their relation to this repository.
+//! Only reads.
 
 use super::deploy_tokens::{Gitlabs, Meant, Network, Row, Use, holdings, rows};
 use super::encrypted;
@@ -53,7 +53,7 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     })
 }
 
-/// What its errors say that it cannot do.
+/// The action that failures name.
 const LIST: &str = "list the tokens of";
 
 impl Row {
@@ -90,7 +90,7 @@ impl Row {
     }
 }
 
-/// Columns that are as wide as they must be.
+/// Formats the rows in columns of minimal width.
 fn table(rows: &[Row]) -> String {
     let head = ["ID", "EXPIRES", "USE", "NAME"].map(str::to_owned);
     let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();

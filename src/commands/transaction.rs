@@ -1,6 +1,6 @@
-//! The one place that changes a repository that exists: every file beside its place, or in git's
-//! directory if it is a secret, and every object first, then all files into their places, then a
-//! commit of just these. If anything fails before the commit, nothing has changed.
+//! The only place that changes an existing repository. It prepares all files beside their targets
+//! (secrets in git's directory) and all objects, then moves all files into place, then commits
+//! exactly these. If anything fails before the commit, nothing has changed.
 
 use crate::answers::Record;
 use crate::error::Result;
@@ -14,20 +14,20 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// What is said of a change whose files are written and not committed.
+/// States that a change is written and only its commit is missing.
 pub(super) const ONLY_THE_COMMIT: &str = "Only the commit is left to do.\n";
 
-/// A change on its way.
+/// A change in progress.
 pub(super) struct Transaction<'r> {
     repo: &'r Repo,
-    /// Held until it is done: a signal is answered before or after, never in between.
+    /// Defers signals until the change is complete.
     interrupts: Interrupts,
     batch: Batch,
     /// Directories of the work tree, and whether a rename from git's directory reaches them.
     reached: BTreeMap<PathBuf, bool>,
-    /// What the commit has.
+    /// The content of the commit.
     blobs: Vec<Blob>,
-    /// The key with which git-crypt is set up, if it is not yet.
+    /// The key with which to set up git-crypt; `None` if that is set up.
     new_key: Option<&'r Key>,
 }
 
@@ -38,14 +38,14 @@ impl<'r> Transaction<'r> {
         Ok(Self { repo, interrupts, batch, reached, blobs: Vec::new(), new_key: None })
     }
 
-    /// Sets up git-crypt, too, with `key`.
+    /// Also sets up git-crypt with `key`.
     pub(super) fn with_git_crypt(mut self, key: Option<&'r Key>) -> Self {
         self.new_key = key;
         self
     }
 
-    /// Writes `bytes` to the file `path`, which keeps its mode but for `executable`. A new one is
-    /// as open as those that were made with the repository, and a secret is closed to others.
+    /// Writes `bytes` to the file `path`, which keeps its mode apart from `executable`. A new file
+    /// gets the permissions of the repository's first files; a secret is private.
     pub(super) fn write(
         &mut self,
         path: &str,
@@ -55,7 +55,7 @@ impl<'r> Transaction<'r> {
         self.write_like(path, Record::FILE, bytes, executable)
     }
 
-    /// The same for a file that is as open as `model` if it is new.
+    /// Like [`Self::write`]; a new file gets the permissions of `model`.
     pub(super) fn write_like(
         &mut self,
         path: &str,
@@ -88,8 +88,8 @@ impl<'r> Transaction<'r> {
         path.starts_with(SECRETS) || self.repo.is_ignored(path)
     }
 
-    /// Where what is temporary of the file `path` lies: in git's directory, if a rename leads from
-    /// there to its place, else beside it.
+    /// The directory for temporary files of `path`: git's directory if a rename from there reaches
+    /// the target, otherwise the target's directory.
     fn aside(&mut self, path: &str) -> Result<PathBuf> {
         let (own, file) = (self.repo.own_directory(), self.repo.root().join(path));
         let near = file.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(own).to_owned();
@@ -107,7 +107,7 @@ impl<'r> Transaction<'r> {
         Ok(file.parent().unwrap_or(own).to_owned())
     }
 
-    /// Has the commit take `bytes` for `path`, encrypted if it is below `secrets/`.
+    /// Adds `bytes` at `path` to the commit, encrypted if it is below `secrets/`.
     pub(super) fn stage(&mut self, path: &str, bytes: &[u8], executable: bool) -> Result<()> {
         self.blobs.push(match path.starts_with(SECRETS) {
             true => {
@@ -122,21 +122,21 @@ impl<'r> Transaction<'r> {
         Ok(())
     }
 
-    /// Has the commit leave `path` out.
+    /// Removes `path` in the commit.
     pub(super) fn stage_removal(&mut self, path: &str) {
         self.blobs.push(Repo::removal(path));
     }
 
-    /// Does it, and commits what was staged with `message`. `recheck` fails if something was
-    /// changed in the meantime, and is asked last. Gives the commit's id, if there was anything to
-    /// commit.
+    /// Performs the change, and commits what was staged with `message`. `recheck` is called last
+    /// and fails if something changed in the meantime. Returns the commit's id; `None` if nothing
+    /// was staged.
     pub(super) fn finish(
         self,
         message: &str,
         recheck: impl FnOnce() -> Result<()>,
     ) -> Result<Option<String>> {
         self.interrupts.check()?;
-        // What takes long or takes room comes before anything is seen to change.
+        // Whatever takes time or disk space comes before the first visible change.
         let commit = match self.blobs.is_empty() {
             true => None,
             false => Some(self.repo.begin_commit(&self.blobs, message)?),
@@ -145,18 +145,18 @@ impl<'r> Transaction<'r> {
         self.publish(commit)
     }
 
-    /// Does it, and has HEAD go back to the commit `to`, which has the files `paths` as they are
-    /// then.
+    /// Performs the change, and moves HEAD back to the commit `to`, which must have the files
+    /// `paths` as they are afterwards.
     pub(super) fn go_back(mut self, to: &str, paths: &[String]) -> Result<()> {
         let (commit, blobs) = self.repo.begin_return(to, paths)?;
         self.blobs = blobs;
         self.publish(Some(commit)).map(drop)
     }
 
-    /// Publishes the files, and then HEAD with `commit`. Gives its id.
+    /// Publishes the files and then HEAD with `commit`. Returns its id.
     fn publish(self, commit: Option<Commit<'r>>) -> Result<Option<String>> {
         let Self { repo, interrupts, mut batch, blobs, new_key, .. } = self;
-        // The key comes before what is encrypted with it.
+        // The key precedes what is encrypted with it.
         let mut all = Batch::default();
         let locks = new_key.map(|key| repo.install_git_crypt(key, &mut all)).transpose()?;
         all.append(&mut batch);
@@ -178,8 +178,8 @@ impl<'r> Transaction<'r> {
     }
 }
 
-/// Has the index agree with HEAD where an earlier commit was stopped before it had written it, and
-/// says so. Gives whether it was written.
+/// Updates the index to HEAD if an earlier commit was interrupted before writing it, and reports
+/// that. Returns whether it was written.
 pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
     let mended = repo.mend_index(&Interrupts::hold()?)?;
     for path in &mended {
@@ -188,11 +188,10 @@ pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
     Ok(!mended.is_empty())
 }
 
-/// The files of one side of a merge: bytes and whether they may be run; `None` if that side has no
-/// such file.
+/// The files of one side of a merge: bytes and executable flag; `None` if the side lacks the file.
 pub(super) type Side<'s> = Vec<(&'s str, Option<(&'s [u8], bool)>)>;
 
-/// Leaves the change from `base` to `wish` to the user, as a cherry-pick with conflicts.
+/// Leaves the change from `base` to `wish` as a cherry-pick with conflicts.
 pub(super) fn pick(repo: &Repo, [base, wish]: [Side; 2], message: &str) -> Result<()> {
     let interrupts = Interrupts::hold()?;
     let store = |side: Side| -> Result<Vec<Blob>> {
@@ -211,23 +210,23 @@ pub(super) fn pick(repo: &Repo, [base, wish]: [Side; 2], message: &str) -> Resul
     repo.pick(&base, &wish, message, &interrupts)
 }
 
-/// Lets go of what a pick that has ended has left in git.
+/// Deletes what a pick that has ended left in git.
 pub(super) fn forget_pick(repo: &Repo) -> Result<()> {
     repo.forget_pick()
 }
 
-/// The permissions that the file `path` gets over `known`, its own or those of a file like it.
+/// The permissions of the file `path`, based on `known`: its own, or those of a similar file.
 fn mode(path: &str, known: u32, executable: Option<bool>) -> u32 {
     match executable {
         _ if path.starts_with(SECRETS) => 0o600,
-        // Those may run it who may read it.
+        // Everyone who may read it may execute it.
         Some(true) => known | (known & 0o444) >> 2,
         Some(false) => known & !0o111,
         None => known,
     }
 }
 
-/// The permissions of a file, if it exists.
+/// The permissions of a file; `None` if it does not exist.
 fn mode_of(file: &Path) -> Option<u32> {
     file.metadata().ok().map(|found| found.permissions().mode() & 0o777)
 }

@@ -1,5 +1,5 @@
-//! `makeinfra update`: the files of a repository as this version generates them, with all that
-//! people have changed.
+//! `makeinfra update`: regenerates the files of a repository with this version, keeping all local
+//! changes.
 
 mod conflicts;
 mod way;
@@ -64,7 +64,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
     let way = Way::find(options, &evolution)?;
     let update = way.update(&evolution.workspace.files)?;
     way.check(&evolution, &update)?;
-    // An answer that was committed without its files is no difference any more.
+    // An answer that was committed without its files no longer shows up as a difference.
     let behind = match options.from {
         Some(_) => Vec::new(),
         None => unfollowed_in_head(repo),
@@ -101,7 +101,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
         return conflicts::run(options, &evolution, &way, &update, ui);
     }
     let noted = way.noted(update, &evolution.workspace.files)?;
-    // The same files have the same plan: it is made again only from others.
+    // The plan only changes with the files, so it is cached.
     let plan = |files: &Files| -> Result<Plan> {
         if *files == evolution.workspace.files {
             Ok(noted.clone())
@@ -132,7 +132,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
     Ok(report)
 }
 
-/// The command as it was typed, but for what shows or confirms a plan.
+/// The command as typed, without options that show or confirm a plan.
 fn typed(options: &Options) -> Advice {
     let from = options.from.iter().map(|revision| ("--from", revision));
     let restored = options.restore.iter().map(|path| ("--restore", path));
@@ -142,7 +142,7 @@ fn typed(options: &Options) -> Advice {
     })
 }
 
-/// Whether an update would write anything but the version.
+/// Reports whether an update would write anything but the version.
 fn check(evolution: &Evolution, update: &Update, is_behind: bool) -> Report {
     let is_version = |step: &Step| step.path == Record::FILE && change::is_version_alone(step);
     let mut report = conflicts::facts(evolution, update, |step| !is_version(step));
@@ -168,7 +168,7 @@ fn check(evolution: &Evolution, update: &Update, is_behind: bool) -> Report {
     report
 }
 
-/// Fails if the update would write over what git could not bring back.
+/// Fails if the update would overwrite something that git could not restore.
 fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Result<()> {
     if options.plan.run.dry_run {
         return Ok(());
@@ -178,7 +178,7 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
     for step in &update.plan.steps {
         let is_answers = step.path == Record::FILE && !has_conflicts;
         match &step.before {
-            // With conflicts, git writes all of them.
+            // With conflicts, git writes all files.
             Some(before) if !is_answers && (has_conflicts || !step.is_done()) => {
                 found.extend(
                     evolution
@@ -210,7 +210,7 @@ fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Resu
     }
     let paths: Vec<_> = found.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
     let paths = paths.join(" ");
-    // What was decided by hand is the way from the commit before it.
+    // The record was edited by hand, so the update starts from the commit before that.
     let hint = if found.iter().any(|(path, _)| *path == Record::FILE) {
         Advice::git(format!("commit -m 'Change answers' -- {paths}"))
             .and(Advice::makeinfra("update").with("--from HEAD^"))

@@ -1,5 +1,5 @@
 //! The repository that a command changes: its files, the plan that is shown first, and the one
-//! place that writes it.
+//! place that carries it out.
 
 mod read;
 mod write;
@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is said of a plan without a step that is left to do.
+/// The message for a plan whose steps are all done.
 const DONE: &str = "Nothing to do: it is done already";
 
 /// A repository that is about to change.
@@ -34,49 +34,48 @@ pub(super) struct Workspace {
     pub(super) repo: Repo,
     pub(super) files: Files,
     scope: Scope,
-    /// What HEAD was when the files were read.
+    /// HEAD when the files were read.
     pub(super) head: Option<String>,
-    /// How far it goes.
+    /// How far the command goes.
     pub(super) stage: Stage,
     /// Held while anything may be written.
     _lock: Option<fs::File>,
 }
 
-/// How far a command goes that writes.
+/// How far a command that writes goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stage {
     /// As far as its options say.
     #[default]
     Whole,
-    /// Up to the first byte that would be written: it is one of several repositories, and others
-    /// come first.
+    /// Up to the first write: it is one of several repositories, all of which are checked first.
     Look,
-    /// It is written: it was asked for all of them together.
+    /// Writes without asking: the user has confirmed all repositories together.
     Agreed,
 }
 
-/// A plan, and how it is told.
+/// A plan and its presentation.
 pub(super) struct Proposal<'p> {
-    /// What it is about.
+    /// The title.
     pub(super) title: String,
-    /// The command, as the prompt calls it.
+    /// The command, as shown in the prompt.
     pub(super) command: Advice,
-    /// The subject of the commit, which also says what was done.
+    /// The subject of the commit, which also summarises what was done.
     pub(super) message: String,
-    /// What the registry says of the deploy token that it brings, if it was asked.
+    /// The registry's answer about the new deploy token; `None` if it was not asked.
     pub(super) checked: Option<Checked>,
-    /// Files whose uncommitted edits belong to the change.
+    /// Files whose uncommitted edits are part of the change.
     pub(super) edited: &'static [&'static str],
-    /// The key with which git-crypt is set up, if it is not yet.
+    /// The key with which to set up git-crypt; `None` if that is set up.
     pub(super) new_key: Option<&'p Key>,
-    /// What to type next, after the commit.
+    /// The next commands, after the commit.
     pub(super) next: Vec<Advice>,
     /// Makes the plan.
     pub(super) plan: &'p dyn Fn(&Files) -> Result<Plan>,
 }
 
 impl Proposal<'_> {
-    /// Whether it has git encrypt what is below `secrets/`.
+    /// Whether the plan sets up git's encryption of `secrets/`.
     fn covers(&self, plan: &Plan) -> bool {
         self.new_key.is_some()
             || plan.steps.iter().any(|step| step.path == ".gitattributes" && !step.is_done())
@@ -99,19 +98,19 @@ impl Workspace {
         Ok(Self { repo, files, scope, head, stage: Stage::default(), _lock: lock })
     }
 
-    /// Reads `paths`, too.
+    /// Also reads `paths`.
     pub(super) fn include(&mut self, paths: Vec<String>) -> Result<()> {
         self.scope.paths.extend(paths);
         self.files = read(&self.repo, &self.repo.root(), &self.scope)?;
         Ok(())
     }
 
-    /// The files as they are by now.
+    /// The current files.
     pub(super) fn reread(&self) -> Result<Files> {
         read(&self.repo, &self.repo.root(), &self.scope)
     }
 
-    /// Shows the plan, and does it if that is agreed to.
+    /// Shows the plan and, after confirmation, carries it out.
     pub(super) fn propose(
         &self,
         proposal: &Proposal,
@@ -176,8 +175,8 @@ impl Workspace {
         Ok(report)
     }
 
-    /// Removes what killed runs have left beside any file that this command may write, or says that
-    /// it is there.
+    /// Deletes leftovers of killed runs beside all files that this command may write; in a dry run,
+    /// only reports them.
     fn sweep(&self, dry_run: bool, ui: &mut Ui) -> Result<()> {
         let root = self.repo.root();
         sweep_repository(&root, dry_run, ui);
@@ -187,7 +186,7 @@ impl Workspace {
             files.filter_map(|file| file.parent().map(Path::to_owned)).collect();
         for dir in dirs {
             take_away(files::leftovers_in(&dir), dry_run, ui);
-            // What they lay beside may be gone. Only an empty directory goes.
+            // Only removes empty directories, from which the file itself may have disappeared.
             if !dry_run {
                 files::remove_empty(&dir);
             }
@@ -195,7 +194,7 @@ impl Workspace {
         Ok(())
     }
 
-    /// Fails if the plan must not be done: it would lose something, or show a secret.
+    /// Fails if the plan would lose content or expose a secret.
     fn check(
         &self,
         proposal: &Proposal,
@@ -203,7 +202,7 @@ impl Workspace {
         options: &PlanOptions,
         ui: &mut Ui,
     ) -> Result<()> {
-        // What git would not commit at all needs no edit committed first.
+        // Checked first: if git cannot commit at all, asking to commit edits would not help.
         if options.commit && !options.run.dry_run {
             self.repo.check_can_commit()?;
         }
@@ -213,12 +212,12 @@ impl Workspace {
                 self.repo.check_protected(&step.path)?;
             }
             let Some(before) = &step.before else { continue };
-            // Its content is kept at another path.
+            // The content is preserved at another path.
             let target = plan.moves.get(&step.path);
             let is_moved = target.is_some();
-            // Nobody is to commit a secret in plaintext first.
+            // Users must not be told to commit a plaintext secret first.
             let becomes_secret = target.is_some_and(|target| target.starts_with(SECRETS));
-            // What git does not have yet comes with the change.
+            // A file that git does not have yet is committed as part of the change.
             let is_not_gits = is_moved && !self.repo.has_in_head(&step.path)?;
             let loss = self.repo.loss(&step.path, before)?;
             let (is_deleted, committed) =
@@ -264,7 +263,7 @@ impl Workspace {
         Ok(())
     }
 
-    /// What was decided, the files that change, and what else there is to know.
+    /// The decisions, the files that change, and the notes.
     fn shown(&self, plan: &Plan, diff: bool) -> Result<String> {
         let facts: String =
             plan.facts.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
@@ -286,13 +285,13 @@ impl Workspace {
         if diff {
             parts.push(self.diffs(plan)?);
         }
-        // What was decided stays in sight.
+        // At the end, so that the decisions stay visible.
         parts.push(facts);
         parts.retain(|part| !part.is_empty());
         Ok(parts.join("\n"))
     }
 
-    /// What changes in each file, as a diff.
+    /// The diffs of all files that change.
     fn diffs(&self, plan: &Plan) -> Result<String> {
         let mut parts = Vec::new();
         for step in plan.visible(&self.files) {
@@ -305,7 +304,7 @@ impl Workspace {
         Ok(parts.join("\n"))
     }
 
-    /// What to type next, the commit included if it was not made.
+    /// The next commands, including the commit if it was not made.
     fn next(&self, proposal: &Proposal, plan: &Plan, is_committed: bool) -> Vec<Advice> {
         let mut next = proposal.next.clone();
         let pathspec = self.pathspec(plan);
@@ -319,10 +318,10 @@ impl Workspace {
         next
     }
 
-    /// The files of `plan` and no others, in short: a directory that holds nothing else stands for
-    /// its files.
+    /// The shortest paths that cover exactly the files of `plan`: a directory stands for its files
+    /// if it contains no others.
     fn pathspec(&self, plan: &Plan) -> BTreeSet<PathBuf> {
-        // What HEAD has already needs no commit.
+        // A file that HEAD has already needs no commit.
         let differs = |step: &&Step| {
             let committed = self.repo.committed(&step.path);
             committed.ok().is_none_or(|committed| committed != step.after) || step.mode.is_some()
@@ -340,7 +339,8 @@ impl Workspace {
         all.iter().map(short).collect()
     }
 
-    /// What programs are told of the plan and of what is only committed, before it is done.
+    /// The report of the plan, and of files that only need to be committed, before it is carried
+    /// out.
     fn report(
         &self,
         proposal: &Proposal,
@@ -348,7 +348,7 @@ impl Workspace {
         uncommitted: &[Step],
         options: &PlanOptions,
     ) -> Result<Report> {
-        // In the order in which they are written.
+        // In the order of writing.
         let mut pending: Vec<_> = plan.steps.iter().filter(|step| !step.is_done()).collect();
         let is_written =
             |step: &&Step| plan.steps.iter().any(|one| !one.is_done() && one.path == step.path);
@@ -382,7 +382,7 @@ impl Workspace {
     }
 }
 
-/// The plan in a few words.
+/// A one-line summary of the plan.
 fn brief(proposal: &Proposal, plan: &Plan, pending: usize) -> String {
     if plan.is_done() {
         return "nothing to do".to_owned();
@@ -391,7 +391,7 @@ fn brief(proposal: &Proposal, plan: &Plan, pending: usize) -> String {
     std::iter::once(files).chain(plan.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
-/// What a tree says of a file.
+/// The note on a file in the tree.
 fn note(step: &Step, from: Option<&str>) -> String {
     match (&step.before, &step.after) {
         (None, _) if from.is_some() => format!("from {}", from.unwrap_or_default()),

@@ -1,5 +1,4 @@
-//! A repository that is adopted already: what was asked for beyond that is said to be another
-//! command's.
+//! A repository that is adopted already: refers to other commands for further changes.
 
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answers, Record};
@@ -7,8 +6,7 @@ use crate::cli::Adopt as Options;
 use crate::error::{Failure, Result};
 use std::path::Path;
 
-/// Fails if an option asks for something else than the record has. A command that is given again
-/// does not.
+/// Fails if an option differs from the record. Repeating the original command succeeds.
 pub(super) fn check(options: &Options, record: &Record) -> Result<()> {
     let answers = &record.answers;
     let recorded = [
@@ -48,7 +46,7 @@ pub(super) fn check(options: &Options, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// What `--namespace` may be: the pattern that was typed, if each environment is named after it.
+/// Accepted values of `--namespace`: also the pattern that was typed, if all environments match it.
 fn namespaces(options: &Options, answers: &Answers) -> Vec<String> {
     let all = || answers.environments.iter();
     let pattern = options.namespace.iter().filter(|pattern| {

@@ -1,5 +1,5 @@
-//! Whether the files follow the answers in the record: an edit, a commit, or a merge, may have
-//! changed these alone.
+//! Whether the files follow the answers in the record: an edit, a commit or a merge may have
+//! changed the answers alone.
 
 use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
@@ -11,13 +11,13 @@ use crate::git_crypt;
 use crate::repo::Repo;
 use std::path::Path;
 
-/// The answers that the files do not follow. `None` if that cannot be told: without a commit, while
-/// a merge is open, or if other checks name the reason.
+/// The answers that the files do not follow. `None` if undetermined: without a commit, during a
+/// merge, or if other checks report the reason.
 ///
-/// `record` is that of the files in `repo`, which lies at `path`.
+/// `record` is the one in `repo`, which is at `path`.
 pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec<Unfollowed>> {
     let committed = repo.head_text(Record::FILE).ok()??;
-    // The answers are those that the files were made from.
+    // The files were rendered from these answers.
     if record.text == committed && repo.earlier(Record::FILE).is_empty() {
         let is_known = repo.in_progress().is_none()
             && repo.check_key(git_crypt::FILTER).is_ok()
@@ -36,7 +36,7 @@ pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec
     (found.is_known && earlier.is_known || !found.all.is_empty()).then_some(found.all)
 }
 
-/// The answers of HEAD's record that the files do not follow, each with the commit whose record
+/// The answers in HEAD's record that the files do not follow, each with the commit whose record
 /// they do follow.
 pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
     let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok();
@@ -46,7 +46,7 @@ pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
     found.map_or(Vec::new(), |found| found.all)
 }
 
-/// What was found, and whether that is all.
+/// The findings, and whether they are complete.
 struct Found {
     all: Vec<Unfollowed>,
     is_known: bool,
@@ -67,7 +67,7 @@ fn unfollowed_since(evolution: &Evolution, committed: &Record) -> Found {
     )
 }
 
-/// The answers of `record` that the files have as one of the records `before` it.
+/// The answers of `record` for which the files still follow one of the records `before` it.
 fn unfollowed_among<'r>(
     evolution: &Evolution,
     record: &Record,
@@ -87,7 +87,7 @@ fn unfollowed_among<'r>(
     found
 }
 
-/// The components that `earlier` does not have and base does not either.
+/// The components of `record` that neither `earlier` nor the files have.
 fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
     let new = record
         .answers
@@ -99,11 +99,11 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
         .collect()
 }
 
-/// The answers that were changed since `earlier`, whose value the files still have. `None` if one
-/// of them cannot be read in the files: whether there is an Ingress at all, for example, may be
-/// somebody's own doing.
+/// The answers that changed since `earlier` but have their old value in the files. `None` if one of
+/// them cannot be read from the files: an Ingress, for example, may be the user's own.
 ///
-/// After an edit of the record (`is_edit`), so are those that the files have in a third way.
+/// After an edit of the record (`is_edit`), also the answers for which the files have a third
+/// value.
 fn changed(
     evolution: &Evolution,
     earlier: &Record,

@@ -1,5 +1,4 @@
-//! What other programs than people and scripts read of `check`: GitLab's code quality report and
-//! JUnit's XML.
+//! Machine-readable formats of `check`: GitLab's code quality report and JUnit XML.
 //!
 //! Formats: GitLab, "Code Quality report format" (docs.gitlab.com, `ci/testing/code_quality`); the
 //! `JUnit` schema as GitLab and Jenkins read it.
@@ -16,15 +15,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path};
 
-/// What the findings are about.
+/// The location of the findings.
 pub(super) struct Place<'p> {
     /// The top of the repository.
     pub(super) root: &'p Path,
-    /// Where that is in git's work tree, with a slash at its end: paths start there.
+    /// Path of the repository in git's work tree with a trailing slash, as a prefix of all paths.
     pub(super) folder: &'p str,
 }
 
-/// `checks` in `format`. `is_bad` says which of them count as problems.
+/// `checks` in `format`. `is_bad` tells which of them count as problems.
 pub(super) fn document(
     format: Format,
     checks: &[Check],
@@ -37,7 +36,7 @@ pub(super) fn document(
     }
 }
 
-/// An array of findings; what is ok is none.
+/// An array of findings, without checks that are ok.
 fn code_quality(checks: &[Check], place: &Place) -> String {
     let mut seen = Numbers::default();
     let found = checks.iter().filter_map(|check| {
@@ -47,7 +46,8 @@ fn code_quality(checks: &[Check], place: &Place) -> String {
             Status::Note => "info",
             Status::Ok => return None,
         };
-        // The same from day to day: a message may count days.
+        // Digits are removed because a message may count days, and the fingerprint must stay the
+        // same.
         let message: String = check.message.chars().filter(|c| !c.is_ascii_digit()).collect();
         let known = format!("{}\0{}\0{message}", check.id.as_str(), check.subject);
         let number = seen.next(&known);
@@ -62,8 +62,8 @@ fn code_quality(checks: &[Check], place: &Place) -> String {
     format!("{:#}\n", Value::Array(found.collect()))
 }
 
-/// A test suite with a test a check. Of tests with one name GitLab shows the first alone, so each
-/// has its own.
+/// A test suite with one test per check. GitLab only shows the first of several tests with the same
+/// name, so names are unique.
 fn junit(checks: &[Check], place: &Place, is_bad: impl Fn(&Check) -> bool) -> io::Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let failures = checks.iter().filter(|check| is_bad(check)).count().to_string();
@@ -113,12 +113,12 @@ fn junit(checks: &[Check], place: &Place, is_bad: impl Fn(&Check) -> bool) -> io
     Ok(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}\n"))
 }
 
-/// How often each text was seen.
+/// How often each text has occurred.
 #[derive(Default)]
 struct Numbers(BTreeMap<String, usize>);
 
 impl Numbers {
-    /// How often `text` was seen with this time.
+    /// Number of occurrences of `text`, including this one.
     fn next(&mut self, text: &str) -> usize {
         let number = self.0.entry(text.to_owned()).or_default();
         *number += 1;
@@ -126,7 +126,7 @@ impl Numbers {
     }
 }
 
-/// What people are told.
+/// The text for people.
 fn said(check: &Check, place: &Place) -> String {
     let said = format!("{}: {}", check.subject, check.message);
     match check.hint.is_empty() {
@@ -135,7 +135,7 @@ fn said(check: &Check, place: &Place) -> String {
     }
 }
 
-/// The file that it is about: the subject, or the first that the subject or the hint names; else
+/// The file of the finding: the subject, or the first path in the subject or the hint; otherwise
 /// the record.
 fn path(check: &Check, place: &Place) -> String {
     let hint = typed(&check.hint, Some(place.root));
@@ -157,7 +157,7 @@ fn hex(text: &str) -> String {
     Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `text` without the two characters that are no controls and that XML 1.0 does not have.
+/// `text` without the two characters that are not control characters but that XML 1.0 excludes.
 fn allowed(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "?")
 }

@@ -1,4 +1,4 @@
-//! `makeinfra check --running`: whether the pods that run could be pulled again, by the cluster's
+//! `makeinfra check --running`: whether the running pods could be pulled again, with the cluster's
 //! own Secrets.
 
 use crate::checks::{Check, Id, Status};
@@ -9,19 +9,19 @@ use crate::diagnosis::{Finding, Running};
 use crate::error::Result;
 use crate::inspection::Inspection;
 
-/// What the clusters of a repository tell.
+/// The answers of a repository's clusters.
 #[derive(Default)]
 pub(super) struct Clusters {
-    /// What each target has told; `None` if it told nothing.
+    /// The answer for each target; `None` if there was none.
     sources: Vec<Option<Source>>,
-    /// Why some told nothing.
+    /// Why some clusters gave no answer.
     pub(super) unseen: Vec<Check>,
     /// How many pods run where.
     pods: Vec<Check>,
 }
 
 impl Clusters {
-    /// Asks them what runs.
+    /// Asks the clusters what is running.
     pub(super) fn ask(options: &Options, inspection: &Inspection) -> Result<Self> {
         let mut clusters = Self::default();
         for target in targets(options, inspection) {
@@ -41,7 +41,7 @@ impl Clusters {
         Ok(clusters)
     }
 
-    /// What runs in each that told of it.
+    /// What is running, for each cluster that answered.
     pub(super) fn running<'l>(
         &'l self,
         options: &'l Options,
@@ -51,20 +51,20 @@ impl Clusters {
         let told = both.filter_map(|(target, source)| Some((target, source.as_ref()?)));
         told.map(|(target, source)| {
             let namespace = source.namespace.as_deref().unwrap_or_default();
-            // It has been found when the cluster was asked.
+            // The place was determined when the cluster was asked.
             let place = target.place().unwrap_or_default();
             Running::of(&source.evidence, namespace, &source.refused, Some(inspection), place)
         })
         .collect()
     }
 
-    /// What there is to say of them.
+    /// The checks about the clusters.
     pub(super) fn checks(&self) -> impl Iterator<Item = Check> {
         self.unseen.iter().chain(&self.pods).cloned()
     }
 }
 
-/// How many pods run.
+/// The number of running pods.
 fn pods(source: &Source, running: &Running) -> Check {
     let namespace = source.namespace.as_deref().unwrap_or_default();
     let context =
@@ -103,7 +103,7 @@ fn targets<'i>(options: &'i Options, inspection: &'i Inspection) -> Vec<Target<'
     }
 }
 
-/// The check that says why the cluster told nothing.
+/// The check that says why the cluster gave no answer.
 fn unseen(target: &Target, finding: &Finding) -> Result<Check> {
     let subject = format!("namespace {}{}", target.namespace()?, target.place()?.title());
     let said = finding.evidence.first().map_or(String::new(), |said| format!(": {said}"));

@@ -1,5 +1,5 @@
-//! Which GitLab, and which project or group of it; what must be known before anything is made
-//! there. Only reads.
+//! Connects to GitLab: determines the instance and the project or group, and checks what must be
+//! known before anything is created there. Only reads.
 
 use crate::answers::{Answer, ImageRef, Instance};
 use crate::cli::{GitlabAccess, RegistryOptions};
@@ -16,18 +16,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A GitLab that answers, with what it has of this project or group.
+/// A GitLab instance with its tokens for this project or group.
 #[derive(Clone)]
 pub(in crate::commands) struct Gitlab {
     pub(in crate::commands) api: Arc<Api>,
     pub(in crate::commands) place: Place,
-    /// All its tokens.
+    /// All tokens of the project or group.
     pub(in crate::commands) tokens: Vec<Token>,
-    /// What time it is there.
+    /// The server's current time.
     pub(in crate::commands) time: Timestamp,
 }
 
-/// How servers are spoken to.
+/// How to connect to servers.
 #[derive(Clone, Copy)]
 pub(in crate::commands) struct Network<'n> {
     pub(in crate::commands) plain_http: bool,
@@ -40,35 +40,36 @@ impl<'n> From<&'n RegistryOptions> for Network<'n> {
     }
 }
 
-/// What a run says to any GitLab. Each is given its credential once.
+/// The connections of a run, which sends each GitLab its credential once.
 pub(in crate::commands) struct Gitlabs<'g> {
     access: &'g GitlabAccess,
     network: Network<'g>,
-    /// The group that was typed.
+    /// The group that the user typed.
     group: Option<&'g str>,
-    /// Whether tokens are to be made or deleted.
+    /// Whether tokens will be created or deleted.
     writes: bool,
-    /// Those that were spoken to, or why not: a credential that was refused is not sent again.
+    /// Instances that were contacted, with the API or the failure: a refused credential is not sent
+    /// again.
     known: Vec<(Instance, std::result::Result<Arc<Api>, Failure>)>,
-    /// What registries have named, by their hosts.
+    /// Instances that registries have named, by the registries' hosts.
     named: Vec<(String, Instance)>,
-    /// What was found for what was meant: repositories of one group or project need one list of its
-    /// tokens.
+    /// Results by target: repositories with the same group or project need its list of tokens only
+    /// once.
     seen: BTreeMap<String, Gitlab>,
 }
 
-/// What tells which GitLab is meant, and which project or group of it.
+/// What identifies the GitLab instance and the project or group.
 #[derive(Clone, Copy)]
 pub(in crate::commands) struct Meant<'m> {
-    /// The token that the Secret holds.
+    /// The token in the Secret.
     pub(in crate::commands) recorded: Option<&'m Issued>,
     /// The project's image.
     pub(in crate::commands) image: Option<&'m ImageRef>,
 }
 
 impl<'g> Gitlabs<'g> {
-    /// None was spoken to yet. Those that `access` and `network` allow will be about the tokens of
-    /// `group`, if it is given.
+    /// Starts without any connection. `access` and `network` determine how to connect; a `group` is
+    /// used for all connections.
     pub(in crate::commands) fn new(
         access: &'g GitlabAccess,
         network: Network<'g>,
@@ -86,15 +87,15 @@ impl<'g> Gitlabs<'g> {
         }
     }
 
-    /// Asks the GitLab that is meant for the project or group and its tokens. Fails if the
-    /// credential may not do there what is wanted, as far as that can be known.
+    /// Connects to the GitLab instance and reads the project or group and its tokens. Fails if the
+    /// credential is known to lack a permission.
     pub(in crate::commands) fn connect(&mut self, meant: Meant, ui: &mut Ui) -> Result<Gitlab> {
         let api = self.api(meant, ui)?;
         let _waiting = ui.wait("asking GitLab", 1);
         self.look(&api, meant)
     }
 
-    /// The API of the GitLab that is meant, which takes the credential and its scope.
+    /// The API of the GitLab instance, after checking the credential and its scope.
     pub(in crate::commands) fn api(&mut self, meant: Meant, ui: &mut Ui) -> Result<Arc<Api>> {
         let typed = typed(self.access)?.host;
         let wanted = match (&typed, meant.recorded) {
@@ -133,7 +134,7 @@ impl<'g> Gitlabs<'g> {
         Ok(Arc::new(api))
     }
 
-    /// The GitLab whose token service the registry of `image` names.
+    /// The GitLab instance that the registry of `image` names as its token service.
     fn of_registry(&mut self, image: Option<&ImageRef>) -> Result<Instance> {
         let hint = format!("--gitlab-host {}", Instance::EXAMPLE);
         let Some(image) = image else {
@@ -159,12 +160,12 @@ impl<'g> Gitlabs<'g> {
         Ok(instance)
     }
 
-    /// The same as [`Self::connect`], of an API that was opened.
+    /// Like [`Self::connect`], with an open API.
     pub(in crate::commands) fn look(&mut self, api: &Arc<Api>, meant: Meant) -> Result<Gitlab> {
         let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
         let recorded = recorded.map(|issued| issued.token.owner.api_path());
         let image = meant.image.filter(|_| recorded.is_none()).map(ImageRef::path);
-        // A group that was typed is the same for all.
+        // A group that the user typed is the same for all repositories.
         let what = if self.group.is_some() { None } else { recorded.or(image) };
         let key = format!("{} {}", api.instance(), what.unwrap_or_default());
         if let Some(known) = self.seen.get(&key) {
@@ -185,7 +186,7 @@ impl<'g> Gitlabs<'g> {
         let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
         let place = match (self.group, recorded, meant.image) {
             (Some(path), ..) => api.group(path)?,
-            // By number: a project that was moved has another path.
+            // By number, because a moved project has another path.
             (None, Some(issued), _) => api.place(issued.token.owner)?,
             (None, None, Some(image)) => api.project_of(image)?,
             (None, None, None) => return Err(Refusal::NotFound { what: "project".to_owned() }),
@@ -202,7 +203,7 @@ fn unusable(api: &Api, refusal: &Refusal) -> Failure {
     refusal.failure("cannot use GitLab's API; nothing was made or written", api.instance().as_str())
 }
 
-/// What the user typed of who asks.
+/// The user's options about the credential.
 fn typed(access: &GitlabAccess) -> Result<Access<'_>> {
     let host = access.gitlab_host.as_deref().map(|text| {
         Instance::parse(text).map_err(|rule| {
@@ -217,8 +218,8 @@ fn typed(access: &GitlabAccess) -> Result<Access<'_>> {
     })
 }
 
-/// The repository that the clone at `dir` calls `name`, with the access token for those that GitLab
-/// has, if a variable holds it.
+/// The remote `name` of the clone at `dir`, with an access token for GitLab repositories if an
+/// environment variable has one.
 pub(in crate::commands) fn remote(
     dir: &Path,
     name: &str,
@@ -228,7 +229,7 @@ pub(in crate::commands) fn remote(
     let remote = Remote::new(dir, name);
     let access = typed(access)?;
     let Some((instance, variable)) = access.in_variable()? else { return Ok(remote) };
-    // It crosses no network in plain.
+    // Never sent over a network in plaintext.
     if instance.is_plain() && !network.plain_http && !is_loopback(instance.host()) {
         return Ok(remote);
     }

@@ -1,4 +1,4 @@
-//! Whether anything in a repository still holds a token, so that it must not be deleted.
+//! Whether anything in a repository still has a token, so that it must not be deleted.
 
 use crate::advice::Advice;
 use crate::answers::{Superseded, TokenRef};
@@ -9,11 +9,11 @@ use crate::pull_secret::Manifest;
 use crate::repo::{Repo, SECRETS};
 use std::path::{Path, PathBuf};
 
-/// More than the API server takes for a Secret, base64 included.
+/// Size limit, above what the API server accepts for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
-/// The same as [`is_held`] of `repo` and the repositories at `fellows`. Fails if one of them is not
-/// there any more.
+/// Like [`is_held`], for `repo` and the repositories at `fellows`. Fails if one of them no longer
+/// exists.
 pub(in crate::commands) fn is_held_among(
     repo: &Repo,
     fellows: &[PathBuf],
@@ -35,20 +35,21 @@ pub(in crate::commands) fn is_held_among(
     is_held(repo, token)
 }
 
-/// Whether `token` may be in use: a file below `secrets/` holds it or lists it as superseded, in a
-/// work tree of this clone or its index, or in what a HEAD, a branch, a tag or a stash names, or
-/// one of their commits once held it. Fails if one of these files cannot be read: then nobody can
-/// tell.
+/// Whether `token` may be in use: a file below `secrets/` has it or lists it as superseded, in a
+/// work tree of this clone, its index, or a commit that HEAD, a branch, a tag or a stash points to;
+/// or one of their ancestors had it. Fails if one of these files cannot be read, which leaves it
+/// undetermined.
 pub(in crate::commands) fn is_held(repo: &Repo, token: &TokenRef) -> Result<bool> {
-    // What a later rotation has replaced may be deployed: only the proofs of `--finish` tell.
+    // A token superseded by a later rotation may still be deployed: only the proofs of `--finish`
+    // tell.
     if is_any(repo, token, |plain| holds(plain, token) || lists(plain, token))? {
         return Ok(true);
     }
-    // So may what a merge has dropped. What this clone wrote, it can decrypt.
+    // So may one that a merge dropped. This clone can decrypt what it has written itself.
     repo.has_ever_had(|file| file.plain.as_ref().is_some_and(|plain| holds(plain, token)))
 }
 
-/// Whether one of these files holds `token` now.
+/// Whether one of these files has `token` now.
 pub(in crate::commands) fn is_held_now(repo: &Repo, token: &TokenRef) -> Result<bool> {
     is_any(repo, token, |plain| holds(plain, token))
 }
@@ -83,7 +84,7 @@ fn is_any(repo: &Repo, token: &TokenRef, is_it: impl Fn(&[u8]) -> bool) -> Resul
     Ok(false)
 }
 
-/// The same of the files below `root` alone, which are not encrypted.
+/// Like [`is_held_now`], for the unencrypted files below `root` alone.
 pub(in crate::commands) fn is_held_below(root: &Path, token: &TokenRef) -> Result<bool> {
     for path in secret_files(root)? {
         let bytes = files::read(&root.join(&path), LIMIT)?;
@@ -94,7 +95,7 @@ pub(in crate::commands) fn is_held_below(root: &Path, token: &TokenRef) -> Resul
     Ok(false)
 }
 
-/// Whether the text of a file says that it holds `token`.
+/// Whether the text of a file has `token`.
 fn holds(bytes: &[u8], token: &TokenRef) -> bool {
     let (url, text) = (token.to_string(), std::str::from_utf8(bytes));
     if !bytes.windows(url.len()).any(|window| window == url.as_bytes()) {
@@ -105,7 +106,7 @@ fn holds(bytes: &[u8], token: &TokenRef) -> bool {
             let issued = manifest.provenance().issued.as_ref();
             issued.is_some_and(|issued| issued.token == *token)
         }
-        // It is named in a file that somebody has changed: it may be in use.
+        // A changed file mentions it, so it may be in use.
         Err(()) => true,
     }
 }
@@ -119,7 +120,7 @@ fn lists(bytes: &[u8], token: &TokenRef) -> bool {
     })
 }
 
-/// The files below `secrets/` of the work tree at `root`, without links.
+/// The files below `secrets/` in the work tree at `root`, without links.
 fn secret_files(root: &Path) -> Result<Vec<String>> {
     let (mut found, mut dirs) = (Vec::new(), vec![PathBuf::from(SECRETS)]);
     while let Some(dir) = dirs.pop() {

@@ -1,5 +1,5 @@
-//! Which deploy tokens there are, and what a repository has to do with each: its Secrets hold it,
-//! have replaced it, or only its name says so. Only reads.
+//! The deploy tokens in GitLab, and their relation to a repository: in use by its Secrets,
+//! superseded, or tied to it by name only. Only reads.
 
 use super::Gitlab;
 use crate::advice::Advice;
@@ -11,35 +11,35 @@ use crate::pull_secret::{Manifest, Provenance};
 use crate::repo::Repo;
 use crate::ui::Ui;
 
-/// What the Secret of one environment says of tokens.
+/// The tokens in the Secret of one environment.
 pub(in crate::commands) struct Holding {
     pub(in crate::commands) environment: String,
     pub(in crate::commands) provenance: Provenance,
-    /// What its own token signs in as.
+    /// The user name of its own token.
     pub(in crate::commands) username: Option<String>,
 }
 
-/// What this repository has to do with a token.
+/// How a repository uses a token.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::commands) enum Use {
-    /// These environments sign in with it.
+    /// These environments use it.
     Used(Vec<String>),
-    /// These environments did.
+    /// These environments have replaced it.
     Superseded(Vec<String>),
-    /// It was made for this repository, and no Secret names it.
+    /// It was created for this repository, but no Secret has it.
     Orphan,
-    /// It is somebody else's.
+    /// It has nothing to do with this repository.
     Other,
 }
 
-/// A token in the list.
+/// A row of the list.
 pub(in crate::commands) struct Row {
     pub(in crate::commands) token: Token,
     pub(in crate::commands) of: Use,
     pub(in crate::commands) is_active: bool,
 }
 
-/// What the Secrets of all environments say; `verb` is what an error says that cannot be done.
+/// The tokens in the Secrets of all environments. `verb` is the action that failures name.
 pub(in crate::commands) fn holdings(
     verb: &str,
     repo: &Repo,
@@ -62,8 +62,8 @@ pub(in crate::commands) fn holdings(
     Ok(holdings)
 }
 
-/// All tokens of the project or group, and those elsewhere that the repository names; the next to
-/// end first.
+/// All tokens of the project or group, and those elsewhere that the repository refers to; the next
+/// to expire first.
 pub(in crate::commands) fn rows(
     gitlab: &Gitlab,
     holdings: &[Holding],
@@ -115,7 +115,7 @@ pub(in crate::commands) fn rows(
     };
     let mut rows: Vec<_> = tokens.into_iter().map(row).collect();
     let end = |row: &Row| row.token.expires_at.as_ref().map(Expiry::instant);
-    // What never ends comes last.
+    // Tokens without an expiry come last.
     rows.sort_by_key(|row| (end(row).is_none(), end(row), row.token.at.id));
     Ok(rows)
 }
@@ -130,7 +130,7 @@ fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
     };
     let is_own = |holding: &Holding| match &holding.provenance.issued {
         Some(issued) => issued.token == token.at,
-        // By hand: two may have one user name only if that is no number's.
+        // Matched by user name: two tokens can only share one that contains no number.
         None => {
             let number = holding.username.as_deref().and_then(Superseded::of_username);
             number.is_some_and(|number| number.id() == token.at.id)
@@ -154,7 +154,7 @@ fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
 }
 
 impl Use {
-    /// Its name for programs.
+    /// Its identifier in JSON.
     pub(in crate::commands) fn as_str(&self) -> &'static str {
         match self {
             Self::Used(_) => "used",
@@ -164,7 +164,7 @@ impl Use {
         }
     }
 
-    /// The environments that it is about.
+    /// The environments concerned.
     pub(in crate::commands) fn environments(&self) -> &[String] {
         match self {
             Self::Used(names) | Self::Superseded(names) => names,

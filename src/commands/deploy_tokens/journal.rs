@@ -1,5 +1,5 @@
-//! What of a token is under way, on the disk before GitLab is asked for it: whatever ends this run,
-//! the next one finds the token. Never holds its value. One file a token, for the owner alone, in
+//! The journal of tokens being created, synced before GitLab is asked, so that the next run finds a
+//! token whatever ends this one. Never contains a token's value. One private file per token, in
 //! `.git/makeinfra`.
 
 use crate::answers::{Answer, Instance, Owner, TokenRef};
@@ -13,25 +13,24 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// More than an entry has.
+/// Size limit for an entry, far above any real one.
 const LIMIT: usize = 64 << 10;
-/// How often the directory is made anew that another run removes.
+/// How often to recreate the directory after another run has removed it.
 const TRIES: usize = 5;
-/// What the names of entries end with.
+/// File extension of entries.
 const EXTENSION: &str = "json";
 
-/// The entries of one repository.
+/// The journal of one repository.
 pub(in crate::commands) struct Journal {
     dir: PathBuf,
-    /// Where the repository is in git's work tree: what another one there has under way is not
-    /// among its entries.
+    /// Path of the repository in git's work tree; entries of other repositories there are skipped.
     folder: String,
 }
 
-/// As long as it lives, no other run takes up the journal.
+/// Locks the journal against other runs while it exists.
 pub(in crate::commands) struct Held {
     dir: PathBuf,
-    /// `None` where the file system has no locks.
+    /// `None` if the file system does not support locks.
     _lock: Option<files::Lock>,
 }
 
@@ -41,45 +40,45 @@ impl Drop for Held {
     }
 }
 
-/// A token that was asked for.
+/// A requested token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands) struct Entry {
-    /// What it is called in GitLab.
+    /// Its name in GitLab.
     pub(in crate::commands) name: String,
-    /// Where.
+    /// The GitLab instance.
     pub(in crate::commands) instance: Instance,
     pub(in crate::commands) place: Place,
     /// Its number; `None` if GitLab has not answered.
     pub(in crate::commands) id: Option<u64>,
-    /// When it was asked for, by GitLab's clock.
+    /// When it was requested, by GitLab's clock.
     pub(in crate::commands) since: Timestamp,
-    /// The tops of the other repositories that were to be given it, too.
+    /// The tops of the other repositories that share it.
     pub(in crate::commands) fellows: Vec<PathBuf>,
     /// [`Journal::folder`].
     folder: String,
-    /// The entry's own file.
+    /// The file of the entry.
     file: PathBuf,
 }
 
 impl Entry {
-    /// What GitLab's API calls it, if that is known.
+    /// The token's identity in GitLab's API; `None` if unknown.
     pub(in crate::commands) fn token(&self) -> Option<TokenRef> {
         let (instance, owner) = (self.instance.clone(), self.place.owner);
         self.id.map(|id| TokenRef { instance, owner, id })
     }
 
-    /// Notes that GitLab has made it, under the number `id`.
+    /// Records that GitLab has created the token with the number `id`.
     pub(in crate::commands) fn made(&mut self, id: u64) -> Result<()> {
         self.id = Some(id);
         self.keep()
     }
 
-    /// Has the disk keep it.
+    /// Writes the entry to disk.
     pub(in crate::commands) fn keep(&self) -> Result<()> {
         files::keep(&self.file, self.text().as_bytes())
     }
 
-    /// Forgets it: a Secret holds the token, or it is deleted.
+    /// Deletes the entry: a Secret has the token, or the token is deleted.
     pub(in crate::commands) fn end(&self) -> Result<()> {
         files::forget(&self.file)
     }
@@ -126,7 +125,7 @@ impl Entry {
     }
 }
 
-/// A path as its bytes, which need not be text.
+/// A path from its bytes, which need not be UTF-8.
 fn path(bytes: &Value) -> Option<PathBuf> {
     let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
     let bytes = bytes.as_array()?.iter().map(byte).collect::<Option<Vec<_>>>()?;
@@ -134,7 +133,7 @@ fn path(bytes: &Value) -> Option<PathBuf> {
 }
 
 impl Journal {
-    /// That of `repo`; all its work trees share it.
+    /// The journal of `repo`, which all its work trees share.
     pub(in crate::commands) fn of(repo: &Repo) -> Self {
         Self {
             dir: repo.common_directory().join("makeinfra"),
@@ -142,7 +141,7 @@ impl Journal {
         }
     }
 
-    /// That of a repository which is yet to be made at `target`: beside it.
+    /// The journal of a repository that is yet to be created at `target`, which is a sibling of it.
     pub(in crate::commands) fn beside(target: &Path) -> Result<Self> {
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Failure::failed(format!(
@@ -155,10 +154,10 @@ impl Journal {
         Ok(Self { dir, folder: String::new() })
     }
 
-    /// Takes it up, and removes what a killed run has left unfinished there. Fails if another run
-    /// has it.
+    /// Locks the journal, and deletes what a killed run left unfinished. Fails if another run has
+    /// locked it.
     pub(in crate::commands) fn hold(&self) -> Result<Held> {
-        // Another run may remove the directory at its end, just as it was made.
+        // Another run may remove the directory right after it was created.
         for _ in 0..TRIES {
             files::private_directory(&self.dir)?;
             let lock = match files::lock(&self.dir) {
@@ -177,13 +176,13 @@ impl Journal {
             .into())
     }
 
-    /// Where it is.
+    /// The directory of the journal.
     pub(in crate::commands) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Notes that a token called `name` is about to be asked for, also for the repositories at
-    /// `fellows`.
+    /// Records that a token called `name` is about to be requested, for the repositories at
+    /// `fellows` as well.
     pub(in crate::commands) fn begin(
         &self,
         name: &TokenName,
@@ -205,14 +204,14 @@ impl Journal {
             file,
         };
         if let Err(error) = entry.keep() {
-            // It may be there, and nothing was asked for.
+            // The entry may exist although nothing was requested.
             let _ = entry.end();
             return Err(error);
         }
         Ok(entry)
     }
 
-    /// All entries. One that cannot be read is a failure: a token may hang on it.
+    /// All entries. An unreadable entry is an error, because it may stand for a token.
     pub(in crate::commands) fn entries(&self) -> Result<Vec<Entry>> {
         let found = match files::entries(&self.dir) {
             Err(error) if files::is_absent(&error) => return Ok(Vec::new()),

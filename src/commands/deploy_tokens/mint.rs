@@ -1,5 +1,5 @@
-//! Has GitLab make a token, and takes it back if nothing comes of it. The journal knows of it all
-//! the time.
+//! Creates a token in GitLab, and revokes it if it ends up unused. The journal records it
+//! throughout.
 
 use super::journal::Entry;
 use super::{Gitlab, Journal};
@@ -13,27 +13,27 @@ use crate::ui::{Reply, Text, Ui};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 
-/// How long a request may be under way whose answer was lost, and a token may be in nobody's files
-/// yet, at most.
+/// The maximum time that a request may be pending after its reply was lost, and that a token may
+/// exist before a file has it.
 pub(in crate::commands) const LATE: SignedDuration = SignedDuration::from_hours(1);
-/// How long a token lasts that nobody said more about.
+/// The default lifetime of a token.
 const USUAL: &str = "90d";
 
-/// What a token is to be for.
+/// A request for a token.
 pub(in crate::commands) struct Order<'o> {
-    /// The repositories, as names of tokens have them: that of the journal first.
+    /// The repositories, as in token names, that of the journal first.
     pub(in crate::commands) repositories: Vec<String>,
-    /// The environments that get it.
+    /// The environments that get the token.
     pub(in crate::commands) environments: Vec<String>,
     /// The tops of the other repositories.
     pub(in crate::commands) fellows: Vec<PathBuf>,
-    /// How long it lasts.
+    /// The lifetime.
     pub(in crate::commands) lifetime: &'o Lifetime,
 }
 
-/// A token that was just made, and that no Secret holds yet.
+/// A token that was just created and is not in a Secret yet.
 pub(in crate::commands) struct Fresh {
-    /// What GitLab's API calls it.
+    /// The token's identity in GitLab's API.
     at: TokenRef,
     entry: Entry,
 }
@@ -45,7 +45,7 @@ impl Fresh {
     }
 }
 
-/// How long the new token is to last: what was typed, or asked for.
+/// The lifetime of the new token: from the options, or asked for.
 pub(in crate::commands) fn lifetime(
     options: &GitlabOptions,
     expires_at: Option<&Expiry>,
@@ -83,14 +83,14 @@ pub(in crate::commands) fn lifetime(
 }
 
 impl Gitlab {
-    /// Has GitLab make the token that `order` describes.
+    /// Creates the token that `order` describes.
     pub(in crate::commands) fn mint(
         &self,
         journal: &Journal,
         order: &Order,
         ui: &mut Ui,
     ) -> Result<(DeployToken, Fresh)> {
-        // One whose value was lost is deleted, and another one is made.
+        // A token whose value was lost is deleted, and another one is created.
         for _ in 0..2 {
             if let Some(minted) = self.try_mint(journal, order, ui)? {
                 return Ok(minted);
@@ -100,7 +100,8 @@ impl Gitlab {
         Err(lost.hint("repeat the command later").into())
     }
 
-    /// The same; `None` if GitLab made one, its answer was lost, and it was deleted again.
+    /// A single attempt; `None` if GitLab created a token, its reply was lost, and the token was
+    /// deleted again.
     fn try_mint(
         &self,
         journal: &Journal,
@@ -147,7 +148,7 @@ impl Gitlab {
         Ok(Some((token, Fresh { at, entry })))
     }
 
-    /// Looks for the token of `entry`, whose answer was lost, and deletes it.
+    /// Finds the token of `entry`, whose reply was lost, and deletes it.
     fn recover(&self, entry: &Entry, refusal: &Refusal, ui: &mut Ui) -> Result<()> {
         let instance = self.api.instance().as_str();
         let unknown = || {
@@ -163,7 +164,7 @@ impl Gitlab {
         Ok(())
     }
 
-    /// Takes back what was made, if it can; else the journal keeps it, and the next run does.
+    /// Revokes the token. If that fails, the journal keeps the entry for the next run.
     fn discard(&self, entry: &Entry, at: &TokenRef, ui: &mut Ui) {
         match self.api.delete(at) {
             Ok(_) => {
@@ -183,8 +184,8 @@ impl Gitlab {
         }
     }
 
-    /// What came of `fresh`: forgets that it is under way, or takes it back unless `is_held` says
-    /// that a Secret holds it.
+    /// Settles `fresh` after `done`: removes it from the journal, or revokes it unless `is_held`
+    /// says that a Secret has it.
     pub(in crate::commands) fn settle_fresh<T>(
         &self,
         fresh: &Fresh,
@@ -196,7 +197,7 @@ impl Gitlab {
         done
     }
 
-    /// The same where `is_used` says whether a Secret holds it for good.
+    /// Settles `fresh`; `is_used` if a Secret has it permanently.
     pub(in crate::commands) fn settle(
         &self,
         fresh: &Fresh,
@@ -207,8 +208,7 @@ impl Gitlab {
         let held = if is_used { Ok(true) } else { is_held(&fresh.at) };
         match held {
             Ok(false) => self.discard(&fresh.entry, &fresh.at, ui),
-            // The file that holds it may be moved back, as the failure tells: the next run looks
-            // again.
+            // The failure's hint may restore the old file, so the next run decides.
             Ok(true) if !is_used => {}
             Ok(true) => {
                 if let Err(error) = fresh.entry.end() {
@@ -224,9 +224,8 @@ impl Gitlab {
         }
     }
 
-    /// Deletes what earlier runs of this clone have left in GitLab, unless `is_held` says that a
-    /// Secret holds it, in this repository or one at the paths that it is given. With `dry_run`
-    /// only says so.
+    /// Deletes what earlier runs of this clone left in GitLab, unless `is_held` says that a Secret
+    /// has it, in this repository or at the given paths. With `dry_run`, only reports it.
     pub(in crate::commands) fn clean_up(
         &self,
         journal: &Journal,
@@ -260,7 +259,7 @@ impl Gitlab {
             };
             let deleted = match found {
                 Ok(Some(token)) if is_held(&token, &entry.fellows)? => {
-                    // A merge may have dropped it, so that nothing else names it any more.
+                    // A merge may have dropped the token, so the warning is the only mention of it.
                     let list = Advice::makeinfra("token list").typed(None);
                     ui.warn(format!(
                         "the deploy token {} stays in GitLab: a run that was stopped had put it \
@@ -270,7 +269,7 @@ impl Gitlab {
                     Ok(None)
                 }
                 Ok(Some(token)) => self.api.delete(&token).map(|_| Some(token.id)),
-                // Its request may still be under way.
+                // The request may still be pending.
                 Ok(None) if entry.id.is_none() && self.time.duration_since(entry.since) < LATE => {
                     continue;
                 }
@@ -284,8 +283,7 @@ impl Gitlab {
                     ));
                 }
                 Ok(None) => {}
-                // Whatever is there, it is of no use for this image, and nobody with this
-                // credential can tell more.
+                // That token cannot pull this image, and this credential cannot tell more.
                 Err(refusal @ (Refusal::NotFound { .. } | Refusal::Role { .. }))
                     if entry.place.owner != self.place.owner =>
                 {
@@ -304,7 +302,7 @@ impl Gitlab {
         Ok(())
     }
 
-    /// The token that `entry` asked for, if it is there.
+    /// The token that `entry` requested; `None` if it does not exist.
     fn find(&self, entry: &Entry) -> std::result::Result<Option<Token>, Refusal> {
         let by_name =
             |tokens: &[Token]| tokens.iter().find(|token| token.name == entry.name).cloned();

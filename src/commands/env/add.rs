@@ -29,7 +29,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
         wanted.pull_secret = PullSecret::Awaited;
     }
     let evolution = Evolution::open(&options.repo, "env add staging", &options.plan)?;
-    // What a run that was killed has recorded, and nobody has committed, is as good as not there.
+    // An environment that a killed run recorded but did not commit does not count as existing.
     let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
     let stripped;
     let record = if is_recorded {
@@ -62,7 +62,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
                 )
                 .into());
         }
-        // What is wrong with the rest is said before a token is asked for.
+        // Other problems are reported before a token is asked for.
         new.plan(&evolution.workspace.files, &answers)?;
         (wanted.pull_secret, checked) =
             token.manifest(options, &evolution, like, &answers, &name, ui)?;
@@ -123,19 +123,19 @@ fn given<T: Answer>(name: Name, text: Option<&str>) -> Result<Option<T>> {
     text.map(T::parse).transpose().map_err(|rule| questions::failure(Refused::Broken(name, rule)))
 }
 
-/// The command as it is given with another deploy token.
+/// The command to repeat with another deploy token.
 fn again(name: &str) -> Advice {
     Advice::makeinfra("env add").arg(name).with("--token-username NAME --token-file FILE")
 }
 
-/// A deploy token that is for the new environment alone.
+/// A deploy token for the new environment alone.
 struct OwnToken {
     source: Source,
     expires_at: Option<Expiry>,
 }
 
 impl OwnToken {
-    /// Where it comes from; `None` if no option names it.
+    /// Its source; `None` if no option names one.
     fn read(options: &Options) -> Result<Option<Self>> {
         let expires_at = given(Name::ExpiresAt, options.expires_at.as_deref())?;
         if options.token.are_given() {
@@ -152,7 +152,7 @@ impl OwnToken {
         }
     }
 
-    /// The pull Secret of `like` with the token in it, and what the registry says of the token.
+    /// The pull Secret of `like` with the token in it, and the registry's answer about the token.
     fn manifest(
         self,
         options: &Options,

@@ -10,13 +10,13 @@ use crate::report::Report;
 use crate::ui;
 use serde_json::json;
 
-/// What is listed of an environment.
+/// A row of the list.
 struct Row<'r> {
     environment: &'r Environment,
     images: Vec<&'r ImageRef>,
-    /// When its token expires; none if nobody knows.
+    /// The token's expiry; `None` if unknown.
     expires_at: Option<String>,
-    /// When those of further registries expire.
+    /// Expiries of the tokens for further registries.
     other_expiries: Vec<(RegistryKey, String)>,
 }
 
@@ -105,7 +105,7 @@ impl Row<'_> {
     }
 }
 
-/// Columns that are as wide as they must be.
+/// Formats the rows in columns of minimal width.
 fn table(rows: &[Row]) -> String {
     let head = ["ENVIRONMENT", "NAMESPACE", "CONTEXT", "TOKEN EXPIRES", "IMAGE"].map(str::to_owned);
     let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();

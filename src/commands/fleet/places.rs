@@ -1,4 +1,4 @@
-//! Which repositories are meant by the paths that were given: each work tree once.
+//! The repositories that the given paths refer to: each work tree once.
 
 use crate::answers::Record;
 use crate::files;
@@ -7,18 +7,19 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A repository among several.
+/// One of several repositories.
 pub(in crate::commands) struct Place {
-    /// As it was given.
+    /// The path as given.
     pub(in crate::commands) path: PathBuf,
-    /// What it is called. What was typed and is no directory may be a token in the wrong place: it
-    /// is not quoted.
+    /// The name to display. A typed path that is not a directory is not quoted, because it may be a
+    /// misplaced token.
     pub(in crate::commands) name: String,
-    /// Where among git's directories its own is: two repositories may be folders of one.
+    /// Index of its git directory, which two repositories may share.
     pub(super) git: Option<usize>,
 }
 
-/// Each work tree once, under the first of its names. The first `typed` are from the command line.
+/// Each work tree once, under the first of its paths. The first `typed` paths are from the command
+/// line.
 pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Vec<Place> {
     let mut known: HashSet<(u64, u64)> = HashSet::new();
     let mut unknown: HashSet<PathBuf> = HashSet::new();
@@ -48,13 +49,13 @@ pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Ve
     places
 }
 
-/// The top of the repository that `dir` lies in, as far as names tell.
+/// The top of the repository that contains `dir`, judging by file names only.
 fn nearest(dir: &Path) -> &Path {
     let is_top = |dir: &&Path| dir.join(Record::FILE).is_file() || dir.join(".git").exists();
     dir.ancestors().find(is_top).unwrap_or(dir)
 }
 
-/// What is git's own of the repository at `root`.
+/// The git directory of the repository at `root`.
 fn git_of(root: &Path) -> Option<PathBuf> {
     root.ancestors().map(|dir| dir.join(".git")).find(|git| git.exists())
 }

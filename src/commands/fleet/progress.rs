@@ -1,5 +1,5 @@
-//! What became of each repository, and the list of those that have to be given again, which is
-//! right whenever the run ends.
+//! The state of each repository, and the list of those to repeat, which is correct whenever the run
+//! ends.
 
 use super::CLOSED;
 use crate::advice::Advice;
@@ -12,11 +12,11 @@ use crate::ui::print_error;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How far all have come.
+/// The progress of all repositories.
 pub(super) struct Progress {
     command: &'static str,
     paths: Vec<PathBuf>,
-    /// Where those are listed that have to be given again.
+    /// The file for the list of repositories to repeat.
     failed_to: Option<PathBuf>,
     ends: Mutex<Vec<Option<End>>>,
 }
@@ -32,8 +32,8 @@ struct End {
 }
 
 impl Progress {
-    /// None of `paths` is begun. The list has all of them, so that one that cannot be written is
-    /// told of before anything else is.
+    /// Starts with all of `paths` on the list. Writing it first reveals an unwritable file before
+    /// anything else happens.
     pub(super) fn begin(
         command: &'static str,
         paths: Vec<PathBuf>,
@@ -46,7 +46,7 @@ impl Progress {
         Ok(progress)
     }
 
-    /// The repository at `at` ended as `report` says.
+    /// Records that the repository with the index `at` ended as in `report`.
     pub(super) fn set(&self, at: usize, report: &Report) {
         self.ends()[at] = Some(End {
             code: report.exit_code(),
@@ -57,7 +57,7 @@ impl Progress {
         });
     }
 
-    /// Lists those that have to be given again. Whoever calls it holds signals back.
+    /// Writes the list of repositories to repeat. The caller must defer signals.
     pub(super) fn write(&self) -> Result<()> {
         let Some(file) = &self.failed_to else { return Ok(()) };
         let ends = self.ends();
@@ -66,7 +66,7 @@ impl Progress {
         files::write(file, &written(again.map(|(path, _)| path.as_path())))
     }
 
-    /// Does what is left to do before a signal ends the process.
+    /// Finishes what is left to do before a signal ends the process.
     pub(super) fn interrupted(&self) {
         let (tally, _) = self.tally();
         let failure = Failure::failed("interrupted").because(left(tally.left));
@@ -77,7 +77,8 @@ impl Progress {
         }
     }
 
-    /// `error`, which ended the run, with how many repositories are left and what to type.
+    /// Extends `error`, which ended the run, by the number of repositories left and the next
+    /// command.
     pub(super) fn explained(&self, error: anyhow::Error) -> anyhow::Error {
         let left_over = self.tally().0.left;
         match error.downcast_ref::<Failure>().and_then(Failure::signal) {
@@ -91,13 +92,13 @@ impl Progress {
         }
     }
 
-    /// What gives those that are listed again; `None` if they are not listed.
+    /// The command that repeats the listed repositories; `None` if there is no list.
     pub(super) fn again(&self) -> Option<Advice> {
         let file = self.failed_to.as_deref().filter(|file| *file != Path::new("-"))?;
         Some(Advice::anywhere(format!("makeinfra {} --repos-from", self.command)).path(file))
     }
 
-    /// How many ended how, and their exit codes.
+    /// Counts by outcome, and the exit codes.
     pub(super) fn tally(&self) -> (Tally, Vec<u8>) {
         let ends = self.ends();
         let mut tally = Tally::default();

@@ -1,4 +1,4 @@
-//! `makeinfra new --from-gitlab`: GitLab makes the token once the plan is agreed to, and the
+//! `makeinfra new --from-gitlab`: after the plan is confirmed, GitLab issues the token and the
 //! registry tries it.
 
 use super::tokens::{Tokens, again, images};
@@ -15,7 +15,7 @@ use crate::questions::Given;
 use crate::secret::Secret;
 use crate::ui::Ui;
 
-/// A token that is to be made.
+/// A token to be created.
 pub(super) struct Issue {
     gitlab: Gitlab,
     journal: Journal,
@@ -23,7 +23,7 @@ pub(super) struct Issue {
     lifetime: Lifetime,
 }
 
-/// How long the token is to last; `None` if GitLab makes none.
+/// The lifetime of the token; `None` if GitLab does not issue it.
 pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Option<Lifetime>> {
     if let Some(option) = options.gitlab.given().filter(|_| !options.gitlab.from_gitlab) {
         let failure = Failure::usage(format!("`{option}` requires `--from-gitlab`"));
@@ -37,8 +37,7 @@ pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Opti
 }
 
 impl Issue {
-    /// Looks at all that can be known to go wrong in GitLab, and deletes what a killed run has left
-    /// there.
+    /// Runs all checks in GitLab, and deletes what a killed run left there.
     pub(super) fn prepare(
         options: &Options,
         draft: &Draft,
@@ -52,12 +51,12 @@ impl Issue {
             gitlabs.connect(Meant { recorded: None, image: Some(draft.answers.image()) }, ui)?;
         let journal = Journal::beside(&draft.target)?;
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
-        // The target is not there, and what was ready to be is no longer in the journal.
+        // The target does not exist, so no Secret has a token that is still in the journal.
         gitlab.clean_up(&journal, |_, _| Ok(false), options.run.dry_run, ui)?;
         Ok(Self { gitlab, journal, _held: held, lifetime })
     }
 
-    /// Something in place of the token, for the plan alone: the files that there will be.
+    /// A placeholder for the token, for the list of files in the plan.
     pub(super) fn planned(answers: &Answers) -> Result<Tokens> {
         let username = TokenUsername::parse(TokenUsername::EXAMPLE).map_err(Failure::failed)?;
         let token = DeployToken::new(username, Secret::new("planned".to_owned()))
@@ -65,13 +64,13 @@ impl Issue {
         Ok(Tokens::all(token, answers))
     }
 
-    /// Says in `plan` what will be made.
+    /// Adds the token to the description of `plan`.
     pub(super) fn describe(&self, plan: &mut Plan) {
         plan.usernames = vec![format!("a new deploy token of the {}", self.gitlab.place.title())];
         plan.expiries = vec![self.lifetime.end().map_or("never".to_owned(), |end| end.to_string())];
     }
 
-    /// Has the token made and writes `plan` with it.
+    /// Creates the token and writes `plan` with it.
     pub(super) fn write(
         &self,
         options: &Options,
@@ -93,10 +92,10 @@ impl Issue {
             let tokens = Tokens::all(token, &plan.answers);
             plan.files = tokens.render(&plan.answers)?;
             (plan.usernames, plan.expiries) = (tokens.usernames(), tokens.expiries());
-            // From here on only a question deletes it: the repository may be there.
+            // From here on the repository may exist, so a token is only deleted after a check.
             write(options, &plan, || fresh.entry().end())
         })();
-        // Somebody else may have made another repository of that name.
+        // Another process may have created a repository of that name.
         let is_held = |token: &TokenRef| is_held_below(&plan.target, token);
         let outcome = gitlab.settle_fresh(&fresh, done, is_held, ui)?;
         Ok((plan, outcome))

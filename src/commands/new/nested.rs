@@ -1,4 +1,4 @@
-//! `makeinfra new --no-git` inside of a git repository: the files become a folder of it.
+//! `makeinfra new --no-git` inside a git repository: the files become a folder of it.
 
 use crate::advice::{Advice, hook_line};
 use crate::error::{Failure, Kind, Result};
@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 pub(super) struct Nested {
     /// The top of the git repository.
     pub(super) top: PathBuf,
-    /// The folder, below that.
+    /// The folder, relative to that.
     pub(super) folder: PathBuf,
-    /// Whether the git repository encrypts what the folder's `.gitattributes` gives to git-crypt.
+    /// Whether the git repository encrypts what the folder's `.gitattributes` assigns to git-crypt.
     pub(super) encryption: Encryption,
-    /// What to type in a locked clone of it.
+    /// The command that unlocks it.
     unlock: &'static str,
 }
 
 impl Nested {
-    /// The git repository that `target` would lie in; `None` if it would lie in none. Fails if git
-    /// would store the token of the new folder in plaintext.
+    /// The git repository that would contain `target`; `None` if there is none. Fails if git would
+    /// store the new folder's token in plaintext.
     pub(super) fn find(target: &Path, no_token: bool) -> Result<Option<Self>> {
         let parent = target.parent().unwrap_or(target);
         let Some(repo) = Repo::around(parent, "new")? else { return Ok(None) };
@@ -43,7 +43,7 @@ impl Nested {
         }
     }
 
-    /// What makes the git repository encrypt; `None` if it does.
+    /// What makes the git repository encrypt; `None` if it does already.
     pub(super) fn preparation(&self) -> Option<Advice> {
         let command = match self.encryption {
             Encryption::Ready => return None,
@@ -53,7 +53,7 @@ impl Nested {
         Some(Advice::anywhere("cd").path(&self.top).and(Advice::anywhere(command)))
     }
 
-    /// The line for the pre-commit hook of the git repository.
+    /// The line for the git repository's pre-commit hook.
     pub(super) fn hook(&self) -> String {
         hook_line(&self.folder)
     }

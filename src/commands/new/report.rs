@@ -1,4 +1,5 @@
-//! What `makeinfra new` reports: the plan before, the result and the next commands after.
+//! The report of `makeinfra new`: the plan before writing, the result and the next commands
+//! afterwards.
 
 use super::nested::Nested;
 use super::{Checked, Options, Outcome, Plan};
@@ -13,14 +14,14 @@ use crate::ui;
 use serde_json::json;
 use std::path::Path;
 
-/// What a dry run tells.
+/// The report of a dry run.
 pub(super) fn plan(options: &Options, plan: &Plan) -> Report {
     let (tree, checked) = (tree(options, plan), Checked::line(plan.checked.as_ref()));
     let text = format!("{tree}\n{checked}Nothing was written: this is a dry run.\n");
     Report { text, ..facts(options, plan, None) }
 }
 
-/// What programs are told; without an outcome, of a plan.
+/// The JSON facts; without an outcome, those of a plan.
 fn facts(options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Report {
     let file = |file: &File| FileChange::new(&file.path, "new").sized(file.size());
     Report {
@@ -39,7 +40,7 @@ fn facts(options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Report {
     }
 }
 
-/// The files, and below them what was decided: on a small terminal that is what stays in sight.
+/// The files, followed by the decisions, which then stay visible on a small terminal.
 pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
     let answers = &plan.answers;
     let secret = match plan.usernames.as_slice() {
@@ -92,14 +93,14 @@ fn runs(component: &Component) -> (&'static str, String) {
     }
 }
 
-/// What was made, and the next commands.
+/// The result and the next commands.
 pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome) -> Report {
     let state = match (&outcome.commit, options.no_git) {
         (_, true) => "without git".to_owned(),
         (Some(commit), _) => format!("committed as {}", short(commit)),
         (None, _) => "staged, not committed".to_owned(),
     };
-    // Who agreed to the plan has just seen the tree.
+    // A user who confirmed the plan has just seen the tree.
     let tree = if plan.agreed { String::new() } else { format!("{}\n", tree(options, plan)) };
     let mut text = format!(
         "{tree}Created {} with {} files, {state}.\n",
@@ -126,7 +127,7 @@ fn tree(options: &Options, plan: &Plan) -> String {
     let mut files: Vec<(&str, String)> =
         plan.files.iter().map(|file| (file.path.as_str(), note(options, file))).collect();
     if !options.no_token {
-        // A dry run does without the tokens that nobody gave yet.
+        // A dry run proceeds without tokens that were not given yet.
         let absent =
             secrets.iter().filter(|path| plan.files.iter().all(|file| file.path != **path));
         files.extend(
@@ -147,7 +148,7 @@ fn identity_step() -> Advice {
     repo::introduce_yourself().why("git does not know who you are, so nothing is committed yet")
 }
 
-/// A command of git in `dir`.
+/// A git command in `dir`.
 fn git(dir: &Path) -> Advice {
     Advice::anywhere("git -C").path(dir)
 }
@@ -157,7 +158,7 @@ fn commit_step(plan: &Plan) -> Advice {
     git(&plan.shown).arg("commit").arg("-m").arg(message).why("all is staged, the Secret encrypted")
 }
 
-/// The next commands: commit, back up the key, go there, deploy, publish.
+/// The next commands: commit, back up the key, change directory, deploy, publish.
 fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
     let directory = plan.answers.project.directory();
     let copy = format!("~/{directory}.git-crypt-key");

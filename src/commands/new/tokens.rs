@@ -1,5 +1,4 @@
-//! The deploy tokens of a new repository: one for all environments, and those that single ones have
-//! of their own.
+//! The deploy tokens of a new repository: one for all environments, and individual ones.
 
 use super::{Options, Sources};
 use crate::advice::Advice;
@@ -13,15 +12,15 @@ use crate::rotation::payload;
 use crate::templates::{File, TemplateSet};
 use crate::ui::Ui;
 
-/// The tokens, and who has which.
+/// The tokens, and which environment has which.
 pub(super) struct Tokens {
     tokens: Vec<DeployToken>,
-    /// For each environment the place of its token; none where there is none.
+    /// For each environment the index of its token; `None` if it has none.
     of: Vec<Option<usize>>,
 }
 
 impl Tokens {
-    /// Reads the tokens, unless there are to be none, or a dry run can do without one.
+    /// Reads the tokens, unless none are wanted or a dry run can do without.
     pub(super) fn read(
         options: &Options,
         sources: Option<Sources>,
@@ -57,13 +56,13 @@ impl Tokens {
         Ok(found)
     }
 
-    /// `token` for all environments of `answers`.
+    /// Uses `token` for all environments of `answers`.
     pub(super) fn all(token: DeployToken, answers: &Answers) -> Self {
         Self { tokens: vec![token], of: vec![Some(0); answers.environments.iter().count()] }
     }
 
-    /// Follows `answers` that were changed after the tokens were read: all environments share the
-    /// one that was asked for.
+    /// Adapts to `answers` that changed after the tokens were read: all environments share the
+    /// token that was asked for.
     pub(super) fn follow(&mut self, answers: &Answers) {
         let number = answers.environments.iter().count();
         if self.of.len() != number {
@@ -71,7 +70,7 @@ impl Tokens {
         }
     }
 
-    /// Asks the registry about each token, if that is wanted. Gives its word on the last one.
+    /// Tries each token at its registry, if requested. Returns the answer about the last one.
     pub(super) fn check(
         &self,
         options: &Options,
@@ -105,7 +104,7 @@ impl Tokens {
         TemplateSet::embedded().render(answers, &payloads)
     }
 
-    /// The user names, each once.
+    /// The user names, without duplicates.
     pub(super) fn usernames(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for token in &self.tokens {
@@ -117,7 +116,8 @@ impl Tokens {
         names
     }
 
-    /// When the tokens expire, each once; with whose it is, if there are several.
+    /// The expiries of the tokens, without duplicates; with their environments if there are
+    /// several.
     pub(super) fn expiries(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for token in &self.tokens {
@@ -138,7 +138,7 @@ impl Tokens {
 pub(super) fn images(answers: &Answers) -> Vec<&ImageRef> {
     let mut images = Vec::new();
     for component in answers.components.iter().filter(|component| !component.is_public()) {
-        // Those of other registries are pulled without this token.
+        // Images in other registries do not need this token.
         if !images.contains(&&component.image)
             && keyring::matches(answers.registry.as_str(), &component.image)
         {
@@ -148,13 +148,13 @@ pub(super) fn images(answers: &Answers) -> Vec<&ImageRef> {
     images
 }
 
-/// The command as it is given again: nothing is there yet in which a token could be rotated.
+/// The command to repeat: there is no repository yet in which a token could be rotated.
 pub(super) fn again(answers: &Answers) -> Advice {
     let project = Advice::makeinfra("new").arg(answers.project.as_str());
     project.option("--image", answers.image().to_string())
 }
 
-/// Fails if an environment has an expiry of its own, but no token.
+/// Fails if an environment has its own expiry but no token.
 fn check_expiries(given: &Given, names: &[&EnvironmentName], without: &[usize]) -> Result<()> {
     let mut sharing = without.iter().map(|place| names[*place]);
     let lone = sharing.find(|name| given.has_of(name, Name::ExpiresAt));

@@ -1,6 +1,6 @@
-//! `makeinfra rotate --finish`: a verdict with proof for each environment, and then the old tokens
-//! go. In this order: the new token pulls, the cluster has it, git has it and shares it, the old
-//! one is deleted, the registry refuses it.
+//! `makeinfra rotate --finish`: proves for each environment that the old tokens are not needed,
+//! then deletes them. The steps: the new token pulls, the cluster has it, git has it and shares it,
+//! the old token is deleted, the registry refuses it.
 
 mod case;
 mod cluster;
@@ -34,16 +34,16 @@ use crate::ui::Ui;
 use case::Case;
 use std::path::Path;
 
-/// What its errors say that it cannot do.
+/// The action that failures name.
 const FINISH: &str = "finish the rotation of";
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     let repo = Repo::find(repo, "rotate --finish")?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
     let mut case = Case::read(options, &repo, ui)?;
-    // Whoever can be asked is asked about tokens that no Secret names any more, or none has named
-    // yet: a pipeline has no journal here.
+    // GitLab is also asked about tokens that no Secret names: a pipeline has no journal in its
+    // clone.
     let names_gitlab = options.gitlab.given().is_some() || case.answers.ci_rotate;
     let was_issued = case.tenants.iter().any(|tenant| tenant.provenance.issued.is_some());
     let asks = ui.can_ask() && (names_gitlab || was_issued);
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
         return Ok(report::nothing(options, &repo.root()));
     }
     let _held = if options.run.dry_run { None } else { Some(Journal::of(&repo).hold()?) };
-    // Each proof is only worth something if those before it hold.
+    // Each proof relies on the previous ones.
     if !case.olds.is_empty() {
         pulls::prove(options, options.jobs.or(PARALLEL), std::slice::from_mut(&mut case), ui)?;
         let proofs = case.prove(options, &repo, ui)?;
@@ -69,7 +69,7 @@ struct Forgotten {
     commit: Option<String>,
 }
 
-/// Takes the tokens that are gone out of the Secrets' lists.
+/// Removes the deleted tokens from the lists in the Secrets.
 fn forget(options: &Options, repo: &Repo, case: &Case, ui: &mut Ui) -> Result<Forgotten> {
     let both = case.olds.iter().zip(&case.fates);
     let gone: Vec<Superseded> =

@@ -1,5 +1,5 @@
-//! The repository that is rotated: its Secret files, its record, and all that can be known to go
-//! wrong before a token is asked for.
+//! The repository to rotate: its Secret files, its record, and all checks that are possible before
+//! a token is obtained.
 
 use super::{Options, ROTATE, keeps_own_token};
 use crate::advice::Advice;
@@ -21,22 +21,23 @@ use crate::ui::Ui;
 use sha1::{Digest, Sha1};
 use std::path::{Path, PathBuf};
 
-/// The repository as it is.
+/// The repository in its current state.
 pub(super) struct Found {
     pub(super) repo: Repo,
     pub(super) files: Files,
-    /// For each Secret file whether HEAD holds another one; nobody knows where the key is missing.
+    /// For each Secret file, whether HEAD has different content; `false` if undetermined because
+    /// the key is missing.
     pub(super) uncommitted: Vec<bool>,
-    /// Whether an earlier rotation has written a token that HEAD does not hold.
+    /// Whether an earlier rotation has written a token that HEAD does not have.
     pub(super) is_rotated: bool,
-    /// What the registry says of the new token, if it was asked.
+    /// The registry's answer about the new token; `None` if it was not asked.
     pub(super) checked: Option<Checked>,
 }
 
-/// What was found to be in order, in few bytes.
+/// The result of successful checks, in compact form.
 pub(super) struct Judged {
     place: Place,
-    /// A digest of all that it depends on and that changes from day to day: the files, and HEAD.
+    /// A digest of everything that the checks depend on and that may change: the files and HEAD.
     seen: [u8; 20],
     uncommitted: Vec<bool>,
     is_rotated: bool,
@@ -44,8 +45,8 @@ pub(super) struct Judged {
 }
 
 impl Found {
-    /// Reads what `repo` has: the Secret files of all environments. Fails if its key is another
-    /// one's.
+    /// Reads the Secret files of all environments of `repo`. Fails if this clone has the key of
+    /// another repository.
     pub(super) fn read(repo: Repo) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
         Self::read_files(repo)
@@ -73,7 +74,7 @@ impl Found {
             )
             .into());
         }
-        // Only a file that is missing is rendered.
+        // Templates are only needed to render a missing file.
         let templates = match &record {
             Some(record) if secrets.iter().any(|file| file.text.is_none()) => templates_of(record)?,
             _ => TemplateSet::embedded(),
@@ -82,7 +83,7 @@ impl Found {
         Ok(Self { repo, files, uncommitted: Vec::new(), is_rotated: false, checked: None })
     }
 
-    /// Leaves the Secret files of the environments called `names`; without names those that share
+    /// Restricts the rotation to the environments `names`; without names, requires that all share
     /// their credentials.
     pub(super) fn choose(
         &mut self,
@@ -93,8 +94,7 @@ impl Found {
         check_name(self)
     }
 
-    /// Fails if anything is known to go wrong. Nobody else rotates in the repository until what
-    /// comes of it is dropped.
+    /// Runs all checks. Keeps other rotations out of the repository until the result is dropped.
     pub(super) fn prepare(
         &mut self,
         options: &Options,
@@ -106,7 +106,7 @@ impl Found {
         Ok(lock)
     }
 
-    /// What was found to be in order, with `warnings`, by which [`open_again`] knows it again.
+    /// The result of successful checks including `warnings`, which [`open_again`] compares.
     pub(super) fn judged(&self, warnings: &[String]) -> Result<Judged> {
         Ok(Judged {
             place: self.repo.place(),
@@ -120,7 +120,7 @@ impl Found {
     fn seen(&self) -> Result<[u8; 20]> {
         let mut digest = Sha1::new();
         let mut part = |bytes: Option<&[u8]>| {
-            // No two lists of parts are the same bytes.
+            // The length prefix makes the encoding of the parts unambiguous.
             digest.update(bytes.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
             digest.update(bytes.unwrap_or_default());
         };
@@ -134,7 +134,7 @@ impl Found {
         Ok(digest.finalize().into())
     }
 
-    /// What names of tokens and annotations call the repository.
+    /// The repository's name in token names and annotations.
     pub(super) fn name(&self) -> String {
         name_of(self.files.record.as_ref(), &self.root())
     }
@@ -144,8 +144,7 @@ impl Found {
         self.repo.root()
     }
 
-    /// The text that each Secret file has in the end, with its path; those that are not there are
-    /// left out.
+    /// The final text of each Secret file, with its path; files that do not exist are skipped.
     pub(super) fn texts<'t>(
         &'t self,
         plan: &'t Plan,
@@ -157,20 +156,20 @@ impl Found {
     }
 }
 
-/// The same of the repository at `root`.
+/// The name of the repository at `root`.
 pub(super) fn name_of(record: Option<&Record>, root: &Path) -> String {
     let recorded = record.map(|record| record.answers.project.directory());
     let directory = || root.file_name().map(|name| plain(&name.to_string_lossy()));
     recorded.or_else(directory).unwrap_or_default()
 }
 
-/// A name without what separates names, in those of tokens and in annotations.
+/// A name without the characters that separate names in token names and annotations.
 fn plain(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c), "-")
 }
 
-/// Finds the repository at `repo`, with all that can be known to go wrong whatever the token.
-/// Nobody else rotates in it until what comes with it is dropped.
+/// Opens the repository at `repo` and runs all checks that do not depend on the token. Keeps other
+/// rotations out of the repository until the result is dropped.
 pub(super) fn open(
     options: &Options,
     repo: &Path,
@@ -182,8 +181,7 @@ pub(super) fn open(
     Ok((found, lock))
 }
 
-/// The same a second time. Unless it is another than `judged` by now, what was found to be in order
-/// then is so still.
+/// Like [`open`], but skips the checks if nothing has changed since `judged`.
 pub(super) fn open_again(
     options: &Options,
     repo: &Path,
@@ -194,7 +192,7 @@ pub(super) fn open_again(
     let mut found = Found::read_files(Repo::again(&judged.place)?)?;
     found.choose(&scope::names("--env", &options.env)?, overrides)?;
     let lock = if options.run.dry_run { None } else { found.repo.lock()? };
-    // Whether a file that is missing is to be made, more decides than what was seen.
+    // A missing file depends on more than the digest covers.
     if found.files.secrets.iter().any(|file| file.text.is_none()) || judged.seen != found.seen()? {
         drop((found, lock));
         return open(options, repo, overrides, ui);
@@ -207,14 +205,14 @@ pub(super) fn open_again(
     Ok((found, lock))
 }
 
-/// Finds the repository at `repo` and reads what it has of the environments that are meant.
+/// Opens the repository at `repo` and reads the files of the chosen environments.
 pub(super) fn find(options: &Options, repo: &Path, overrides: &RotateOverrides) -> Result<Found> {
     let mut found = Found::read(Repo::find(repo, "rotate")?)?;
     found.choose(&scope::names("--env", &options.env)?, overrides)?;
     Ok(found)
 }
 
-/// All that can be known to go wrong before a token is asked for.
+/// All checks that are possible before a token is obtained.
 pub(super) fn check(
     options: &Options,
     found: &mut Found,
@@ -263,8 +261,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Fails if a Secret file is missing because somebody edited its name in the record: another one
-/// would be made beside it.
+/// Fails if a Secret file is missing because its name was edited in the record: a second one would
+/// be created next to it.
 fn check_name(found: &Found) -> Result<()> {
     let files = &found.files;
     let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
@@ -284,7 +282,7 @@ fn check_name(found: &Found) -> Result<()> {
         .into())
 }
 
-/// The kustomization of the directory that the file `path` is in, with its path.
+/// The kustomization in the directory of the file `path`, with its path.
 fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
     for path in kustomization::places(dir) {

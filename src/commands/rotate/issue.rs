@@ -1,5 +1,5 @@
-//! `makeinfra rotate --from-gitlab`: GitLab makes the new token, the registry tries it, and then it
-//! is as any other.
+//! `makeinfra rotate --from-gitlab`: GitLab issues the new token, the registry tries it, and then
+//! the rotation is as usual.
 
 use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
 use crate::commands::deploy_tokens::{
@@ -14,16 +14,16 @@ use crate::report::Report;
 use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
 
-/// A GitLab that can be asked for a token: everything that can be known to go wrong was looked at.
+/// A GitLab that is ready to issue a token: all checks have passed.
 pub(super) struct Desk {
     pub(super) gitlab: Gitlab,
     inspection: Inspection,
     journal: Journal,
-    /// `None` in a dry run.
+    /// The journal's lock; `None` in a dry run.
     _held: Option<Held>,
 }
 
-/// Runs it. Everything that can be known to go wrong is looked at before a token is made.
+/// Runs the command. All checks precede the creation of the token.
 pub(super) fn run(
     options: &Options,
     found: &mut Found,
@@ -39,7 +39,7 @@ pub(super) fn run(
 }
 
 impl Desk {
-    /// Asks GitLab for what there is, and deletes what an earlier run of this clone has left there.
+    /// Reads the state in GitLab, and deletes what an earlier run of this clone left there.
     pub(super) fn open(options: &Options, found: &Found, ui: &mut Ui) -> Result<Self> {
         let inspection = inspect(found)?;
         let recorded = found.files.issued();
@@ -60,8 +60,8 @@ impl Desk {
         Ok(Self { gitlab, inspection, journal, _held: held })
     }
 
-    /// Has a token made, tried and written, and then `share` do the rest. What fails takes the
-    /// token back, unless a Secret of this clone holds it then.
+    /// Creates, tries and writes a token, then calls `share` for the rest. On failure, revokes the
+    /// token unless a Secret of this clone has it.
     pub(super) fn issue(
         &self,
         options: &Options,
@@ -72,7 +72,7 @@ impl Desk {
         ui: &mut Ui,
     ) -> Result<Report> {
         if options.commits() {
-            // Of what is staged, a commit of the new token would drop anything.
+            // Repairs the index first: committing the new token would drop anything left staged.
             transaction::mend_index(&found.repo, ui)?;
             found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
         }
@@ -85,14 +85,14 @@ impl Desk {
     }
 }
 
-/// What is said to GitLab.
+/// How GitLab is contacted.
 pub(super) fn gitlabs(options: &Options) -> Gitlabs<'_> {
     let (network, group) =
         ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
     Gitlabs::new(&options.gitlab.access, network, group, true)
 }
 
-/// Tries the token, and writes it.
+/// Tries the token and writes it.
 fn write(
     options: &Options,
     found: &mut Found,

@@ -1,9 +1,9 @@
-//! `makeinfra rotate --from-gitlab --propose`: what a scheduled pipeline does. If a token ends
-//! soon, the new one is a commit on a branch of its own with a merge request, for people to merge.
+//! `makeinfra rotate --from-gitlab --propose`, for scheduled pipelines: if a token expires soon,
+//! commits a new one to a branch and opens a merge request.
 //!
-//! A pipeline's clone knows nothing of earlier runs. So the branch and GitLab tell what there is:
-//! at no time is there more than one token beside those in use, and what only a name ties to this
-//! repository is never deleted here.
+//! A pipeline's clone has no journal of earlier runs, so the branch and GitLab provide the state:
+//! there is never more than one token besides those in use, and this command never deletes a token
+//! that only its name ties to the repository.
 
 mod branch;
 mod report;
@@ -28,32 +28,32 @@ use branch::Branch;
 use jiff::Timestamp;
 use std::path::Path;
 
-/// The branch that a merge request is for.
+/// The branch of the merge request.
 const BRANCH: &str = "makeinfra/rotate-token";
-/// How soon a token must end, as in `make check-expiry`.
+/// How soon a token must expire to be rotated, as in `make check-expiry`.
 const DUE_IN: &str = "30d";
-/// What its errors say that it cannot do.
+/// The action that failures name.
 const PROPOSE: &str = "propose a rotation of";
 
-/// Where to, and what with.
+/// The remote and the branches of a proposal.
 struct Proposal<'p> {
     options: &'p Options,
     overrides: &'p RotateOverrides,
-    /// The branch that the merge request is to change.
+    /// The target branch of the merge request.
     target: &'p str,
     remote: Remote,
-    /// What the remote is called.
+    /// The name of the remote.
     name: &'p str,
 }
 
-/// The tokens that end first, if that is soon.
+/// The tokens that expire first, if they expire soon.
 struct Due {
     environments: Vec<EnvironmentName>,
-    /// `None` if nobody knows when.
+    /// `None` if unknown.
     end: Option<Expiry>,
 }
 
-/// Runs it for the repository at `repo`, with a merge request to the branch `target`.
+/// Runs the command for the repository at `repo`, with a merge request into the branch `target`.
 pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> Result<Report> {
     let overrides = &overrides(options, ui)?;
     let lifetime = deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?;
@@ -75,7 +75,7 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
         return Ok(report::not_due(&proposal, &found, &limit));
     };
     sweep_repository(&found.root(), options.run.dry_run, ui);
-    // What the other repository refuses ends this before anything is made.
+    // A remote that refuses access ends the run before anything is created.
     let tip = proposal.remote.branch(BRANCH).map_err(|why| proposal.unreachable("look at", why))?;
     proposal.rehearse(&found, tip.as_deref())?;
     let branch = match &tip {
@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
     desk.issue(options, &mut found, overrides, &lifetime, share, ui)
 }
 
-/// Until when a token must last that is left alone.
+/// A token that expires later than this is left alone.
 fn limit(options: &Options) -> Result<Timestamp> {
     let text = options.propose.due_in.as_deref().unwrap_or(DUE_IN);
     let limit = Lifetime::from_now(text, Timestamp::now());
@@ -112,7 +112,7 @@ fn limit(options: &Options) -> Result<Timestamp> {
 }
 
 impl Proposal<'_> {
-    /// Fails unless HEAD and files may be moved: as a job of a pipeline has them.
+    /// Fails unless HEAD and files may be moved, as in the checkout of a pipeline job.
     fn check_checkout(&self, repo: &Repo) -> Result<()> {
         let cannot =
             |cause: String| Failure::failed("cannot propose a rotation from here").because(cause);
@@ -132,7 +132,8 @@ impl Proposal<'_> {
         }
     }
 
-    /// The environments whose token ends first, if one ends before `limit` or nobody knows when.
+    /// The environments whose token expires first; `None` unless it expires before `limit` or its
+    /// expiry is unknown.
     fn due(&self, found: &Found, limit: &Timestamp) -> Result<Option<Due>> {
         let root = found.root();
         let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
@@ -157,13 +158,13 @@ impl Proposal<'_> {
             .into_iter()
             .filter(|(_, end)| is_due(end))
             .collect();
-        // One that is known to end is more urgent than one that may not.
+        // A known expiry is more urgent than an unknown one.
         all.sort_by_key(|(_, end)| (end.is_none(), end.as_ref().map(Expiry::instant)));
         let all = all.into_iter().map(|(places, end)| Due { environments: named(places), end });
         Ok(all.into_iter().find(|due| !due.environments.is_empty()))
     }
 
-    /// Does all of a push of HEAD but the push itself.
+    /// Dry-runs a push of HEAD.
     fn rehearse(&self, found: &Found, tip: Option<&str>) -> Result<()> {
         let head = found.repo.head_id()?.unwrap_or_default();
         let options = share::push_options(self.target);
@@ -176,7 +177,7 @@ impl Proposal<'_> {
         }
     }
 
-    /// The failure to do `verb` to the branch in the other repository.
+    /// The failure to do `verb` to the branch of the remote.
     fn unreachable(&self, verb: &str, why: Complaint) -> Failure {
         let refs = format!("HEAD:refs/heads/{BRANCH}");
         let kind = if is_denied(&why) { Kind::RefusedToken } else { Kind::Failed };
@@ -189,7 +190,7 @@ impl Proposal<'_> {
         .hint(Advice::git("push --dry-run").arg(self.name).arg(refs))
     }
 
-    /// Goes on with the rotation that is on the branch: its commit is `id`, its token `issued`.
+    /// Continues with the rotation on the branch: its commit is `id`, its token `issued`.
     fn take_up(&self, found: &Found, id: &str, issued: &Issued, ui: &mut Ui) -> Result<Report> {
         let api = gitlabs(self.options).api(Meant { recorded: Some(issued), image: None }, ui)?;
         let token = &issued.token;
@@ -220,13 +221,13 @@ impl Proposal<'_> {
     }
 }
 
-/// Fails if GitLab has a token for this repository beside those that HEAD's Secrets hold.
+/// Fails if GitLab has a token for this repository besides those in HEAD's Secrets.
 fn check_left(desk: &Desk, found: &Found, ui: &mut Ui) -> Result<()> {
     let Some(record) = &found.files.record else { return Ok(()) };
     let holdings = holdings(PROPOSE, &found.repo, record)?;
     for row in rows(&desk.gitlab, &holdings, &found.name(), ui)? {
         let is_left = row.is_active && matches!(row.of, Use::Superseded(_) | Use::Orphan);
-        // What was deleted just now is in the list, too.
+        // The list may still contain tokens that were deleted a moment ago.
         let is_there = || desk.gitlab.api.token(&row.token.at).map(|found| found.is_some());
         let cannot = |refusal: crate::gitlab::Refusal| {
             refusal.failure("cannot look at a deploy token", desk.gitlab.api.instance().as_str())

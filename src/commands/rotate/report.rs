@@ -1,4 +1,4 @@
-//! What `makeinfra rotate` reports: the plan, the result, the next commands.
+//! The report of `makeinfra rotate`: the plan, the result, the next commands.
 
 use super::write::{earlier_record, kustomizations, uncommitted_beside};
 use super::{Found, Options, keeps_own_token};
@@ -15,13 +15,13 @@ use crate::rotation::{Change, Plan, SecretFile};
 use crate::ui;
 use serde_json::json;
 
-/// What the commit of a new token is called.
+/// The subject of the commit with a new token.
 pub(super) const SUBJECT: &str = "Rotate the deploy token";
 
-/// What programs are told; without a plan, of a rotation whose token is not known.
+/// The JSON facts; without a plan, those of a rotation whose token is not known yet.
 fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&str>) -> Report {
     let secrets = found.files.secrets.iter().enumerate();
-    // What is written already may still have to be committed.
+    // A file that is written already may still need to be committed.
     let is_left = |at: usize| options.commits() && found.uncommitted.get(at) == Some(&true);
     let is_written = |at: usize| plan.is_none_or(|plan| plan.secrets[at].text.is_some());
     let secrets = secrets.filter(|(at, _)| is_written(*at) || is_left(*at));
@@ -46,7 +46,7 @@ fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&
     }
 }
 
-/// What a dry run tells.
+/// The report of a dry run.
 pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> Report {
     let mut files: Vec<(&str, String)> = Vec::new();
     if plan.is_some_and(|plan| plan.record.is_some()) {
@@ -79,7 +79,7 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
     Report { text, brief, is_pending, ..facts(options, found, plan, None) }
 }
 
-/// What a dry run tells of a token that GitLab would make.
+/// The report of a dry run in which GitLab would issue the token.
 pub(super) fn dry_run_of_gitlab(
     options: &Options,
     found: &Found,
@@ -97,7 +97,7 @@ pub(super) fn dry_run_of_gitlab(
     report
 }
 
-/// The same among several repositories, with `others` that get the same token.
+/// Like [`dry_run_of_gitlab`], for one of several repositories; `others` get the same token.
 pub(super) fn dry_run_of_share(
     options: &Options,
     found: &Found,
@@ -115,7 +115,7 @@ pub(super) fn dry_run_of_share(
     report
 }
 
-/// What was done.
+/// The report of a completed rotation.
 pub(super) fn outcome(
     options: &Options,
     found: &Found,
@@ -127,7 +127,7 @@ pub(super) fn outcome(
     Report { text, brief, ..facts(options, found, Some(plan), commit) }
 }
 
-/// What was done, in words.
+/// The text of the report.
 fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> String {
     let checked = Checked::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
@@ -187,7 +187,7 @@ fn listed(changes: &[&String]) -> String {
     changes.iter().map(|change| format!("  {change}\n")).collect()
 }
 
-/// The next commands: deploy to each environment that has a new token, commit.
+/// The next commands: commit, and deploy to each environment that has a new token.
 pub(super) fn steps(
     options: &Options,
     found: &Found,
@@ -225,7 +225,7 @@ pub(super) fn steps(
         let with_record = plan.record.is_some()
             || earlier_record(found, plan).is_ok_and(|record| record.is_some());
         let mut paths: Vec<_> = found.files.secrets.iter().map(|file| file.path.as_str()).collect();
-        // Without the key what HEAD holds cannot be told.
+        // Without the key, HEAD's content is undetermined.
         let beside = uncommitted_beside(found, plan).map(|beside| beside.into_keys().collect());
         let beside: Vec<String> = beside.unwrap_or_else(|_| {
             kustomizations(found, plan).map(|(path, _)| path.to_owned()).collect()
@@ -238,7 +238,7 @@ pub(super) fn steps(
     steps
 }
 
-/// The other repositories that had the tokens which the Secrets list as superseded; `None` if they
+/// The other repositories that shared the superseded tokens in the Secrets; `None` if the Secrets
 /// list none.
 fn superseding(found: &Found, plan: &Plan) -> Option<Vec<String>> {
     let own = found.name();
@@ -257,7 +257,7 @@ fn superseding(found: &Found, plan: &Plan) -> Option<Vec<String>> {
     others
 }
 
-/// What a commit is called.
+/// The subject of the commit.
 pub(super) fn subject(options: &Options, found: &Found) -> String {
     let rotate = SUBJECT;
     match (&options.add_registry, &options.remove_registry, options.keep_token, found.is_rotated) {

@@ -1,5 +1,5 @@
-//! `makeinfra rotate` over several repositories: all are looked at, one token is read for all of
-//! them, and each gets it.
+//! `makeinfra rotate` over several repositories: checks all of them, reads one token, and writes it
+//! to each.
 
 mod gitlab;
 mod groups;
@@ -28,9 +28,9 @@ use std::thread;
 /// What all repositories get.
 struct Given<'g> {
     overrides: &'g RotateOverrides,
-    /// `None` if the change needs none, or a dry run does not know it.
+    /// `None` if the change needs no token, or a dry run does not know it.
     token: Option<DeployToken>,
-    /// What registries say of it, if they were asked.
+    /// The registries' verdicts; `None` if they were not asked.
     asked: Option<Asked>,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
     fleet.carry_out(Fleet::writers(), looks, written, ui)
 }
 
-/// Looks at the repository at `repo`, whatever the token.
+/// Checks the repository at `repo`, independent of the token.
 fn look(
     options: &Options,
     repo: &Path,
@@ -96,7 +96,7 @@ fn look(
     Ok((report, ready))
 }
 
-/// Reads the one token, if one is needed and can be.
+/// Reads the one token; `None` if it is not needed or not available.
 fn token(
     options: &Options,
     source: Source,
@@ -138,7 +138,7 @@ fn token(
     Ok(Some(token.shared_by(names.collect())))
 }
 
-/// Asks registries about the images of all repositories together: a login that is refused is not
+/// Asks registries about the images of all repositories together, so that a refused login is not
 /// tried again.
 fn ask(
     options: &Options,
@@ -159,18 +159,18 @@ fn ask(
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let all = fleet.gather(cores, pulled, "looking for images", ui)?;
-    // What cannot be read any more is told where it is written.
+    // Unreadable files are reported when they are written.
     let all = all.into_iter().filter_map(Result::ok).flatten().collect();
     sign_in::ask_once(&options.check, options.jobs.or(PARALLEL), token, all, ui)
 }
 
-/// The repositories that are given `token`, `found` among them.
+/// The names of the repositories that share `token`, including that of `found`.
 fn names_with(token: &DeployToken, found: &Found) -> Vec<String> {
     let own = std::iter::once(found.name());
     own.chain(token.repositories().iter().cloned()).collect()
 }
 
-/// Does the rest in the repository at `repo`, once `judged` has agreed.
+/// Completes the repository at `repo` after `judged` has passed.
 fn write(
     options: &Options,
     repo: &Path,
@@ -181,7 +181,7 @@ fn write(
     ui: &mut Ui,
 ) -> Result<Report> {
     let (mut found, _lock) = match ready {
-        // A commit takes more than the look has seen.
+        // A commit needs more checks than the first pass has made.
         Some(ready) if !options.commits() => {
             open_again(options, repo, overrides, &ready.judged, ui)?
         }
@@ -198,7 +198,7 @@ fn write(
 }
 
 impl Given<'_> {
-    /// Fails if registries have refused the token for an image of this repository.
+    /// Fails if a registry refused the token for an image of this repository.
     fn judge(&self, options: &Options, found: &mut Found, plan: &Plan, ui: &mut Ui) -> Result<()> {
         let Some(asked) = &self.asked else { return Ok(()) };
         let inspection = inspect(found)?;

@@ -1,4 +1,4 @@
-//! What `makeinfra rotate` writes and commits.
+//! The files that `makeinfra rotate` writes and commits.
 
 use super::{Found, Options, ROTATE};
 use crate::answers::Record;
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// Writes what is to change and commits it with `message` if that is wanted. Gives the commit's id.
+/// Writes the changes and commits them with `message` if requested. Returns the commit's id.
 pub(super) fn write(
     options: &Options,
     found: &Found,
@@ -29,7 +29,7 @@ pub(super) fn write(
             transaction.write(&file.path, text.expose().as_bytes(), None)?;
         }
     }
-    // After the files that they name.
+    // Kustomizations are written after the files that they refer to.
     for (path, text) in kustomizations(found, plan) {
         transaction.write(path, text.expose().as_bytes(), None)?;
     }
@@ -37,7 +37,7 @@ pub(super) fn write(
         transaction.write(Record::FILE, text.as_bytes(), None)?;
     }
     if commits {
-        // Where a file holds the token already, it may still have to be committed.
+        // A file that has the token already may still need to be committed.
         for (path, text) in found.texts(plan) {
             transaction.stage(path, text.expose().as_bytes(), false)?;
         }
@@ -46,7 +46,7 @@ pub(super) fn write(
         }
         let committed = found.repo.head_text(Record::FILE)?.map(Record::parse).transpose()?;
         let record = match committed {
-            // What somebody has edited in it stays uncommitted.
+            // Edits by users stay uncommitted.
             Some(committed) => found.files.followed(committed, plan, overrides)?,
             None => plan.record.clone(),
         };
@@ -68,8 +68,8 @@ pub(super) fn kustomizations<'t>(
     })
 }
 
-/// The kustomizations that do not name their Secret file in HEAD, with the files that they name and
-/// HEAD does not have: a commit without them could not be deployed.
+/// The kustomizations that do not list their Secret file in HEAD, and the files that they refer to
+/// but HEAD lacks: a commit without them could not be deployed.
 pub(super) fn uncommitted_beside(
     found: &Found,
     plan: &Plan,
@@ -103,15 +103,14 @@ pub(super) fn uncommitted_beside(
     Ok(beside)
 }
 
-/// The record, if an earlier rotation that was not committed has changed it, and nobody else has.
+/// The record, if it has changes by an earlier uncommitted rotation and no others.
 pub(super) fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Result<Option<&'f String>> {
     let committed = found.repo.head_text(Record::FILE)?;
     let (Some(committed), Some(record)) = (committed, &found.files.record) else { return Ok(None) };
     Ok(found.files.only_followed(&committed, plan).then_some(&record.text))
 }
 
-/// Fails if somebody changed the files since they were read, while the token was waited for, or git
-/// would not encrypt them any more.
+/// Fails if the files have changed since they were read, or if git would no longer encrypt them.
 fn check_unchanged(found: &Found) -> Result<()> {
     found
         .files

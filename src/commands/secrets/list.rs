@@ -1,5 +1,5 @@
-//! `makeinfra secret list`: the Secrets of each environment with the names of their keys, and never
-//! a value.
+//! `makeinfra secret list`: lists the Secrets of each environment with the names of their keys,
+//! never a value.
 
 use super::{Target, warn_of_traps};
 use crate::answers::Environment;
@@ -34,16 +34,16 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     })
 }
 
-/// A Secret as it is listed.
+/// A Secret in the list.
 struct Row {
     name: String,
     kind: Kind,
     files: Vec<String>,
-    /// Each with whether a whole file is its value.
+    /// The keys, each with whether its value is a whole file.
     keys: Vec<(String, bool)>,
 }
 
-/// Where a Secret comes from.
+/// The origin of a Secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Pull,

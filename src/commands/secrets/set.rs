@@ -1,4 +1,4 @@
-//! `makeinfra secret set`: one value of a generated Secret, and nothing else changed.
+//! `makeinfra secret set`: changes one value of a generated Secret and nothing else.
 
 use super::{Target, Uncommitted, is_change, parse, warn_of_traps};
 use crate::advice::Advice;
@@ -84,7 +84,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     Ok(Report { text, next, ..report })
 }
 
-/// What was done, in words.
+/// The text of the report.
 fn told(name: &DnsLabel, key: &Key, changes: &[Change], commit: Option<&str>) -> String {
     let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
     let (key, places) = (key.as_str(), places.join(", "));
@@ -97,10 +97,10 @@ fn told(name: &DnsLabel, key: &Key, changes: &[Change], commit: Option<&str>) ->
     format!("{places} already has this value of {key}; {done}.\n")
 }
 
-/// How a container in `file` gets the values of a Secret that no manifest names.
+/// How a container in `file` can use a Secret that no manifest references.
 fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str) -> String {
     let workload = target.record.answers.main().workload;
-    // The pod of a CronJob stands deeper.
+    // The pod of a CronJob is nested deeper.
     let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
     if key.is_variable() && value.is_text() {
         return format!(
@@ -125,7 +125,7 @@ fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str)
     )
 }
 
-/// The file of the workload that is likely to use the Secret; `None` if a manifest names the
+/// The file of the workload that probably uses the Secret; `None` if a manifest references the
 /// Secret.
 fn unnamed_in(options: &Options, target: &Target, name: &DnsLabel) -> Option<String> {
     let main = target.record.answers.main();
@@ -136,7 +136,7 @@ fn unnamed_in(options: &Options, target: &Target, name: &DnsLabel) -> Option<Str
     if overlays().any(|overlay| overlay.named_secrets.contains(name.as_str())) {
         return None;
     }
-    // In a repository that was adopted, people have named the files.
+    // In an adopted repository, users have chosen the file names.
     let all = || inspection.manifests.workloads().filter(|one| one.kind == main.workload.kind());
     let is_main = |one: &&manifests::Workload| one.name == main.name.as_str();
     let pulls = |one: &&manifests::Workload| {
@@ -159,7 +159,7 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
     })
 }
 
-/// What would be done, in words.
+/// The text of a dry run's report.
 fn foreseen(
     options: &Options,
     target: &Target,
@@ -177,8 +177,8 @@ fn foreseen(
     format!("{shown}\nNothing was written: this is a dry run.\n")
 }
 
-/// Where the value goes depends on it, and a dry run does not ask for one. It may be another one:
-/// it counts as a change.
+/// The report of a dry run without a value. A value is not asked for, although it decides which
+/// file changes; it counts as a change because it may be new.
 fn unasked(target: &Target, name: &DnsLabel, key: &Key) -> Report {
     let own: Vec<_> = target.environments().map(|one| super::own_files(one, name, key)).collect();
     let likely = own.iter().map(|own| {

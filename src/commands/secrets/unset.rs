@@ -1,4 +1,4 @@
-//! `makeinfra secret unset`: takes one key out of a generated Secret, and with its last key its
+//! `makeinfra secret unset`: removes a key from a generated Secret, and with its last key also its
 //! files and its entry.
 
 use super::{Target, is_change, parse};
@@ -31,7 +31,8 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let changes = directories.iter().map(change).collect::<Result<Vec<_>>>()?;
     let uncommitted =
         target.uncommitted(&name, &key, &directories, &changes, options.commit, ui)?;
-    // What an earlier run has taken out and not committed; other changes are not this command's.
+    // A removal by an earlier run that was not committed; other uncommitted changes are not
+    // committed here.
     let is_left = options.commit && !uncommitted.is_empty() && target.is_in_head(&name, &key)?;
     if !is_change(&changes) && !is_left {
         return Err(Failure::failed(format!("Secret {name} has no key {}", key.as_str()))
@@ -71,7 +72,8 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     Ok(report)
 }
 
-/// The overlays, of those that are changed, whose manifests name a Secret that goes away.
+/// The changed overlays whose manifests reference a Secret that is deleted; `None` if there are
+/// none.
 fn users(options: &Options, target: &Target, changes: &[Change]) -> Option<String> {
     if !changes.iter().any(|change| change.effect == Effect::Delete) {
         return None;

@@ -1,4 +1,4 @@
-//! An update with conflicts: left to the user as a cherry-pick, if that is wanted.
+//! An update with conflicts: on request, left as a cherry-pick for the user to resolve.
 
 use super::{Options, Way, typed};
 use crate::advice::{Advice, shell_word};
@@ -14,7 +14,7 @@ use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
 
-/// The failure of an update that would leave conflicts, which nobody asked for.
+/// The failure of an update with conflicts that were not requested.
 pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
     let causes: Vec<_> =
         update.conflicts.iter().map(|one| format!("`{}`: {}", one.path, one.why)).collect();
@@ -24,7 +24,7 @@ pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
         .hint(typed.with("--conflicts"))
 }
 
-/// Shows the conflicts, and leaves them if that is agreed to.
+/// Shows the conflicts and, after confirmation, leaves them in the work tree.
 pub(super) fn run(
     options: &Options,
     evolution: &Evolution,
@@ -46,7 +46,7 @@ pub(super) fn run(
     if options.plan.run.dry_run {
         report.text = format!("{title}\n\n{shown}\nNothing was written: this is a dry run.\n");
         report.more = typed(options).with("--conflicts");
-        // As the update itself would end.
+        // The same outcome as the update itself.
         report.outcome = Outcome::Conflicts;
         return Ok(report);
     }
@@ -89,7 +89,7 @@ pub(super) fn run(
     Ok(report)
 }
 
-/// What programs are told of the files that change as `wanted` says, and of the conflicts.
+/// The JSON facts: the files that change as `wanted` says, and the conflicts.
 pub(super) fn facts(
     evolution: &Evolution,
     update: &Update,
@@ -112,7 +112,7 @@ fn files(update: &Update) -> String {
     }
 }
 
-/// What to type: an edit where there are markers, a decision where one side has no file.
+/// The next commands: edit files with markers; decide about files that one side lacks.
 fn next(update: &Update) -> Vec<Advice> {
     let words = |all: &[&Conflict]| {
         all.iter().map(|one| shell_word(Path::new(&one.path))).collect::<Vec<_>>().join(" ")
@@ -136,8 +136,8 @@ fn next(update: &Update) -> Vec<Advice> {
     next
 }
 
-/// What enters the cherry-pick: what is merged here is a change of ours alone, and the rest is as
-/// it was generated.
+/// Both sides of the cherry-pick: what merged cleanly is a change of ours alone, everything else is
+/// as generated.
 fn sides(update: &Update) -> [Side<'_>; 2] {
     fn of<'s>(path: &'s str, entry: Option<&'s Entry>) -> (&'s str, Option<(&'s [u8], bool)>) {
         (path, entry.map(|entry| (&entry.bytes[..], entry.executable)))

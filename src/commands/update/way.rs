@@ -1,5 +1,5 @@
-//! The way from the recorded answers and version to the wanted ones, and the changes that other
-//! commands make.
+//! Both ends of an update: the recorded answers and version, and the wanted ones. Refuses changes
+//! that other commands make.
 
 use super::Options;
 use crate::advice::Advice;
@@ -13,39 +13,39 @@ use crate::templates::TemplateSet;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-/// What leads from the recorded version to this one.
+/// The way from the recorded version to this one.
 pub(super) struct Way<'w> {
     /// The answers from which the files were rendered.
     recorded: Record,
-    /// Whether HEAD has these.
+    /// Whether `recorded` is the record of HEAD.
     is_head: bool,
-    /// The answers that are wanted.
+    /// The wanted answers.
     pub(super) wanted: &'w Record,
     old: TemplateSet,
     new: TemplateSet,
-    /// Deleted files that are to come back.
+    /// Deleted files to restore.
     restored: BTreeSet<String>,
-    /// Files that are no longer people's own.
+    /// Files that stop being the user's own.
     taken: BTreeSet<String>,
-    /// What was rendered last: HEAD mostly has the same answers as the files.
+    /// The last rendering, cached because HEAD usually has the same answers as the files.
     rendered: RefCell<Option<Rendered>>,
 }
 
-/// What the templates make of the answers.
+/// A rendering of both ends.
 struct Rendered {
     ends: Ends,
     base: Tree,
     wish: Tree,
-    /// The record as both versions write it.
+    /// The record as each version writes it.
     records: [String; 2],
 }
 
-/// The answers on both ends of the way.
+/// The answers at both ends of the way.
 #[derive(PartialEq, Eq)]
 struct Ends {
-    /// As the files have them.
+    /// The answers according to the files.
     found: Answers,
-    /// As they will be.
+    /// The answers after the update.
     wish: Answers,
 }
 
@@ -59,7 +59,7 @@ impl<'w> Way<'w> {
                 })?
             }
             (None, Some(record)) => record.text.clone(),
-            // What the files were rendered from is nowhere else.
+            // Nothing else tells what the files were rendered from.
             (None, None) => {
                 return Err(Failure::failed(format!(
                     "HEAD has no `{}` that can be read",
@@ -86,7 +86,7 @@ impl<'w> Way<'w> {
         })
     }
 
-    /// The subject of the commit, and what a plan is called.
+    /// The subject of the commit, and the title of the plan.
     pub(super) fn title(&self) -> String {
         if self.old.version() == self.new.version() {
             format!("Apply the answers of {}", Record::FILE)
@@ -95,7 +95,7 @@ impl<'w> Way<'w> {
         }
     }
 
-    /// The paths of what is generated now.
+    /// The paths of all generated files.
     pub(super) fn paths(&self) -> Result<Vec<String>> {
         let files = self.new.render(&self.wanted.answers, &[])?;
         Ok(files
@@ -105,8 +105,8 @@ impl<'w> Way<'w> {
             .collect())
     }
 
-    /// Answers come first: those that nobody asked to change are as the files have them on both
-    /// ends.
+    /// The answers at both ends. An answer that was not changed in the record has the value of the
+    /// files at both ends.
     fn ends(&self, files: &Files) -> Result<Ends> {
         self.refuse_other_ways(files)?;
         let found = change::answers_in(files, &self.recorded).answers;
@@ -120,7 +120,7 @@ impl<'w> Way<'w> {
         Ok(Ends { found, wish })
     }
 
-    /// Fails if an answer was changed that other commands change, since it is about more than
+    /// Fails if an answer was changed that belongs to another command, because it affects more than
     /// generated files.
     fn refuse_other_ways(&self, files: &Files) -> Result<()> {
         let (old, new) = (&self.recorded.answers, &self.wanted.answers);
@@ -175,7 +175,7 @@ impl<'w> Way<'w> {
         for one in new.environments.iter() {
             let place = format!("environments.{}", one.name);
             match has(old, one) {
-                // A merge may have brought in its files.
+                // A merge may have brought its files.
                 None if !is_there(one) => {
                     let cause = "an environment has Secrets, which are not generated";
                     return refused(
@@ -184,7 +184,7 @@ impl<'w> Way<'w> {
                         Advice::makeinfra(format!("env add {}", one.name)),
                     );
                 }
-                // Its Secrets are no part of an update, and would be missing in the commit.
+                // An update does not commit its Secrets.
                 None if self.is_head => {
                     let add = Advice::makeinfra(format!("env add {} --commit", one.name));
                     return refused(&place, "the environment is not committed yet", add);
@@ -218,7 +218,7 @@ impl<'w> Way<'w> {
         Ok(())
     }
 
-    /// What it makes of `files`.
+    /// The update of `files`.
     pub(super) fn update(&self, files: &Files) -> Result<Update> {
         let ends = self.ends(files)?;
         let mut rendered = self.rendered.borrow_mut();
@@ -233,13 +233,13 @@ impl<'w> Way<'w> {
     }
 
     fn render(&self, ends: Ends) -> Result<Rendered> {
-        // What was edited here and asked for there may not go together.
+        // An edit in the files and a change in the record may be incompatible.
         Record::parse(self.new.record(&ends.wish)?)?;
         let own: BTreeSet<_> = self.wanted.own.difference(&self.taken).cloned().collect();
         let base = Tree::from(self.old.render(&ends.found, &[])?).without(&self.wanted.own);
         let wish = Tree::from(self.new.render(&ends.wish, &[])?).without(&own);
         let base = base.with_pipelines(&Tree::from(self.old.render(&as_many(&ends), &[])?));
-        // Of an environment that a merge has brought in, both sides have everything.
+        // Both sides have everything of an environment that a merge brought.
         let base = base.with_environments(&wish, |name| {
             self.recorded.answers.environment(name).is_none()
                 && self.wanted.answers.environment(name).is_some()
@@ -248,7 +248,7 @@ impl<'w> Way<'w> {
         Ok(Rendered { ends, base, wish, records })
     }
 
-    /// Fails if an option names what is not there to be restored or taken.
+    /// Fails if an option names a file that cannot be restored or taken.
     pub(super) fn check(&self, evolution: &Evolution, update: &Update) -> Result<()> {
         let is_pending = |path: &String| update.plan.steps.iter().any(|step| step.path == *path);
         if let Some(path) = self.restored.iter().find(|path| !is_pending(path)) {
@@ -265,7 +265,7 @@ impl<'w> Way<'w> {
         Ok(())
     }
 
-    /// The plan of `update`, which was made from `files`, with what there is to know.
+    /// The plan of `update`, which was made from `files`, with its notes.
     pub(super) fn noted(&self, update: Update, files: &Files) -> Result<Plan> {
         let Update { mut plan, deleted, moved, hazards, .. } = update;
         let (old, new) = (self.old.version(), self.new.version());
@@ -277,7 +277,7 @@ impl<'w> Way<'w> {
         plan.facts.extend(differences.iter().map(|one| ("answer", told(one, "->"))));
         plan.notes.extend(hazards);
         plan.notes.extend(self.namespaces());
-        // What is asked for is not kept.
+        // Only answers that were not asked for are reported as kept.
         let Ends { found, wish } = self.ends(files)?;
         let kept = change::differences(&self.recorded.answers, &found);
         let wished = change::differences(&self.recorded.answers, &wish);
@@ -315,7 +315,7 @@ impl<'w> Way<'w> {
         Ok(plan)
     }
 
-    /// What is said of namespaces that change: the cluster keeps what is in the old ones.
+    /// Notes about namespaces that change: the cluster keeps everything in the old ones.
     fn namespaces(&self) -> Vec<String> {
         let known = |one: &Environment| {
             self.recorded
@@ -337,7 +337,7 @@ impl<'w> Way<'w> {
     }
 }
 
-/// An answer that differs, with both values.
+/// A differing answer, with both values.
 fn told(one: &Difference, between: &str) -> String {
     let place = match (&one.environment, &one.component) {
         (Some(environment), Some(component)) => format!(" of {component} in {environment}"),
@@ -354,8 +354,8 @@ fn told(one: &Difference, between: &str) -> String {
     )
 }
 
-/// The answers of the files with as many environments as are wanted: whether pushes deploy to one
-/// is decided when it is made, and does not follow the number of the others.
+/// The found answers, with as many environments as wanted: whether pushes deploy to an environment
+/// is decided when it is added and does not depend on the number of the others.
 fn as_many(Ends { found, wish }: &Ends) -> Answers {
     let mut answers = found.clone();
     let environments = &mut answers.environments;

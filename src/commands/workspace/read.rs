@@ -1,5 +1,4 @@
-//! The files of a repository that plans are made from: as they are, and as HEAD has them. Changes
-//! nothing.
+//! The files from which plans are made: in the work tree and in HEAD. Changes nothing.
 
 use crate::answers::Record;
 use crate::change::{Files, Found};
@@ -9,21 +8,21 @@ use crate::repo::{Repo, SECRETS};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// More than any manifest that an API server takes.
+/// Size limit, above any manifest that an API server accepts.
 const LIMIT: usize = 4 << 20;
-/// What plans are made from, beside the record.
+/// The directories from which plans are made, besides the record.
 const DIRECTORIES: [&str; 4] = ["kubernetes/base", "kubernetes/overlays", ".gitlab", "secrets"];
 
-/// Which files a command reads beside those that deploy.
+/// Which files a command reads in addition to those that deploy.
 #[derive(Default)]
 pub(in crate::commands) struct Scope {
-    /// Whether all are read that HEAD has, but for Secrets.
+    /// Whether to read all files in HEAD, apart from Secrets.
     pub(in crate::commands) is_tracked: bool,
-    /// Others.
+    /// Other paths.
     pub(in crate::commands) paths: Vec<String>,
 }
 
-/// Reads what plans are made from.
+/// Reads the files in the work tree from which plans are made.
 pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
     let mut all = Files::default();
     let mut open: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
@@ -53,12 +52,13 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
             Err(error) if files::is_absent(&error) => continue,
             metadata => metadata.map_err(|error| files::cannot("look at", &file, &error))?,
         };
-        // What a killed run left behind is swept before anything is written.
+        // Leftovers of killed runs are swept before anything is written.
         if files::is_leftover(&path) {
             continue;
         }
         let content = match files::not_a_repo_file_because(&name, &file) {
-            // Below `secrets/`, content is encrypted here; elsewhere it would be taken for plain.
+            // Content is only encrypted below `secrets/`; elsewhere it would be taken for
+            // plaintext.
             _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
                 "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below \
                  `secrets/`",
@@ -82,7 +82,7 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
     Ok(all)
 }
 
-/// The same as HEAD has it.
+/// Reads the same files from HEAD.
 pub(super) fn read_committed(repo: &Repo, scope: &Scope) -> Result<Files> {
     let mut all = Files::default();
     let mut paths = Vec::new();

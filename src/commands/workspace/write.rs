@@ -1,5 +1,5 @@
-//! Writes a plan: every file beside its place first, then all of them into their places, then a
-//! commit of just these.
+//! Writes a plan: every file beside its target, then all files into place, then a commit of exactly
+//! these.
 
 use super::read::read_committed;
 use super::{Proposal, Workspace};
@@ -13,8 +13,8 @@ use crate::error::{Failure, Result};
 use std::path::Path;
 
 impl Workspace {
-    /// Writes what is not done yet, and commits `uncommitted`. Gives the id of the commit, if one
-    /// was wanted and there was something to commit.
+    /// Writes the steps that are not done yet, and commits `uncommitted`. Returns the commit's id;
+    /// `None` if none was requested or nothing was left to commit.
     pub(super) fn write(
         &self,
         proposal: &Proposal,
@@ -52,7 +52,7 @@ impl Workspace {
         })
     }
 
-    /// Fails if the files are others by now.
+    /// Fails if the files have changed in the meantime.
     pub(super) fn check_unchanged(&self, proposal: &Proposal, plan: &Plan) -> Result<()> {
         match (proposal.plan)(&self.reread()?)?.same(plan) {
             true => Ok(()),
@@ -60,8 +60,8 @@ impl Workspace {
         }
     }
 
-    /// What HEAD lacks of the change: what is written now, and what an earlier run has written that
-    /// was killed. Edits of people are neither, unless they are what the change is made from.
+    /// What HEAD lacks of the change: what is written now, and what a killed run wrote earlier.
+    /// Edits by users do not count, unless the change is made from them.
     pub(super) fn uncommitted(&self, proposal: &Proposal, plan: &Plan) -> Result<Vec<Step>> {
         let committed = read_committed(&self.repo, &self.scope)?;
         let from_head = (proposal.plan)(&committed).unwrap_or_default();
@@ -69,7 +69,7 @@ impl Workspace {
             Some(known) => known.after.as_ref(),
             None => self.files.bytes(path).ok().flatten(),
         };
-        // A file that cannot be used is there; one that was deleted here has not moved.
+        // An unreadable file still exists, and a file that was deleted here was not moved.
         let is_unread =
             |path: &str| self.files.get(path).is_some_and(|found| found.content.is_err());
         let has_not_moved =
@@ -89,7 +89,7 @@ impl Workspace {
                     ..step.clone()
                 });
             } else if !proposal.edited.is_empty() {
-                // The record would say what this file of the commit does not.
+                // The record would contradict this file in the commit.
                 return Err(Failure::failed(format!("cannot commit `{}`", step.path))
                     .because("it has uncommitted edits beside the change")
                     .hint(Advice::git(format!("diff -- {}", shell_word(Path::new(&step.path)))))
@@ -113,7 +113,7 @@ impl Workspace {
                 });
             }
         }
-        // What git ignores moves, too, and is not git's.
+        // A file that git ignores is moved as well, but not committed.
         let (here, there) = (plan.sources(), from_head.sources());
         let comes = |path: &str| here.contains_key(path) || there.contains_key(path);
         all.retain(|step| !comes(&step.path) || !self.repo.is_ignored(&step.path));

@@ -1,4 +1,4 @@
-//! One repository whose rotation is to be finished: what its files say, and what was found out.
+//! One repository whose rotation is to be finished: the content of its files and the findings.
 
 use super::super::{Options, found, scope};
 use super::fate::Fate;
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 /// A repository.
 pub(super) struct Case {
-    /// What names of tokens and annotations call it.
+    /// The repository's name in token names and annotations.
     pub(super) name: String,
     pub(super) root: PathBuf,
     pub(super) answers: Answers,
@@ -27,16 +27,16 @@ pub(super) struct Case {
     pub(super) olds: Vec<Old>,
     /// Whether its journal has tokens of earlier runs.
     has_entries: bool,
-    /// What registries are asked for the first proof.
+    /// The images to try for the first proof.
     pub(super) questions: Vec<Question>,
-    /// Whether its proofs came to no end.
+    /// Whether its proofs could not be completed.
     pub(super) is_unproved: bool,
-    /// What became of each old token, in their order.
+    /// The outcome of each old token, in order.
     pub(super) fates: Vec<Fate>,
 }
 
 impl Case {
-    /// Reads `repo`. Fails if an old token is listed and not all is committed.
+    /// Reads `repo`. Fails if an old token is listed and something is uncommitted.
     pub(super) fn read(options: &Options, repo: &Repo, ui: &mut Ui) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
         let record = encrypted::record(FINISH, &repo.root())?;
@@ -53,21 +53,21 @@ impl Case {
             is_unproved: false,
             fates: Vec::new(),
         };
-        // Without an old token there is only what an earlier run has left in GitLab.
+        // Without old tokens, only leftovers in GitLab remain to be handled.
         if !case.olds.is_empty() {
             case.prepare(options, repo, ui)?;
         }
         Ok(case)
     }
 
-    /// Has everything looked at before something is proved. Fails unless all is committed.
+    /// Collects the images to try before anything is proved. Fails unless everything is committed.
     pub(super) fn prepare(&mut self, options: &Options, repo: &Repo, ui: &mut Ui) -> Result<()> {
         check_committed(options, repo, &self.tenants, ui)?;
         self.questions = images::questions(&inspect(repo)?, &self.tenants);
         Ok(())
     }
 
-    /// Whether all that was to be proved of every environment is.
+    /// Whether every proof that was required for every environment succeeded.
     pub(super) fn is_proved(&self) -> bool {
         !self.is_unproved && self.tenants.iter().all(Tenant::is_done)
     }
@@ -77,7 +77,7 @@ impl Case {
         self.olds.is_empty() && !self.has_entries
     }
 
-    /// Whether GitLab has to be asked, although the old tokens stay.
+    /// Whether GitLab must be asked although the old tokens stay.
     pub(super) fn has_entries(&self) -> bool {
         self.has_entries
     }
@@ -89,14 +89,14 @@ impl Case {
         Ok(asked.into_iter().zip(looked).map(|(asked, looked)| [asked, looked].concat()).collect())
     }
 
-    /// Notes what [`Self::prove`] has found.
+    /// Adds the results of [`Self::prove`].
     pub(super) fn add(&mut self, proofs: Vec<Vec<Proof>>) {
         for (tenant, proofs) in self.tenants.iter_mut().zip(proofs) {
             tenant.proofs.extend(proofs);
         }
     }
 
-    /// The environments of which anything was to be proved.
+    /// The environments that were checked.
     pub(super) fn looked_at(&self) -> impl Iterator<Item = &Tenant> + Clone {
         self.tenants.iter().filter(|tenant| tenant.is_chosen && !tenant.proofs.is_empty())
     }
@@ -106,7 +106,7 @@ fn inspect(repo: &Repo) -> Result<Inspection> {
     Inspection::of(&Scope { repo: repo.root(), ..Scope::default() }, "rotate --finish")
 }
 
-/// Fails unless HEAD has every Secret as it is here.
+/// Fails unless HEAD has every Secret in its current form.
 fn check_committed(options: &Options, repo: &Repo, tenants: &[Tenant], ui: &mut Ui) -> Result<()> {
     for tenant in tenants {
         repo.check_protected(&tenant.path)?;

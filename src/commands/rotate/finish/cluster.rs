@@ -1,5 +1,5 @@
-//! Second proof: the cluster of the environment has the new token, and none of its other Secrets
-//! the old one. Only asks.
+//! Second proof: the environment's cluster has the new token, and none of its other Secrets has the
+//! old one. Only reads.
 
 use super::super::Options;
 use super::old::Old;
@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 const OWN: &str = "cluster";
 const OTHERS: &str = "other-secrets";
 
-/// Asks the cluster of each tenant that is looked at. Gives the proofs of each, in their order.
+/// Asks the cluster of each tenant that is checked. Returns the proofs of each, in order.
 pub(super) fn prove(
     options: &Options,
     inspection: &Inspection,
@@ -82,7 +82,7 @@ fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result
     Ok(vec![own, search(&kubectl, tenant, olds, context, &place)])
 }
 
-/// Whether the Secret in the cluster is that of the file.
+/// Compares the Secret in the cluster with that in the file.
 fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
     let deploy = || Advice::make("deploy").for_env(tenant.choice.as_ref());
     let file = Inspected::of_text(tenant.text.expose());
@@ -110,14 +110,14 @@ fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
     }
 }
 
-/// What to type where a cluster does not tell.
+/// The command to use if a cluster gives no answer.
 fn vouch(tenant: &Tenant) -> Advice {
     let vouch = Advice::makeinfra("rotate")
         .with(format!("--finish --deployed {}", tenant.environment.name));
     vouch.why("where you know that it is deployed")
 }
 
-/// Why the cluster told nothing.
+/// The proof for a cluster that gave no answer.
 fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Proof {
     let (vouch, said) = (vouch(tenant), printable(&said));
     match error {
@@ -134,7 +134,7 @@ fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Pr
     }
 }
 
-/// Looks for the old tokens in all Secrets that may be listed.
+/// Searches all Secrets that may be listed for the old tokens.
 fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, place: &str) -> Proof {
     let namespace = tenant.environment.namespace.as_str();
     let unknown: Vec<_> = olds
@@ -158,7 +158,7 @@ fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, plac
         Ok(told) => (told, "all namespaces".to_owned(), ""),
         Err((KubectlError::Forbidden, _)) => match kubectl.all_secrets(Some(namespace)) {
             Ok(told) => (told, place.to_owned(), "; you may not list those of other namespaces"),
-            // What nobody may list is said, and does not hold anything up.
+            // A missing permission to list is reported but does not block anything.
             Err((KubectlError::Forbidden, _)) => {
                 let message =
                     format!("other Secrets were not searched: you may not list those of {place}");
@@ -166,7 +166,7 @@ fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, plac
             }
             Err(failure) => return unlisted(failure),
         },
-        // They may be listed, and one of them may hold it.
+        // The Secrets may be listed, so one of them may have the token.
         Err(failure) => return unlisted(failure),
     };
     let Some(objects) = objects(&told.json) else {
@@ -219,7 +219,7 @@ struct List<'j> {
     items: Option<Vec<&'j RawValue>>,
 }
 
-/// The objects of an answer: a list's items, or the one that it is; `None` if it is neither.
+/// The objects of an answer: the items of a list, or the single object; `None` if it is neither.
 fn objects(json: &[u8]) -> Option<Vec<&RawValue>> {
     let list: List = serde_json::from_slice(json).ok()?;
     list.items.or_else(|| serde_json::from_slice(json).ok().map(|one| vec![one]))

@@ -1,4 +1,4 @@
-//! Fourth and fifth step: an old token that nobody needs is deleted in GitLab, and the registry
+//! Fourth and fifth step: deletes an unneeded old token in GitLab, and verifies that the registry
 //! refuses it.
 
 use super::super::Options;
@@ -17,11 +17,11 @@ use crate::repo::Repo;
 use crate::ui::Ui;
 use std::path::PathBuf;
 
-/// The name by which GitLab gives a token to jobs (`doc/user/project/deploy_tokens`).
+/// The name of the token that GitLab gives to CI jobs (`doc/user/project/deploy_tokens`).
 const OF_JOBS: &str = "gitlab-deploy-token";
 
-/// Deletes those old tokens of one repository that every environment has done without, and what
-/// this clone has left in GitLab, whose journal is taken up.
+/// Deletes the old tokens of one repository that no environment needs, and what this clone left in
+/// GitLab. Locks the journal.
 pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) -> Result<()> {
     let sharing = Sharing::of(std::slice::from_ref(case), None);
     let mut deletion = Deletion { options, gitlabs: gitlabs(options), done: Vec::new() };
@@ -34,8 +34,8 @@ pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) 
     Ok(())
 }
 
-/// The same of several; `unread` was named beside them, and could not be looked at. Gives for each
-/// why it failed.
+/// Like [`one`], for several repositories. `unread` was named as well but could not be examined.
+/// Returns the error of each repository.
 pub(super) fn several(
     options: &Options,
     cases: &mut [Case],
@@ -68,16 +68,16 @@ pub(super) fn several(
     Ok(failures)
 }
 
-/// What is deleted in one run.
+/// The deletions of one run.
 struct Deletion<'d> {
     options: &'d Options,
     gitlabs: Gitlabs<'d>,
-    /// What became of those that were deleted for an earlier repository.
+    /// Results for tokens that were deleted for an earlier repository.
     done: Vec<(TokenRef, State)>,
 }
 
 impl Deletion<'_> {
-    /// Takes up the journal of the repository at `at` of `cases`, and deletes what can be.
+    /// Locks the journal of the repository `cases[at]`, and deletes what may be deleted.
     fn with_journal(
         &mut self,
         cases: &[Case],
@@ -93,8 +93,8 @@ impl Deletion<'_> {
         self.of(&repo, cases, at, sharing, ui)
     }
 
-    /// What became of the old tokens of the repository at `at` of `cases`, which is `repo`; with
-    /// the GitLab, if it was asked.
+    /// The outcomes for the old tokens of `repo`, which is `cases[at]`, and the GitLab if it was
+    /// asked.
     fn of(
         &mut self,
         repo: &Repo,
@@ -119,7 +119,7 @@ impl Deletion<'_> {
         let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(repo, fellows, token);
         gitlab.clean_up(&Journal::of(repo), is_held, options.run.dry_run, ui)?;
         let mut fates = Vec::new();
-        // Whatever ends it, what was deleted before is told, and taken out of the lists.
+        // Whatever ends the run, earlier deletions are reported and removed from the lists.
         let mut ended: Option<String> = None;
         for (old, reason) in case.olds.iter().zip(reasons) {
             let kept = reason.or_else(|| ended.clone());
@@ -139,7 +139,7 @@ impl Deletion<'_> {
         Ok((fates, Some(gitlab)))
     }
 
-    /// Deletes `old`, if it is the one that is meant.
+    /// Deletes `old` if GitLab's token is the same one.
     fn delete(&mut self, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<Fate> {
         let options = self.options;
         let instance = gitlab.api.instance();
@@ -155,7 +155,7 @@ impl Deletion<'_> {
         }
         let token = match gitlab.api.token(&at) {
             Ok(Some(token)) => token,
-            // One that was made by hand may be that of a group, or of another project.
+            // A token that was created by hand may belong to a group or another project.
             Ok(None) if matches!(old.what, Superseded::ByHand(_)) => {
                 let message = format!(
                     "kept: the {} has no such token; name its group with --gitlab-group PATH, or \
@@ -188,7 +188,7 @@ impl Deletion<'_> {
     }
 }
 
-/// Asks about a token that others may use. Says why it stays, if nobody agreed.
+/// Asks about a token that others may use. Returns why it is kept, unless the user agreed.
 fn declined(
     options: &Options,
     old: &Old,

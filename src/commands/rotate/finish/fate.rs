@@ -1,25 +1,25 @@
-//! What became of an old token.
+//! The outcome for an old token.
 
 use super::proof::Proved;
 
-/// What became of an old token.
+/// The outcome for an old token.
 pub(super) struct Fate {
     pub(super) state: State,
     pub(super) message: String,
-    /// What the registry said of it afterwards; `None` if it was not asked.
+    /// The registry's answer after the deletion; `None` if it was not asked.
     pub(super) refused: Option<(Proved, String)>,
 }
 
-/// Where an old token is.
+/// The state of an old token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// It was deleted just now.
+    /// Deleted by this run.
     Deleted,
-    /// It was not there any more.
+    /// No longer in GitLab.
     Gone,
-    /// It is there, and why is known.
+    /// Kept for a known reason.
     Kept,
-    /// Nobody can tell.
+    /// Undetermined.
     Unknown,
 }
 
@@ -28,15 +28,15 @@ impl Fate {
         Self { state, message: message.into(), refused: None }
     }
 
-    /// That of one which GitLab no longer has.
+    /// The outcome for a token that is no longer in GitLab.
     pub(super) fn gone(state: State) -> Self {
         let message =
             if state == State::Deleted { "deleted in GitLab" } else { "GitLab no longer has it" };
         Self::new(state, message)
     }
 
-    /// Notes what was said of it after it was deleted. What is still taken is not gone, whatever
-    /// GitLab said: it stays listed.
+    /// Adds the registry's answer after the deletion. A token that is still accepted is not gone,
+    /// whatever GitLab said, and stays listed.
     pub(super) fn judge(&mut self, (proved, said): (Proved, String)) {
         if proved == Proved::No {
             self.state = State::Unknown;
@@ -44,7 +44,7 @@ impl Fate {
         self.refused = Some((proved, said));
     }
 
-    /// Whether GitLab no longer has it.
+    /// Whether GitLab no longer has the token.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, State::Deleted | State::Gone)
     }

@@ -1,5 +1,5 @@
-//! Third proof: what is committed and shared holds the new token, and no file of any environment
-//! the old one. Else the next pipeline would deploy a token that is dead.
+//! Third proof: the committed and shared state has the new token, and no file of any environment
+//! has the old one. Otherwise the next pipeline would deploy a dead token.
 
 use super::old::Old;
 use super::proof::{Proof, Tenant};
@@ -9,8 +9,8 @@ use crate::repo::{Committed, Repo, Upstream};
 
 const ID: &str = "git";
 
-/// Looks at HEAD and at the branch elsewhere, as far as this clone knows it. Gives the proofs of
-/// each tenant, in their order.
+/// Examines HEAD and the last known state of the upstream branch. Returns the proofs of each
+/// tenant, in order.
 pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec<Vec<Proof>>> {
     let head = repo.head_id()?.map(|id| repo.secrets_of(&id)).transpose()?.unwrap_or_default();
     let upstream = repo.upstream()?;
@@ -64,8 +64,8 @@ pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec
     Ok(all)
 }
 
-/// Why `old`, which the Secrets of `repo` do not list, may be in use there all the same; `None` if
-/// it is not.
+/// Why `old`, which the Secrets of `repo` do not list, may still be in use there; `None` if it is
+/// not.
 pub(super) fn still_holds(repo: &Repo, old: &Old) -> Result<Option<String>> {
     let upstream = match repo.upstream()? {
         Upstream::At(id) => Some(id),
@@ -95,7 +95,7 @@ enum Found<'f> {
     Unread(&'f str),
 }
 
-/// The first of `files` that holds one of `olds`, or that nobody can read.
+/// The first of `files` that has one of `olds` or cannot be read.
 fn holder<'f>(files: &'f [Committed], olds: &[&Old]) -> Option<Found<'f>> {
     files.iter().find_map(|file| {
         let Some(plain) = &file.plain else { return Some(Found::Unread(&file.path)) };
@@ -104,7 +104,7 @@ fn holder<'f>(files: &'f [Committed], olds: &[&Old]) -> Option<Found<'f>> {
     })
 }
 
-/// Whether `files` have the Secret of `tenant` as it is here.
+/// Whether `files` have the Secret of `tenant` with its current content.
 fn has(files: &[Committed], tenant: &Tenant) -> bool {
     let there =
         files.iter().find(|file| file.path == tenant.path).and_then(|file| file.plain.as_ref());

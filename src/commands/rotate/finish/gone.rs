@@ -1,4 +1,4 @@
-//! Fifth proof: what was deleted is of no use any more.
+//! Fifth proof: deleted tokens no longer work.
 
 use super::super::Options;
 use super::case::Case;
@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::registry::{Pull, Standing};
 use crate::ui::Ui;
 
-/// Has it proved that the deleted tokens of `case` are of no use any more: the first of each
-/// registry by a sign-in, others by GitLab's word. `asked` are the registries that were asked.
+/// Verifies that the deleted tokens of `case` no longer work: the first of each registry by a
+/// sign-in, the others by GitLab's answer. `asked` are the registries that were asked already.
 pub(super) fn proved_gone(
     options: &Options,
     gitlab: &Gitlab,
@@ -39,7 +39,7 @@ pub(super) fn proved_gone(
     Ok(())
 }
 
-/// Has the registry of `image` say that it no longer takes the deleted tokens: one sign-in each.
+/// Signs in once with each deleted token to the registry of `image`, which should refuse it.
 pub(super) fn refused(
     options: &Options,
     image: &ImageRef,

@@ -1,19 +1,19 @@
-//! Which images an environment pulls with its pull secret.
+//! The images that an environment pulls with its pull secret.
 
 use super::proof::Tenant;
 use crate::answers::ImageRef;
 use crate::inspection::Inspection;
 use crate::secret::Secret;
 
-/// An image that an environment pulls, and what its pull secret has for it.
+/// An image of an environment, with the credentials that its pull secret has for it.
 pub(super) struct Question {
-    /// The place of the environment.
+    /// Index of the environment.
     pub(super) tenant: usize,
     pub(super) image: ImageRef,
     pub(super) credentials: Vec<Secret>,
 }
 
-/// What is to be asked for those of `tenants` that are looked at.
+/// The questions for those of `tenants` that are checked.
 pub(super) fn questions(inspection: &Inspection, tenants: &[Tenant]) -> Vec<Question> {
     let mut questions = Vec::new();
     for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
@@ -28,7 +28,7 @@ pub(super) fn questions(inspection: &Inspection, tenants: &[Tenant]) -> Vec<Ques
     questions
 }
 
-/// The images that are pulled with the Secret of `tenant`, each once.
+/// The images that are pulled with the Secret of `tenant`, without duplicates.
 fn images<'i>(inspection: &'i Inspection, tenant: &Tenant) -> Vec<&'i ImageRef> {
     let mut images: Vec<&ImageRef> = Vec::new();
     for pull in inspection.manifests.pulls() {

@@ -1,5 +1,5 @@
-//! The tokens that were replaced: which environments list them, and their values, which the history
-//! of the repository holds.
+//! Superseded tokens: the environments that list them, and their values, which the history of the
+//! repository has.
 
 use super::proof::Tenant;
 use crate::answers::{RegistryKey, Superseded, TokenRef};
@@ -9,25 +9,25 @@ use crate::pull_secret::{self, Manifest, Replaced, Traces};
 use crate::repo::Repo;
 use crate::secret::Secret;
 
-/// A token that was replaced.
+/// A superseded token.
 pub(super) struct Old {
     pub(super) what: Superseded,
-    /// The repositories that were given it together; none if this one was given it alone.
+    /// The repositories that shared it; empty if it was for this one alone.
     pub(super) repositories: Vec<String>,
-    /// The places of the environments whose Secrets list it.
+    /// Indices of the environments whose Secrets list it.
     pub(super) listed: Vec<usize>,
-    /// How it signs in; `None` if no commit of this clone has it.
+    /// Its credentials; `None` if no commit of this clone has them.
     pub(super) credentials: Option<Credentials>,
 }
 
-/// What an earlier commit has of a token.
+/// Credentials of a token, from an earlier commit.
 pub(super) struct Credentials {
     pub(super) username: Option<String>,
     pub(super) authorization: Secret,
     pub(super) traces: Traces,
 }
 
-/// All that any environment lists, each once. `registry` is that of the project.
+/// All tokens that any environment lists, without duplicates. `registry` is the project's own.
 pub(super) fn all(repo: &Repo, tenants: &[Tenant], registry: &RegistryKey) -> Result<Vec<Old>> {
     let mut olds: Vec<Old> = Vec::new();
     for (place, tenant) in tenants.iter().enumerate() {
@@ -60,15 +60,15 @@ pub(super) fn all(repo: &Repo, tenants: &[Tenant], registry: &RegistryKey) -> Re
     Ok(olds)
 }
 
-/// How `what` signs in, if `bytes` are those of a Secret that holds it.
+/// The credentials of `what`, if `bytes` are a Secret that has it.
 fn credentials(bytes: &[u8], what: &Superseded, registry: &RegistryKey) -> Option<Credentials> {
     let manifest = Manifest::parse(std::str::from_utf8(bytes).ok()?).ok()?;
     let config = manifest.config();
     let key = match what {
         Superseded::Issued(token) => {
             let issued = manifest.provenance().issued.as_ref()?;
-            // Of several, only the recorded one is known to be the own: another one is another
-            // registry's password.
+            // Among several entries only the recorded one is known to be the own; any other may be
+            // another registry's password.
             let only = || config.keys().next().filter(|_| config.keys().count() == 1);
             let own = manifest.entry(registry).or_else(only);
             own.filter(|_| issued.token == *token)?
@@ -89,7 +89,7 @@ fn credentials(bytes: &[u8], what: &Superseded, registry: &RegistryKey) -> Optio
 }
 
 impl Old {
-    /// Whether `bytes`, the plain content of a file, hold it.
+    /// Whether `bytes`, the plaintext of a file, contain it.
     pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
         if self.credentials.as_ref().is_some_and(|known| known.traces.are_in(bytes)) {
             return true;
@@ -122,7 +122,8 @@ impl Old {
                 .any(is_named)
     }
 
-    /// Why it must stay as far as `tenants` say, whose environments list it; `None` if it need not.
+    /// Why the token must be kept according to the `tenants` that list it; `None` if it may be
+    /// deleted.
     pub(super) fn kept_by(&self, tenants: &[Tenant]) -> Option<String> {
         let holder = tenants.iter().find(|tenant| self.is_in(tenant.text.expose().as_bytes()));
         if let Some(tenant) = holder {
@@ -135,7 +136,7 @@ impl Old {
             .then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
     }
 
-    /// What the API of `gitlab` calls it.
+    /// The token's identity in the API of `gitlab`.
     pub(super) fn at(&self, gitlab: &Gitlab) -> TokenRef {
         match &self.what {
             Superseded::Issued(token) => token.clone(),
@@ -147,7 +148,7 @@ impl Old {
         }
     }
 
-    /// What people call it.
+    /// The token's name for users.
     pub(super) fn title(&self) -> String {
         format!("deploy token {}", self.what.id())
     }
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(username(&[hub, own]).as_deref(), Some("u"));
         // An earlier record may have had another key.
         assert_eq!(username(&[("registry.example.com", "u:gldt-x")]).as_deref(), Some("u"));
-        // Nobody knows which of them it is.
+        // Ambiguous: several entries, and none is the recorded one.
         assert_eq!(username(&[hub, ("ghcr.io", "u:x")]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens in GitLab that only their names tie to a repository: what a crash may have left, or what
+//! Tokens in GitLab that only their names tie to a repository: leftovers of a crash, or tokens that
 //! another clone is about to write.
 
 use super::super::Options;
@@ -12,9 +12,9 @@ use crate::gitlab::{Token, TokenName};
 use crate::repo::Repo;
 use crate::ui::Ui;
 
-/// Names the tokens that only their names tie to the repository at `at` of `cases`, and deletes
-/// those that somebody agrees to. What goes wrong is a warning: other tokens may have been deleted
-/// before, which is to be told.
+/// Lists the tokens that only their names tie to the repository `cases[at]`, and deletes those that
+/// the user confirms. Errors become warnings: other tokens may have been deleted before, which must
+/// be reported.
 pub(super) fn orphans(
     options: &Options,
     gitlab: &Gitlab,
@@ -30,7 +30,7 @@ pub(super) fn orphans(
         };
         if let Err(error) = orphan(options, gitlab, cases, at, sharing, (token, &name), ui) {
             ui.warn(format!("the deploy token {} stays in GitLab: {error}", token.at.id));
-            // Whoever ends a question is asked no other one.
+            // A user who interrupts a question is not asked another one.
             if Failure::from(&error).signal().is_some() {
                 return;
             }
@@ -38,7 +38,7 @@ pub(super) fn orphans(
     }
 }
 
-/// The same for `token`, which is called `name`.
+/// Handles one such `token`, called `name`.
 fn orphan(
     options: &Options,
     gitlab: &Gitlab,
@@ -50,7 +50,7 @@ fn orphan(
 ) -> Result<()> {
     let what = Superseded::Issued(token.at.clone());
     let is_listed = cases.iter().any(|case| case.olds.iter().any(|old| old.what == what));
-    // Deleted just now.
+    // The token may have been deleted a moment ago.
     let is_there = || gitlab.api.token(&token.at).is_ok_and(|found| found.is_some());
     if is_listed || is_held_by_any(cases, at, name, sharing, &token.at)? || !is_there() {
         return Ok(());
@@ -87,8 +87,7 @@ fn orphan(
     Ok(())
 }
 
-/// What this clone of `case` does not know of the repositories that it pushes to; `None` if it
-/// knows all their branches.
+/// Which remote branches this clone of `case` does not know; `None` if it knows all of them.
 fn behind(options: &Options, case: &Case) -> Result<Option<String>> {
     let repo = Repo::find(&case.root, "rotate --finish")?;
     for name in repo.remotes()? {
@@ -102,7 +101,7 @@ fn behind(options: &Options, case: &Case) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Whether the clone at `at` of `cases`, or another one that `name` is for, holds `token`.
+/// Whether the clone `cases[at]`, or another one that `name` mentions, holds `token`.
 fn is_held_by_any(
     cases: &[Case],
     at: usize,

@@ -1,17 +1,17 @@
-//! What was proved of an environment, step by step.
+//! What was proved about an environment, step by step.
 
 use crate::advice::Advice;
 use crate::answers::{Environment, EnvironmentName};
 use crate::pull_secret::Provenance;
 use crate::secret::Secret;
 
-/// Whether something holds.
+/// The result of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proved {
     Yes,
-    /// It was not looked at, or not all of it, which holds nothing up.
+    /// Not checked, or not completely, which does not block anything.
     Unchecked,
-    /// Nobody could tell.
+    /// Undetermined.
     Unknown,
     No,
 }
@@ -27,7 +27,7 @@ impl Proved {
     }
 }
 
-/// One step.
+/// The result of one step.
 #[derive(Debug, Clone)]
 pub(super) struct Proof {
     /// `pulls`, `cluster`, `other-secrets`, `git`.
@@ -75,15 +75,15 @@ impl Proof {
 /// An environment with a pull Secret.
 pub(super) struct Tenant {
     pub(super) environment: Environment,
-    /// Its name where commands need it.
+    /// The name; `None` if commands do not need it.
     pub(super) choice: Option<EnvironmentName>,
-    /// Whether it is among those that are looked at.
+    /// Whether it was chosen for the checks.
     pub(super) is_chosen: bool,
-    /// Whether its user vouches for its cluster.
+    /// Whether the user vouches for its cluster (`--deployed`).
     pub(super) is_vouched_for: bool,
-    /// Its Secret file.
+    /// Path of its Secret file.
     pub(super) path: String,
-    /// The plain text of that.
+    /// Plaintext of its Secret file.
     pub(super) text: Secret,
     /// The Secret's name.
     pub(super) name: String,
@@ -92,8 +92,8 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    /// Whether anything speaks against the deletion of its old tokens; nobody can tell of one that
-    /// was not looked at.
+    /// Whether nothing prevents the deletion of its old tokens. An environment that was not checked
+    /// counts as not done.
     pub(super) fn is_done(&self) -> bool {
         self.proved() <= Proved::Unchecked
     }

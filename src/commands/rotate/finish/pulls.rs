@@ -13,8 +13,8 @@ use crate::ui::Ui;
 
 const ID: &str = "pulls";
 
-/// Asks the registries for the images of all `cases` together, up to `jobs` at the same time: a
-/// login that is refused is not tried again.
+/// Asks the registries about the images of all `cases` together, up to `jobs` at the same time, so
+/// that a refused login is not tried again.
 pub(super) fn prove(options: &Options, jobs: usize, cases: &mut [Case], ui: &Ui) -> Result<()> {
     let registries = sign_in::registries(&options.check.registry)?.at_once(jobs);
     let questions = cases.iter().flat_map(|case| &case.questions);

@@ -1,5 +1,5 @@
-//! What `makeinfra rotate --finish` reports: the verdict on each environment and each old token,
-//! also as evidence for an auditor.
+//! The report of `makeinfra rotate --finish`: the verdict on each environment and each old token,
+//! which can serve as evidence for an auditor.
 
 use super::super::Options;
 use super::Forgotten;
@@ -17,10 +17,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What the commit is called.
+/// The subject of the commit.
 pub(super) const SUBJECT: &str = "Forget the deploy tokens that are deleted";
 
-/// What is told where there is no old token.
+/// The report if there is no old token.
 pub(super) fn nothing(options: &Options, root: &Path) -> Report {
     Report {
         text: "Nothing to finish: no pull secret lists an old deploy token.\n".to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn nothing(options: &Options, root: &Path) -> Report {
     }
 }
 
-/// What was found out, and what to type next.
+/// The findings and the next commands.
 pub(super) fn outcome(
     options: &Options,
     repo: &Repo,
@@ -105,7 +105,7 @@ pub(super) fn outcome(
     }
 }
 
-/// The same in one line, and what to type about the worst of it.
+/// A one-line summary, and the hint for its worst finding.
 fn brief(case: &Case) -> (String, Advice) {
     let kept = case.olds.iter().zip(&case.fates).filter(|(_, fate)| !fate.is_gone());
     let kept: Vec<_> =
@@ -131,7 +131,7 @@ fn brief(case: &Case) -> (String, Advice) {
     (format!("{}{because}", kept.join("; ")), more)
 }
 
-/// How it ended: all is proved and gone, something is wrong, or nobody can tell.
+/// The outcome: everything proved and deleted, a problem, or undetermined.
 fn ended(options: &Options, case: &Case) -> Outcome {
     let proofs = case.looked_at().map(Tenant::proved);
     let refused =
@@ -145,7 +145,7 @@ fn ended(options: &Options, case: &Case) -> Outcome {
     let worst = proofs.clone().chain(refused).max();
     match worst {
         Some(Proved::No) => Outcome::Problems,
-        // A token that is kept for want of a proof is no problem of its own.
+        // A token that is kept for lack of a proof is not a separate problem.
         Some(Proved::Unknown) => Outcome::Unknown,
         _ => match kept.max() {
             Some(Proved::No) => Outcome::Problems,

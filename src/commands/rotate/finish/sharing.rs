@@ -1,5 +1,5 @@
-//! Which repositories have to do with an old token: those that list it, hold its user name or
-//! number, or were given it. Only reads.
+//! The repositories that an old token concerns: those that list it, have its user name or number,
+//! or shared it. Only reads.
 
 use super::case::Case;
 use super::git;
@@ -11,22 +11,22 @@ use crate::repo::Repo;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A token, the repositories that were given it, and whether its value is known.
+/// A token, the repositories that shared it, and whether its value is known.
 type Asked = (String, Vec<String>, bool);
 
-/// The repositories of one run, by what they are called and by the tokens that their Secrets name.
+/// The repositories of one run, by name and by the tokens in their Secrets.
 pub(super) struct Sharing {
     by_name: BTreeMap<String, Vec<usize>>,
     by_token: BTreeMap<String, BTreeSet<usize>>,
-    /// One that was named and could not be looked at.
+    /// A repository that was named but could not be examined.
     unread: Option<String>,
-    /// Why tokens stay that repositories beside the one which lists them may have; by all that this
-    /// depends on.
+    /// Reasons to keep tokens on behalf of other repositories, cached by everything that they
+    /// depend on.
     kept: RefCell<BTreeMap<Asked, Option<String>>>,
 }
 
 impl Sharing {
-    /// That of `cases`; `unread` was named beside them, and could not be looked at.
+    /// Indexes `cases`. `unread` was named as well but could not be examined.
     pub(super) fn of(cases: &[Case], unread: Option<String>) -> Self {
         let mut found = Self {
             by_name: BTreeMap::new(),
@@ -45,8 +45,8 @@ impl Sharing {
         found
     }
 
-    /// Why `old`, which the repository at `at` lists, must stay because of the others; `None` if it
-    /// need not.
+    /// Why `old`, which the repository `cases[at]` lists, must be kept on behalf of others; `None`
+    /// if it may be deleted.
     pub(super) fn reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
         let missing: Vec<_> = self.missing(&old.repositories).collect();
         if !missing.is_empty() {
@@ -55,11 +55,11 @@ impl Sharing {
                 "kept: {name} had it, too, and must be named in the same run"
             )));
         }
-        // Whatever names it may be in there.
+        // The unread repository may know the token by any name.
         if let (Superseded::ByHand(_), Some(name)) = (&old.what, &self.unread) {
             return Ok(Some(format!("kept: `{name}` may hold it, and could not be looked at")));
         }
-        // Whatever keeps it for one of them keeps it for all: it is found once.
+        // A reason holds for every repository that lists the token, so it is determined once.
         let key = (old.what.to_string(), old.repositories.clone(), old.credentials.is_some());
         let known = self.kept.borrow().get(&key).cloned();
         if let Some(known) = known {
@@ -70,8 +70,8 @@ impl Sharing {
         Ok(reason)
     }
 
-    /// The same as far as those tell that may have `old` beside the one at `at`, for which nothing
-    /// speaks against it.
+    /// The reason according to the other repositories that may have `old`; `cases[at]` itself no
+    /// longer needs it.
     fn others_reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
         for other in self.others(at, old) {
             let case = &cases[other];
@@ -88,7 +88,7 @@ impl Sharing {
                 {
                     Some("kept: it is in use".to_owned())
                 }
-                // It may have had it, and its cluster may have it still.
+                // It may have had the token, and its cluster may still have it.
                 None if !case.is_proved() => Some("kept: not everything is proved".to_owned()),
                 None => {
                     let repo = Repo::find(&case.root, "rotate --finish")?;
@@ -102,7 +102,7 @@ impl Sharing {
         Ok(None)
     }
 
-    /// The names among `repositories` that none was looked at of, or too few.
+    /// The names among `repositories` with fewer examined repositories than the list has.
     fn missing<'n>(&self, repositories: &'n [String]) -> impl Iterator<Item = &'n str> {
         let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();
         for name in repositories {
@@ -112,7 +112,7 @@ impl Sharing {
         wanted.into_iter().filter(lacks).map(|(name, _)| name)
     }
 
-    /// Those beside `at` that may have `old`.
+    /// The repositories other than `cases[at]` that may have `old`.
     fn others(&self, at: usize, old: &Old) -> BTreeSet<usize> {
         let named = old.repositories.iter().filter_map(|name| self.by_name.get(name)).flatten();
         let keys = [old.what.to_string(), Superseded::ByHand(old.what.id()).to_string()];
@@ -120,14 +120,13 @@ impl Sharing {
         named.chain(holding).copied().filter(|other| *other != at).collect()
     }
 
-    /// Those that are called `name`.
+    /// The repositories called `name`.
     pub(super) fn called(&self, name: &str) -> &[usize] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
-/// The tokens that a Secret with the plain content `text` signs in with, as annotations or user
-/// names have them.
+/// The tokens of a Secret with the plaintext `text`, according to its annotations or user names.
 fn tokens(text: &str) -> Vec<String> {
     let Ok(manifest) = Manifest::parse(text) else { return Vec::new() };
     let issued = manifest.provenance().issued.as_ref().map(|issued| issued.token.to_string());

@@ -1,5 +1,5 @@
-//! `makeinfra rotate --finish` over several repositories: all are proved, and then the old tokens
-//! go that none of them needs.
+//! `makeinfra rotate --finish` over several repositories: first proves all of them, then deletes
+//! the old tokens that none of them needs.
 
 use super::super::Options;
 use super::case::Case;
@@ -13,7 +13,7 @@ use crate::ui::Ui;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Runs it.
+/// Runs the command.
 pub(in crate::commands::rotate) fn several(
     options: &Options,
     fleet: &Fleet,
@@ -21,13 +21,13 @@ pub(in crate::commands::rotate) fn several(
 ) -> Result<()> {
     let jobs = options.jobs.or(PARALLEL);
     let mut looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, ui), ui)?;
-    // Also those that have nothing to finish: they may have had a token of another one's.
+    // Includes repositories with nothing to finish: they may have had a token of another one.
     let (places, mut cases): (Vec<usize>, Vec<Case>) = looks
         .iter_mut()
         .enumerate()
         .filter_map(|(at, look)| Some((at, look.known.take()?)))
         .unzip();
-    // One that was given a token which another one lists has to be proved, too.
+    // A repository that shared a token listed by another one must be proved, too.
     let named: BTreeSet<String> = cases
         .iter()
         .flat_map(|case| &case.olds)

@@ -1,5 +1,5 @@
-//! What the branch of the merge request has: a rotation to go on with, nothing that is missed, or
-//! work of others.
+//! Judges the branch of the merge request: it has a rotation to continue with, nothing of value, or
+//! other people's work.
 
 use super::super::found::Found;
 use super::BRANCH;
@@ -8,27 +8,27 @@ use crate::answers::{Record, RegistryKey, Superseded};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{Issued, Manifest};
 
-/// What becomes of the branch.
+/// What to do with the branch.
 #[derive(Debug)]
 pub(super) enum Branch {
-    /// A new rotation may take its place: there is none, or HEAD has all that it has.
+    /// Replace it by a new rotation: it does not exist, or HEAD has everything that it has.
     Free,
-    /// It has a new token, which this is, and is not merged yet.
+    /// Keep it: it has this new token and is not merged yet.
     Open(Issued),
 }
 
-/// What a Secret file of the branch is beside that of HEAD.
+/// How a Secret file of the branch relates to that of HEAD.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// HEAD's holds its token, or has held it.
+    /// HEAD has, or had, the same token.
     Known,
-    /// Its token has replaced that of HEAD's.
+    /// Its token has superseded that of HEAD.
     Newer(Issued),
-    /// It is something else.
+    /// Anything else.
     Other,
 }
 
-/// Judges the branch, whose commit `id` is in the clone. Fails if it is work of others.
+/// Judges the branch, whose commit `id` is in the clone. Fails if it has other people's work.
 pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
     let repo = &found.repo;
     if repo.has_commit(id)? {
@@ -59,7 +59,7 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
         steps.push(step);
     }
     let newer: Vec<_> = steps.iter().filter_map(Step::newer).collect();
-    // The pipeline brings the Secrets of the branch to clusters: none may be older than that of
+    // The pipeline of the branch deploys its Secrets, so none of them may be older than that of
     // HEAD.
     let outdated = found.files.secrets.iter().find(|file| ours.contains(&file.path));
     match newer.first() {
@@ -73,7 +73,7 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
         Some(_) => return Err(in_the_way("HEAD has a part of it").into()),
         None => {}
     }
-    // Merged as another commit; what people have added may not be.
+    // The rotation was merged as another commit, but other people's additions may not have been.
     let lists = found.files.secrets.iter().filter_map(|file| file.kustomization.as_ref());
     let is_ours = |path: &String| {
         path == Record::FILE
@@ -89,7 +89,7 @@ pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
     }
 }
 
-/// The failure of a branch that can be neither gone on with nor replaced.
+/// The failure for a branch that can be neither continued nor replaced.
 pub(super) fn in_the_way(cause: &str) -> Failure {
     Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made"))
         .because(cause)
@@ -108,7 +108,7 @@ impl Step {
     }
 }
 
-/// What the Secret `theirs` is beside `head`.
+/// How the Secret `theirs` relates to `head`.
 fn step(head: &str, theirs: &str, registry: Option<&RegistryKey>) -> Step {
     let (Ok(head), Ok(theirs)) = (Manifest::parse(head), Manifest::parse(theirs)) else {
         return Step::Other;
@@ -125,7 +125,7 @@ fn step(head: &str, theirs: &str, registry: Option<&RegistryKey>) -> Step {
         Some(own) => Some(Superseded::Issued(own.token.clone())),
         None => by_name().as_deref().and_then(Superseded::of_username),
     };
-    // A token with a user name of its own has no number by which it could be listed.
+    // A token with a custom user name has no number by which it could be listed.
     let is_listed = |token: &Superseded| other.superseded.iter().any(|known| known.token == *token);
     match replaced.iter().chain(ours.superseded.iter().map(|known| &known.token)).all(is_listed) {
         true => Step::Newer(issued.clone()),

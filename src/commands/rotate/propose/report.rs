@@ -1,4 +1,4 @@
-//! What `makeinfra rotate --propose` reports.
+//! The report of `makeinfra rotate --propose`.
 
 use super::super::found::Found;
 use super::super::report;
@@ -13,20 +13,20 @@ use crate::report::Report;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// What was done about a token that ends soon.
+/// What was done about a token that expires soon.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Done {
-    /// Nothing: none does.
+    /// Nothing: no token expires soon.
     NotDue,
-    /// Nothing, since it is a dry run.
+    /// Nothing: a dry run.
     Rehearsed,
-    /// The branch has a new token.
+    /// A new token was pushed to the branch.
     Proposed,
-    /// The branch had one already.
+    /// The branch had a new token already.
     TakenUp,
 }
 
-/// `own`, what every rotation tells, with what a proposal does.
+/// `own`, the JSON of every rotation, extended by that of a proposal.
 fn with(own: Value, proposal: &Proposal, done: Done) -> Value {
     let Value::Object(mut all) = own else { return own };
     let Value::Object(more) = json!({
@@ -46,7 +46,7 @@ fn bare(proposal: &Proposal, commit: Option<&str>) -> Value {
     json!({"dry_run": proposal.options.run.dry_run, "changes": [], "commit": commit, "check": null})
 }
 
-/// No token ends before `limit`.
+/// Reports that no token expires before `limit`.
 pub(super) fn not_due(proposal: &Proposal, found: &Found, limit: &Timestamp) -> Report {
     let brief = format!("no deploy token ends before {}", limit.strftime("%Y-%m-%d"));
     Report {
@@ -58,7 +58,7 @@ pub(super) fn not_due(proposal: &Proposal, found: &Found, limit: &Timestamp) -> 
     }
 }
 
-/// A new token would be made.
+/// Reports that a new token would be created.
 pub(super) fn dry_run(
     proposal: &Proposal,
     found: &Found,
@@ -73,7 +73,7 @@ pub(super) fn dry_run(
     Report { text, own: with(report.own.clone(), proposal, Done::Rehearsed), ..report }
 }
 
-/// The branch has the new token in the commit `id`; the other repository says `remarks`.
+/// Reports the new token in the commit `id` on the branch, with the `remarks` of the remote.
 pub(super) fn proposed(
     proposal: &Proposal,
     id: &str,
@@ -91,7 +91,7 @@ pub(super) fn proposed(
     Report { text, own, next: next(), ..report }
 }
 
-/// The branch had a new token, `issued`, in the commit `id`.
+/// Reports that the branch already had the new token `issued` in the commit `id`.
 pub(super) fn taken_up(proposal: &Proposal, found: &Found, id: &str, issued: &Issued) -> Report {
     let brief =
         format!("the branch {BRANCH} has the deploy token {} in {}", issued.token.id, short(id));

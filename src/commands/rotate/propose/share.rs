@@ -1,5 +1,5 @@
-//! Pushes the commit with the new token. If the other repository refuses it, the clone is as it was
-//! before.
+//! Pushes the commit with the new token. If the remote refuses it, restores the clone to its
+//! previous state.
 
 use super::super::found::Found;
 use super::super::report::SUBJECT;
@@ -11,7 +11,7 @@ use crate::error::{Failure, Result};
 use crate::remote::{Push, Pushed};
 use crate::report::Report;
 
-/// What GitLab is asked to make of the push (`doc/topics/git/commit.md`, push options).
+/// Push options that make GitLab open the merge request (`doc/topics/git/commit.md`, push options).
 pub(super) fn push_options(target: &str) -> Vec<String> {
     vec![
         "merge_request.create".to_owned(),
@@ -21,7 +21,7 @@ pub(super) fn push_options(target: &str) -> Vec<String> {
     ]
 }
 
-/// Pushes HEAD, whose parent is `before`, in place of `tip`.
+/// Pushes HEAD, whose parent is `before`, replacing `tip`.
 pub(super) fn run(
     proposal: &Proposal,
     found: &Found,
@@ -35,7 +35,7 @@ pub(super) fn run(
     let refused = match proposal.remote.push(&push, false) {
         Pushed::Done(remarks) => return Ok(report::proposed(proposal, &id, &remarks, report)),
         Pushed::Refused(why) => why,
-        // The answer may have been lost, and the commit be there.
+        // The reply may have been lost although the commit arrived.
         Pushed::Unknown(why) => match arrived(proposal, &id) {
             Some(true) => return Ok(report::proposed(proposal, &id, &[], report)),
             Some(false) => why,
@@ -58,12 +58,12 @@ pub(super) fn run(
     }
 }
 
-/// Whether the branch has the commit `id`; `None` if nobody can tell.
+/// Whether the branch has the commit `id`; `None` if undetermined.
 fn arrived(proposal: &Proposal, id: &str) -> Option<bool> {
     proposal.remote.branch(BRANCH).ok().map(|there| there.as_deref() == Some(id))
 }
 
-/// The failure of a push that may arrive, or have arrived, so that the token is kept.
+/// The failure of a push that may have arrived or may still arrive, so that the token is kept.
 fn undetermined(proposal: &Proposal, why: String) -> Failure {
     let name = proposal.name;
     Failure::unknown(format!(
@@ -75,7 +75,7 @@ fn undetermined(proposal: &Proposal, why: String) -> Failure {
     .after_writing()
 }
 
-/// Has HEAD, index and files as they were at `before`.
+/// Restores HEAD, index and files to the commit `before`.
 fn go_back(found: &Found, before: &str) -> Result<()> {
     let secrets = found
         .files

@@ -1,5 +1,5 @@
-//! `makeinfra rotate --from-gitlab` over several repositories: those that share a token get one new
-//! one.
+//! `makeinfra rotate --from-gitlab` over several repositories: those that share a token share the
+//! new one.
 
 use super::groups::{Ready, groups};
 use super::{look, report, write};
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-/// Runs it. Everything that can be known to go wrong is looked at before a token is made.
+/// Runs the command. All checks precede the creation of a token.
 pub(super) fn run(
     options: &Options,
     overrides: &RotateOverrides,
@@ -52,9 +52,9 @@ pub(super) fn run(
     done
 }
 
-/// Repositories that get one token.
+/// Repositories that share a token.
 struct Share {
-    /// Their places; the journal of the first knows of the token.
+    /// Indices of the repositories. The journal of the first one records the token.
     members: Vec<usize>,
     names: Vec<String>,
     roots: Vec<PathBuf>,
@@ -64,13 +64,13 @@ struct Share {
     state: Mutex<State>,
 }
 
-/// How far the repositories of a share have come.
+/// Progress of the repositories of a share.
 struct State {
     left: usize,
-    /// Whether one of them has the token for good.
+    /// Whether one of them has the token permanently.
     is_used: bool,
     is_settled: bool,
-    /// The journal, as long as it knows of the token.
+    /// The journal's lock, while the journal records the token.
     held: Option<Arc<Held>>,
 }
 
@@ -82,7 +82,7 @@ struct Minted {
 }
 
 impl Share {
-    /// Asks GitLab about the repositories at `members`, and deletes what killed runs have left
+    /// Reads the state in GitLab for the repositories `members`, and deletes what killed runs left
     /// there.
     fn prepare(
         options: &Options,
@@ -141,7 +141,7 @@ impl Share {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One of them is done with; `is_used` says whether it has the token for good.
+    /// Marks one repository as finished; `is_used` if it has the token permanently.
     fn done(&self, is_used: bool, ui: &mut Ui) {
         let mut state = self.state();
         state.left = state.left.saturating_sub(1);
@@ -153,7 +153,7 @@ impl Share {
         }
     }
 
-    /// Forgets that the token is under way, or takes it back if no Secret holds it.
+    /// Removes the token from the journal, or revokes it if no Secret has it.
     fn settle(&self, ui: &mut Ui) {
         let mut state = self.state();
         if std::mem::replace(&mut state.is_settled, true) {
@@ -175,8 +175,8 @@ impl Share {
     }
 }
 
-/// Fails unless the images of `all` are of the project that was found for `first`: a token of
-/// another one would pull nothing.
+/// Fails unless the images of `all` belong to the project that was found for `first`: a token of
+/// another project could not pull them.
 fn check_project(gitlab: &Gitlab, first: &Ready, all: &[&Ready]) -> Result<()> {
     let mut known: Vec<&ImageRef> = first.image.iter().collect();
     for (image, name) in all.iter().filter_map(|ready| Some((ready.image.as_ref()?, &ready.name))) {
@@ -203,19 +203,19 @@ fn check_project(gitlab: &Gitlab, first: &Ready, all: &[&Ready]) -> Result<()> {
     Ok(())
 }
 
-/// What all repositories of a run need.
+/// What all repositories of a run share.
 struct Run<'r> {
     options: &'r Options,
     overrides: &'r RotateOverrides,
     lifetime: &'r Lifetime,
     fleet: &'r Fleet<'r>,
     shares: Vec<Share>,
-    /// The journals that are taken up: two repositories may have one.
+    /// The locked journals: two repositories may share one.
     journals: Mutex<Vec<(PathBuf, Weak<Held>)>>,
 }
 
 impl Run<'_> {
-    /// Does what is left in the repository at `at`.
+    /// Completes the repository with the index `at`.
     fn write(&self, at: usize, ui: &mut Ui) -> Result<Report> {
         let Some(share) = self.shares.iter().find(|share| share.members.contains(&at)) else {
             return Err(Failure::failed("no token was asked for").into());
@@ -238,7 +238,7 @@ impl Run<'_> {
 
     fn write_with(&self, share: &Share, at: usize, ui: &mut Ui) -> Result<Report> {
         if self.options.commits() {
-            // Of what is staged, a commit of the new token would drop anything.
+            // Repairs the index first: committing the new token would drop anything left staged.
             let found = self.found(at, ui)?;
             transaction::mend_index(&found.repo, ui)?;
             found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
@@ -256,15 +256,16 @@ impl Run<'_> {
         write(self.options, path, None, self.overrides, Some(&minted.token), tried, ui)
     }
 
-    /// The repository at `at`, without a lock: the one that is about to write may have it.
+    /// The repository with the index `at`, without a lock, which the run that is about to write may
+    /// hold.
     fn found(&self, at: usize, ui: &mut Ui) -> Result<Found> {
         let mut found = find(self.options, &self.fleet.places[at].path, self.overrides)?;
         check(self.options, &mut found, self.overrides, ui)?;
         Ok(found)
     }
 
-    /// Has GitLab make the token of `share`, and the registry try it. What was made and is of no
-    /// use is deleted again.
+    /// Creates the token of `share` in GitLab and tries it at the registry. A token that does not
+    /// work is deleted again.
     fn mint(&self, share: &Share, ui: &mut Ui) -> std::result::Result<Minted, Failure> {
         self.try_mint(share, ui).map_err(|error| Failure::from(&error))
     }
@@ -293,7 +294,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes up `journal`, which another share may have taken up already.
+    /// Locks `journal`, unless another share has locked it already.
     fn hold(&self, journal: &Journal) -> Result<Arc<Held>> {
         let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
         journals.retain(|(_, held)| held.strong_count() > 0);
@@ -302,7 +303,7 @@ impl Run<'_> {
             return Ok(held);
         }
         let mut held = journal.hold();
-        // That of a share which has just come to its end is let go a moment later.
+        // A share that has just finished releases its lock a moment later.
         for _ in 0..10 {
             if held.is_ok() {
                 break;
@@ -315,11 +316,11 @@ impl Run<'_> {
         Ok(held)
     }
 
-    /// The registry's word on `token`, for the images of all repositories of `share`.
+    /// The registry's answer about `token`, for the images of all repositories of `share`.
     fn tried(&self, share: &Share, token: &DeployToken, ui: &mut Ui) -> Result<Checked> {
         let mut all: Vec<ImageRef> = Vec::new();
         for at in &share.members {
-            // What cannot be read any more is told where it is written.
+            // Unreadable files are reported when they are written.
             let pulled = self.pulled(*at, token).unwrap_or_default();
             for image in pulled {
                 if !all.contains(&image) {

@@ -1,4 +1,4 @@
-//! Which of several repositories share a token. Pure.
+//! Groups repositories by shared token. Pure.
 
 use crate::answers::{ImageRef, RegistryKey};
 use crate::commands::fleet::Look;
@@ -9,31 +9,31 @@ use crate::rotation::{Files, RotateOverrides};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What is known of a repository before there is a token for it.
+/// A repository before there is a token for it.
 pub(super) struct Ready {
-    /// What names of tokens and annotations call it.
+    /// The repository's name in token names and annotations.
     pub(super) name: String,
     pub(super) root: PathBuf,
     /// The registry that the token is for; `None` if the change needs no token.
     pub(super) registry: Option<RegistryKey>,
     pub(super) image: Option<ImageRef>,
-    /// What was found to be in order.
+    /// The result of the checks.
     pub(super) judged: Judged,
-    /// The token that it has, if GitLab made it.
+    /// The current token; `None` if GitLab did not issue it.
     pub(super) issued: Option<Issued>,
     pub(super) environments: Vec<String>,
-    /// Its files, where the tokens of several are compared.
+    /// The files, if the tokens of several repositories are compared.
     pub(super) files: Option<Files>,
 }
 
-/// The places of the repositories that are ready, by the token that they share; one without a token
-/// shares none.
+/// Indices of the repositories that are ready, grouped by shared token. A repository without a
+/// token is a group of its own.
 pub(super) fn groups(
     looks: &[Look<Ready>],
     overrides: &RotateOverrides,
 ) -> Result<Vec<Vec<usize>>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    // Only those with one user name are compared.
+    // Only repositories with the same user name are compared.
     let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, look) in looks.iter().enumerate() {
         let Some(files) = look.ready().and_then(|ready| ready.files.as_ref()) else { continue };
