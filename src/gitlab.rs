@@ -1,9 +1,9 @@
-//! GitLab's API for deploy tokens (`lib/api/deploy_tokens.rb`, `doc/api/deploy_tokens.md`): which
-//! project or group, which tokens there are, one more, one less.
+//! GitLab's API for deploy tokens (`lib/api/deploy_tokens.rb`, `doc/api/deploy_tokens.md`): finds
+//! projects and groups; lists, creates and deletes tokens.
 //!
-//! A POST is sent once and never again. A list counts only if it was read to its last page. Nothing
-//! of an answer gets out but names, numbers and dates; the value of a token only as a [`Secret`].
-//! Asks nobody and writes nothing.
+//! A POST is sent once and never repeated. A list only counts if its last page was read. Only
+//! names, numbers and dates leave this module, and the value of a token as a [`Secret`]. Never
+//! prompts and writes no files.
 
 mod answer;
 pub mod lifetime;
@@ -26,24 +26,24 @@ use serde_json::json;
 use ureq::http::{Uri, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
-/// More than a page of tokens, or a project, has.
+/// Size limit for an answer, above a page of tokens or a project.
 const LIMIT: u64 = 4 << 20;
-/// Tokens on a page, the most that GitLab gives.
+/// Tokens per page, GitLab's maximum.
 const PER_PAGE: &str = "100";
-/// More pages than any project has: whoever sends that many counts wrong.
+/// Limit on the number of pages, far above any project's, in case a server repeats them.
 const PAGES: usize = 1000;
 
-/// What a token belongs to, or will.
+/// The project or group that owns a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// By number.
+    /// Its number.
     pub owner: Owner,
-    /// Its path as it is now.
+    /// Its current path.
     pub path: String,
 }
 
 impl Place {
-    /// What people call it: `project group/hello`.
+    /// Its name for users: `project group/hello`.
     #[must_use]
     pub fn title(&self) -> String {
         match self.owner {
@@ -53,26 +53,26 @@ impl Place {
     }
 }
 
-/// One GitLab, spoken to by one person.
+/// A connection to one GitLab with one credential.
 pub struct Api {
     transport: Transport,
     instance: Instance,
-    /// `Bearer …`: GitLab takes each kind of token so (`doc/api/rest/authentication.md`).
+    /// `Bearer …`, which GitLab accepts for every kind of token (`doc/api/rest/authentication.md`).
     credential: Secret,
 }
 
-/// What a POST led to that brought no token.
+/// Why a POST returned no token.
 #[derive(Debug)]
 pub enum NotMinted {
-    /// There is no token.
+    /// No token was created.
     Refused(Refusal),
-    /// There may be one, and nobody knows its value.
+    /// A token may exist, but its value is lost.
     Lost(Refusal),
 }
 
 impl Api {
-    /// Prepares to ask `instance` with `credential`; sends nothing yet. `plain_http` allows http
-    /// for every host.
+    /// Prepares a connection to `instance` with `credential`; sends nothing yet. `plain_http`
+    /// allows http for all hosts.
     pub fn new(
         instance: Instance,
         credential: &Secret,
@@ -86,13 +86,13 @@ impl Api {
         Ok(Self { transport, instance, credential: Secret::new(std::mem::take(&mut header)) })
     }
 
-    /// The GitLab that is asked.
+    /// The GitLab instance.
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.instance
     }
 
-    /// The project that `image` belongs to: the longest prefix of its path that is one.
+    /// The project that `image` belongs to: the longest prefix of its path that is a project.
     pub fn project_of(&self, image: &ImageRef) -> Result<Place, Refusal> {
         let path = image.path();
         let mut prefix = path.as_str();
@@ -107,7 +107,8 @@ impl Api {
         Err(Refusal::NotFound { what: format!("project of `{}`", image.name()) })
     }
 
-    /// The project at `path`. Fails if this person may not make tokens there, as far as it tells.
+    /// The project at `path`. Fails if the user is known to lack the role for creating tokens
+    /// there.
     fn project(&self, path: &str) -> Result<Place, Refusal> {
         let what = format!("project `{path}`");
         let project: Project =
@@ -123,7 +124,7 @@ impl Api {
         Ok(Place { owner: Owner::Group(group.id), path: group.full_path })
     }
 
-    /// What has the number of `owner`, whose path may have changed.
+    /// The project or group with the number `owner`, whose path may have changed.
     pub fn place(&self, owner: Owner) -> Result<Place, Refusal> {
         let (path, what, need) = (owner.api_path(), numbered(owner), Need::of(owner));
         match owner {
@@ -135,15 +136,15 @@ impl Api {
         }
     }
 
-    /// Fails if this person is known to lack the role for making and deleting tokens of `place`.
-    /// That of a project was told with it; only an owner makes the tokens of a group, and others
-    /// may list them.
+    /// Fails if the user is known to lack the role for creating and deleting tokens of `place`. For
+    /// a project, that was checked with its data; a group requires an owner, although other members
+    /// may list its tokens.
     pub fn check_role(&self, place: &Place) -> Result<(), Refusal> {
         if matches!(place.owner, Owner::Project(_)) {
             return Ok(());
         }
-        // Who is no member may be an administrator: what nobody tells is left to the request
-        // itself.
+        // A user who is not a member may be an administrator. If that is undetermined, the request
+        // itself decides.
         let Ok(user) = self.get::<answer::User>("user", "user", Need::Owner) else { return Ok(()) };
         let path = format!("{}/members/all/{}", place.owner.api_path(), user.id);
         match self.get::<answer::Member>(&path, "member", Need::Owner) {
@@ -154,8 +155,8 @@ impl Api {
         }
     }
 
-    /// Fails if the credential is known to lack the scope for making tokens. Only personal, project
-    /// and group access tokens tell theirs.
+    /// Fails if the credential is known to lack the scope for creating tokens. Only personal,
+    /// project and group access tokens reveal their scopes.
     pub fn check_scope(&self) -> Result<(), Refusal> {
         match self.get::<answer::Credential>(
             "personal_access_tokens/self",
@@ -168,7 +169,7 @@ impl Api {
         }
     }
 
-    /// All deploy tokens of `place`, and what time it is there.
+    /// All deploy tokens of `place`, and the server's current time.
     pub fn list(&self, place: &Place) -> Result<(Vec<Token>, Timestamp), Refusal> {
         let path = format!("{}/deploy_tokens", place.owner.api_path());
         let (mut tokens, mut page) = (Vec::new(), "1".to_owned());
@@ -186,14 +187,14 @@ impl Api {
                 Some(next) if next.bytes().all(|byte| byte.is_ascii_digit()) && next != page => {
                     next.clone_into(&mut page);
                 }
-                // Nothing says that this was all.
+                // The answer does not confirm that this was the last page.
                 _ => return Err(Refusal::Incomplete),
             }
         }
         Err(Refusal::Incomplete)
     }
 
-    /// Makes a token that can only pull.
+    /// Creates a token that can only pull.
     pub fn mint(
         &self,
         place: &Place,
@@ -215,7 +216,7 @@ impl Api {
             201 => read::<Found>(&reply)
                 .and_then(|found| found.minted(&self.instance, place))
                 .map_err(NotMinted::Lost),
-            // Behind a proxy's answer the work may have been done.
+            // A proxy may have sent the answer although GitLab has completed the request.
             status if (200..300).contains(&status) || status >= 500 || status == 408 => {
                 Err(NotMinted::Lost(Refusal::of(&reply, &place.title(), Need::of(place.owner))))
             }
@@ -225,7 +226,7 @@ impl Api {
         }
     }
 
-    /// The token called `token`; `None` if its project is there, and the token is not.
+    /// The token `token`; `None` if it does not exist although its project does.
     pub fn token(&self, token: &TokenRef) -> Result<Option<Token>, Refusal> {
         let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
         match self.get::<Found>(&path, &numbered(token.owner), Need::of(token.owner)) {
@@ -235,14 +236,14 @@ impl Api {
         }
     }
 
-    /// Deletes `token`. Says whether it was there.
+    /// Deletes `token`. Returns whether it existed.
     pub fn delete(&self, token: &TokenRef) -> Result<bool, Refusal> {
         let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
         let reply = self.send(&Request { method: Method::Delete, ..self.request(&path)? })?;
         match reply.status {
             204 | 200 | 202 => Ok(true),
             404 if is_json(&reply) => {
-                // 404 is also the answer for what this person may not see.
+                // 404 is also the answer for tokens that the user may not see.
                 self.place(token.owner)?;
                 Ok(false)
             }
@@ -276,8 +277,7 @@ impl Api {
             return Err(Refusal::Plain { host: self.instance.authority().to_owned() });
         }
         let reply = match self.transport.send(request) {
-            // A connection that was kept open may be closed by now, and these do the same twice as
-            // once.
+            // A connection that was kept open may have been closed; these methods are idempotent.
             Err(trouble)
                 if trouble.fault() == Fault::Broken
                     && matches!(request.method, Method::Get | Method::Delete) =>
@@ -294,7 +294,7 @@ impl Api {
     }
 }
 
-/// What people call a project or group whose path is not known.
+/// The name for users of a project or group whose path is unknown.
 fn numbered(owner: Owner) -> String {
     match owner {
         Owner::Project(number) => format!("project {number}"),
@@ -302,7 +302,7 @@ fn numbered(owner: Owner) -> String {
     }
 }
 
-/// What is read of `reply`. The parser's own words could quote a token.
+/// Deserialises the body of `reply`. The parser's own message could quote a token.
 fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Refusal> {
     serde_json::from_slice(&reply.body).map_err(|_| Refusal::NoApi)
 }
@@ -311,13 +311,13 @@ fn is_json(reply: &Reply) -> bool {
     reply.media_type.contains("json")
 }
 
-/// GitLab's own time, for names that clocks of several machines do not put out of order.
+/// GitLab's own time: names stay in order regardless of the clocks of several machines.
 fn time_of(reply: &Reply) -> Timestamp {
     let date = reply.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     date.map_or_else(Timestamp::now, |date| date.timestamp())
 }
 
-/// A path as one part of a URL.
+/// A path encoded as one segment of a URL.
 fn encoded(path: &str) -> String {
     path.bytes().fold(String::with_capacity(path.len() + 8), |mut text, byte| {
         match byte {

@@ -1,8 +1,8 @@
 //! Whether images can be pulled: signs in to their registries as containerd does, with the
-//! credentials that the kubelet would use, and asks for the manifests.
+//! credentials that the kubelet would use, and requests the manifests.
 //!
-//! One sign-in for each registry and credentials, refused or not, for however many images. Reads
-//! only; changes nothing anywhere. Nothing of what was sent or received is in a verdict.
+//! Signs in once for each registry and credential, whether refused or not, regardless of the number
+//! of images. Only reads. A verdict contains nothing that was sent or received.
 
 pub mod challenge;
 pub mod errors;
@@ -25,24 +25,25 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// The most bytes of scopes in one URL: GitLab's nginx refuses a request line of more than 8 KiB.
+/// Size limit for the scopes in one URL, in bytes: GitLab's nginx refuses request lines above 8
+/// KiB.
 const SCOPES: usize = 6 << 10;
-/// Images that are asked for at the same time, unless somebody wants another number.
+/// The default number of images that are queried in parallel.
 pub const PARALLEL: usize = 8;
 
-/// How to ask.
+/// How to ask registries.
 #[derive(Debug, Default)]
 pub struct Options<'o> {
-    /// Whether registries may be spoken to without TLS.
+    /// Whether plain http is allowed.
     pub plain_http: bool,
-    /// Certificates of authorities to trust beside the machine's.
+    /// Certificates of authorities to trust in addition to the system's.
     pub ca_file: Option<&'o Path>,
-    /// What the images must be built for.
+    /// The platform that images must be built for.
     pub platform: Option<Platform>,
 }
 
-/// An image, and what the kubelet would sign in with: values of the header `Authorization`, in its
-/// order. None of them: it would pull as nobody.
+/// An image, and the credentials that the kubelet would try: values of the `Authorization` header,
+/// in its order. Empty for an anonymous pull.
 pub struct Pull<'p> {
     /// The image.
     pub image: &'p ImageRef,
@@ -50,37 +51,38 @@ pub struct Pull<'p> {
     pub credentials: Vec<&'p Secret>,
 }
 
-/// Asks registries.
+/// A client for registries.
 pub struct Registries {
     transport: Transport,
     platform: Option<Platform>,
     parallel: usize,
 }
 
-/// What is known of one registry, asked for once.
+/// The state of one registry, requested once.
 struct Registry<'p> {
     host: &'p str,
     endpoint: OnceLock<Result<Endpoint, Verdict>>,
     sign_ins: Vec<SignIn<'p>>,
 }
 
-/// One sign-in, for all images that it is for; several, if their paths are too long for one URL.
+/// One credential's sign-in, for all its images; split into parts if their paths are too long for
+/// one URL.
 struct SignIn<'p> {
     credentials: Option<&'p Secret>,
     parts: Vec<Part<'p>>,
 }
 
-/// As many paths as one URL takes.
+/// The paths of one URL, and the session for them.
 #[derive(Default)]
 struct Part<'p> {
     paths: Vec<String>,
     session: OnceLock<Result<Session<'p>, Verdict>>,
-    /// The same for a registry that asks for a login only where its manifests are.
+    /// The session with a registry that requests a login only at its manifests.
     late: OnceLock<(Endpoint, Result<Session<'p>, Verdict>)>,
 }
 
 impl Registries {
-    /// Prepares to ask; reads certificates, and sends nothing yet.
+    /// Prepares a client. Reads certificates but sends nothing yet.
     pub fn new(options: Options) -> error::Result<Self> {
         let authorities = options.ca_file.map(|file| Authorities { named: "`--ca-file`", file });
         let transport = Transport::new(options.plain_http, authorities.as_slice())?;
@@ -88,20 +90,19 @@ impl Registries {
     }
 
     /// The URL of the token service that the registry of `image` names; `None` if it names none.
-    /// Signs in to nothing.
+    /// Does not sign in.
     pub fn token_service(&self, image: &ImageRef) -> Result<Option<String>, Verdict> {
         let endpoint = Endpoint::find(&self.transport, address(image))?;
         Ok(endpoint.token_service().map(str::to_owned))
     }
 
-    /// The same, and asks for up to `number` images at the same time.
+    /// Sets how many images are queried in parallel.
     #[must_use]
     pub fn at_once(self, number: usize) -> Self {
         Self { parallel: number.max(1), ..self }
     }
 
-    /// The verdicts for `pulls`, in their order. Calls `done` whenever one is there, from any
-    /// thread.
+    /// The verdicts for `pulls`, in order. Calls `done` after each one, from any thread.
     #[must_use]
     pub fn ask(&self, pulls: &[Pull], done: &(dyn Fn() + Sync)) -> Vec<Verdict> {
         let registries = registries(pulls);
@@ -122,7 +123,7 @@ impl Registries {
         verdicts.into_iter().filter_map(OnceLock::into_inner).collect()
     }
 
-    /// The best that comes of the credentials, since the kubelet tries one after the other.
+    /// The best verdict among the credentials, since the kubelet tries one after the other.
     fn judge<'p>(&self, registries: &[Registry<'p>], pull: &Pull<'p>) -> Verdict {
         let registry = registries
             .iter()
@@ -164,7 +165,7 @@ impl Registries {
                 let begin = |part: &Part| {
                     endpoint.sign_in(&self.transport, sign_in.credentials, &part.paths)
                 };
-                // Who was refused once does not try again for other paths.
+                // Credentials that were refused once are not tried again for other paths.
                 for part in [&sign_in.parts[0], part] {
                     part.session.get_or_init(|| begin(part)).as_ref().map_err(Clone::clone)?;
                 }
@@ -203,8 +204,7 @@ impl Registries {
                 };
             }
         }
-        // Whoever pulls as nobody has just shown it; else nobody's own sign-in says so, if anything
-        // does.
+        // An anonymous pull has just proved it; otherwise the anonymous sign-in may tell.
         let public = !known
             || matches!(signed_in, Session::Open)
             || find(None).map(session).is_some_and(|nobody| {
@@ -214,7 +214,7 @@ impl Registries {
     }
 }
 
-/// What to sign in with, one after the other; nothing at all is one of them.
+/// The credentials to try, one after the other; a single `None` for an anonymous pull.
 fn attempts<'p>(pull: &Pull<'p>) -> Vec<Option<&'p Secret>> {
     if pull.credentials.is_empty() {
         vec![None]
@@ -233,7 +233,7 @@ fn registries<'p>(pulls: &[Pull<'p>]) -> Vec<Registry<'p>> {
                 registries.push(Registry { host, endpoint: OnceLock::new(), sign_ins: Vec::new() });
                 registries.len() - 1
             });
-        // Nobody is asked for, too: whether an image is public.
+        // Also anonymously, to find out whether an image is public.
         for credentials in attempts(pull).into_iter().chain([None]) {
             let sign_ins = &mut registries[at].sign_ins;
             let at = sign_ins
@@ -254,7 +254,8 @@ impl SignIn<'_> {
         if self.parts.iter().any(|part| part.paths.contains(&path)) {
             return;
         }
-        // `&scope=repository%3A…%3Apull`, with what is not plain in three letters.
+        // The length of `&scope=repository%3A…%3Apull`, in which special characters take three
+        // bytes.
         let length = |path: &String| 32 + path.len() + 2 * path.matches('/').count();
         let is_full = self.parts.last().is_some_and(|part| {
             part.paths.iter().map(length).sum::<usize>() + length(&path) > SCOPES
@@ -268,7 +269,7 @@ impl SignIn<'_> {
     }
 }
 
-/// Where the registry of `image` listens: Docker Hub's has another name than its images.
+/// The address of the registry of `image`: Docker Hub's differs from the host in its images' names.
 fn address(image: &ImageRef) -> &str {
     if image.is_docker_hub() { "registry-1.docker.io" } else { image.host() }
 }

@@ -1,4 +1,4 @@
-//! What GitLab answers, as far as it is needed; whatever else an answer has is left alone.
+//! GitLab's answers, reduced to the fields that are needed.
 
 use super::{Need, Place, Refusal};
 use crate::answers::{Answer, Expiry, Instance, Owner, TokenRef, TokenUsername};
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 /// The access level of a maintainer (GitLab's `doc/api/access_requests.md`).
 const MAINTAINER: u64 = 40;
-/// That of an owner.
+/// The access level of an owner.
 pub(super) const OWNER: u64 = 50;
 
 #[derive(Deserialize)]
@@ -31,7 +31,8 @@ pub(super) struct Member {
 }
 
 impl Project {
-    /// Where it is. Fails if who asks may not make tokens there, as far as that is told.
+    /// The project's location. Fails if the user is known to lack the role for creating tokens
+    /// there.
     pub(super) fn place(self) -> Result<Place, Refusal> {
         let level = self.access_level();
         let place = Place { owner: Owner::Project(self.id), path: self.path_with_namespace };
@@ -43,8 +44,8 @@ impl Project {
         }
     }
 
-    /// The access level of who asks; `None` if it is not told, as to an administrator or a member
-    /// of a group that the project is shared with.
+    /// The user's access level; `None` if the answer does not have it, as for administrators and
+    /// members of a group with which the project is shared.
     fn access_level(&self) -> Option<u64> {
         let permissions = self.permissions.as_ref()?;
         let levels = [&permissions.project_access, &permissions.group_access];
@@ -70,8 +71,8 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    /// Whether its scopes allow to make deploy tokens, as far as they tell: what fine-grained
-    /// tokens may do is not among them.
+    /// Whether the scopes allow to create deploy tokens, as far as they tell: the permissions of
+    /// fine-grained tokens are not among them.
     pub(super) fn may_make_tokens(&self) -> bool {
         self.scopes.iter().any(|scope| scope == "api" || !KNOWN.contains(&scope.as_str()))
     }
@@ -92,7 +93,7 @@ const KNOWN: [&str; 11] = [
     "ai_features",
 ];
 
-/// A deploy token as the API tells it.
+/// A deploy token in the API's format.
 #[derive(Deserialize)]
 pub(super) struct Found {
     id: u64,
@@ -122,7 +123,7 @@ impl Found {
         }
     }
 
-    /// The token of the answer to its creation, the only one that holds its value.
+    /// The token in the answer to its creation, the only answer that has its value.
     pub(super) fn minted(mut self, instance: &Instance, place: &Place) -> Result<Minted, Refusal> {
         let value = self.token.take().map(|mut value| Secret::new(std::mem::take(&mut *value)));
         let value = value.ok_or(Refusal::NoApi)?;
@@ -131,37 +132,37 @@ impl Found {
     }
 }
 
-/// A deploy token that there is.
+/// An existing deploy token.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// What the API calls it.
+    /// Its identity in the API.
     pub at: TokenRef,
-    /// The name that people gave it; may hold any letters.
+    /// Its name, which may contain any characters.
     pub name: String,
-    /// What it signs in as.
+    /// Its user name.
     pub username: String,
-    /// When it ends; `None` if it never does.
+    /// Its expiry; `None` if it never expires.
     pub expires_at: Option<Expiry>,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<String>,
     /// Whether it was revoked.
     pub revoked: bool,
 }
 
 impl Token {
-    /// Whether it works at `now`. Computed: GitLab's own `expired` compares dates only.
+    /// Whether it works at `now`. Computed, because GitLab's own `expired` only compares dates.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
         !self.revoked && !self.expires_at.as_ref().is_some_and(|end| end.is_over(now))
     }
 }
 
-/// A token that was just made, with its value.
+/// A newly created token with its value.
 pub struct Minted {
-    /// What it signs in as.
+    /// Its user name.
     pub username: TokenUsername,
     /// Its value.
     pub value: Secret,
-    /// All else.
+    /// Everything else.
     pub token: Token,
 }

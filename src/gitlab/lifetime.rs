@@ -1,21 +1,21 @@
-//! How long a new token lasts: `--expires-in 90d`, or `--expires-at`. Pure.
+//! The lifetime of a new token: `--expires-in 90d`, or `--expires-at`. Pure.
 
 use crate::answers::{Answer, Expiry, Rule};
 use jiff::{SignedDuration, Timestamp};
 
-/// When a new token ends.
+/// When a new token expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lifetime(Option<Timestamp>);
 
 /// The rule for `--expires-in`.
 pub const IN: Rule = "must be a number of days, weeks or hours, `90d`, `12w`, `48h`";
-/// The rule for `--expires-at` of a token that is yet to be made.
+/// The rule for `--expires-at` of a token to be created.
 pub const AT: Rule = "must be in the future";
-/// More than any token should last.
+/// The longest accepted lifetime, in hours.
 const LONGEST: i64 = 100 * 366 * 24;
 
 impl Lifetime {
-    /// `text` from `now` on: a number with `h`, `d` or `w` behind it.
+    /// Parses `text`, a number followed by `h`, `d` or `w`, relative to `now`.
     pub fn from_now(text: &str, now: Timestamp) -> Result<Self, Rule> {
         let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(IN)?;
         let hours = match unit {
@@ -28,14 +28,14 @@ impl Lifetime {
         let number: i64 =
             digits.parse().ok().filter(|number| is_number && *number > 0).ok_or(IN)?;
         let hours = number.checked_mul(hours).filter(|hours| *hours <= LONGEST).ok_or(IN)?;
-        // To the second, as GitLab counts.
+        // GitLab's times have a resolution of one second.
         let now = Timestamp::from_second(now.as_second()).map_err(|_| IN)?;
         now.checked_add(SignedDuration::from_hours(hours))
             .map(|end| Self(Some(end)))
             .map_err(|_| IN)
     }
 
-    /// Until `expiry`; a date means its last second.
+    /// A lifetime until `expiry`; a date stands for its last second.
     pub fn until(expiry: &Expiry, now: Timestamp) -> Result<Self, Rule> {
         if expiry.is_never() {
             return Ok(Self(None));
@@ -49,7 +49,7 @@ impl Lifetime {
         if end > now { Ok(Self(Some(end))) } else { Err(AT) }
     }
 
-    /// The last second; `None` if it never ends.
+    /// The last second; `None` if the token never expires.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
         self.0

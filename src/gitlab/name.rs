@@ -1,33 +1,34 @@
-//! How the tokens are called that makeinfra has GitLab make: by the name alone any clone finds
-//! whose they are. Pure.
+//! Names of the tokens that makeinfra creates in GitLab: any clone can tell from the name which
+//! repositories a token belongs to. Pure.
 
 use jiff::Timestamp;
 use std::fmt;
 
-/// What each name begins with.
+/// The prefix of each name.
 const MARK: &str = "makeinfra";
-/// The most letters of repositories' names, and of environments'; GitLab takes 255 for all.
+/// The maximum length of the repositories' names, and of the environments'; GitLab accepts 255
+/// characters in total.
 const LONGEST: usize = 105;
-/// In place of more.
+/// Stands for further names.
 const MANY: &str = "several";
-/// Letters that tell two tokens of one second apart.
+/// The number of random letters that distinguish tokens created within the same second.
 const NONCE: usize = 8;
 
-/// `makeinfra REPOSITORIES ENVIRONMENTS TIME NONCE`, with blanks between them.
+/// `makeinfra REPOSITORIES ENVIRONMENTS TIME NONCE`, separated by blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenName {
-    /// The repositories, such as `hello-infra`; of very many, the first alone, and `several`.
+    /// The repositories, such as `hello-infra`; if there are too many, the first one and `several`.
     pub repositories: Vec<String>,
-    /// Their environments, with commas between them.
+    /// The environments, separated by commas.
     pub environments: String,
-    /// When it was asked for, by GitLab's clock.
+    /// The time of the request, by GitLab's clock.
     pub time: Timestamp,
     nonce: String,
 }
 
 impl TokenName {
-    /// A new name, for the `environments` of `repositories`. The error is the system's, which gave
-    /// no random letters.
+    /// A new name for the `environments` of `repositories`. The error is the system's failure to
+    /// provide random letters.
     pub fn new(
         repositories: &[String],
         environments: &[String],
@@ -45,18 +46,18 @@ impl TokenName {
             }
             all => all.to_vec(),
         };
-        // To the second, as it is written.
+        // To the second, as in the text.
         let time = Timestamp::from_second(time.as_second()).unwrap_or(time);
         Ok(Self { repositories, environments, time, nonce })
     }
 
-    /// Whether it is for `repository`, as far as it tells.
+    /// Whether the name says that the token is for `repository`.
     #[must_use]
     pub fn is_of(&self, repository: &str) -> bool {
         self.repositories.iter().any(|name| name == repository)
     }
 
-    /// Reads a name; `None` if it is none of makeinfra's.
+    /// Parses a name; `None` if it is not makeinfra's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let words: Vec<_> = text.split(' ').collect();

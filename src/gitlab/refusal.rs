@@ -1,6 +1,6 @@
-//! What GitLab's refusals mean: one sentence each, and what to type. Their shapes:
-//! `{"message": text | {field: [text]}}`, `{"error": text}`, `{"error": "insufficient_scope", ..}`,
-//! plain text with 429, a web page of a proxy. Pure.
+//! The meaning of GitLab's errors: one sentence each, and what to type. Their forms: `{"message":
+//! text | {field: [text]}}`, `{"error": text}`, `{"error": "insufficient_scope", ..}`, plain text
+//! with 429, a proxy's web page. Pure.
 
 use super::is_json;
 use crate::advice::Advice;
@@ -9,70 +9,70 @@ use crate::error::{Failure, Kind, printable};
 use crate::http::{Fault, Reply, Trouble};
 use serde_json::Value;
 
-/// The most letters of GitLab's own words that are passed on.
+/// The maximum length of a message from GitLab that is shown.
 const LONGEST: usize = 200;
 
-/// Why GitLab did not do what it was asked to.
+/// Why GitLab did not do what was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It was not reached.
+    /// GitLab could not be reached.
     Trouble(Trouble),
-    /// The credential is wrong, or has ended.
+    /// The credential is wrong or has expired.
     Unauthorized,
     /// The credential lacks the scope.
     Scope,
-    /// The person lacks the role.
+    /// The user lacks the role.
     Role {
-        /// Where.
+        /// The project or group.
         place: String,
-        /// Which.
+        /// The required role.
         need: Need,
     },
-    /// It is not there, or hidden from this person.
+    /// It does not exist, or is hidden from the user.
     NotFound {
-        /// What was asked for.
+        /// What was requested.
         what: String,
     },
-    /// There is no such route: a proxy has taken the path apart.
+    /// There is no such route: a proxy has changed the path.
     NoRoute,
-    /// It was moved, and its old path takes no change.
+    /// It was moved, and requests that change something fail at the old path.
     Moved,
     /// Too many requests.
     TooMany {
-        /// Seconds to wait, if it tells.
+        /// Seconds to wait; `None` if GitLab does not say.
         wait: Option<u64>,
     },
-    /// A value was refused; what GitLab says of it.
+    /// A value was refused; GitLab's message about it.
     Rejected(String),
-    /// It has a trouble of its own.
+    /// GitLab reports an internal error.
     Server {
         /// The status code.
         status: u16,
     },
-    /// The answer is none of GitLab's API.
+    /// The answer is not from GitLab's API.
     NoApi,
-    /// A redirect led to another host, which got no credential.
+    /// A redirect led to another host, which was sent no credential.
     Elsewhere,
-    /// The list did not come to its end.
+    /// The list was incomplete.
     Incomplete,
-    /// The credential would go through plain http.
+    /// The credential would be sent over plain http.
     Plain {
         /// The host.
         host: String,
     },
 }
 
-/// The role that making tokens needs.
+/// The role required for creating tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Of a project.
+    /// For a project.
     Maintainer,
-    /// Of a group.
+    /// For a group.
     Owner,
 }
 
 impl Need {
-    /// That for the deploy tokens of `owner`.
+    /// The role required for the deploy tokens of `owner`.
     pub(super) fn of(owner: Owner) -> Self {
         match owner {
             Owner::Project(_) => Self::Maintainer,
@@ -89,7 +89,7 @@ impl Need {
 }
 
 impl Refusal {
-    /// What `reply` means, which is about `what`; a role that is missing would be `need`.
+    /// The refusal that `reply` expresses, about `what`; `need` is the role that may be missing.
     pub(super) fn of(reply: &Reply, what: &str, need: Need) -> Self {
         let body: Value = if is_json(reply) {
             serde_json::from_slice(&reply.body).unwrap_or_default()
@@ -102,14 +102,14 @@ impl Refusal {
                 wait: reply.header("retry-after").and_then(|text| text.trim().parse().ok()),
             },
             status if status >= 500 => Self::Server { status },
-            // A proxy's page says nothing of GitLab.
+            // A proxy's page says nothing about GitLab.
             _ if !body.is_object() => Self::NoApi,
             401 => Self::Unauthorized,
             403 if error == "insufficient_scope" || error == "insufficient_granular_scope" => {
                 Self::Scope
             }
             403 => Self::Role { place: what.to_owned(), need },
-            // What GitLab says of a route; of a project it says `message`.
+            // GitLab's answer for an unknown route; the one for an unknown project has a `message`.
             404 if body.get("message").is_none() => Self::NoRoute,
             404 => Self::NotFound { what: what.to_owned() },
             301 | 302 | 307 | 308 | 405 => Self::Moved,
@@ -118,7 +118,7 @@ impl Refusal {
         }
     }
 
-    /// Whether nothing was sent, so that nothing was done.
+    /// Whether nothing was sent, and so nothing was done.
     pub(super) fn is_before_sending(&self) -> bool {
         match self {
             Self::Plain { .. } => true,
@@ -129,7 +129,7 @@ impl Refusal {
                     | Fault::TooLong
                     | Fault::NoHttp
                     | Fault::Redirects
-                    // These may also end a connection that stood.
+                    // These may also end an established connection.
                     | Fault::Unreachable
                     | Fault::NoTls
                     | Fault::OtherTls
@@ -138,7 +138,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the same request may well succeed later.
+    /// Whether repeating the request later may well succeed.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         match self {
@@ -237,7 +237,7 @@ impl Refusal {
         }
     }
 
-    /// The failure to do `what`, whose cause it is.
+    /// The failure to do `what` because of this refusal.
     #[must_use]
     pub fn failure(&self, what: impl Into<String>, instance: &str) -> Failure {
         let kind = match self {
@@ -250,7 +250,7 @@ impl Refusal {
     }
 }
 
-/// What GitLab says of a refused value, without anything that could be a token.
+/// GitLab's message about a refused value, without anything that could be a token.
 fn words(body: &Value) -> String {
     let list = |value: &Value| -> String {
         let items = value.as_array().into_iter().flatten().filter_map(Value::as_str);

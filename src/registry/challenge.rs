@@ -1,26 +1,26 @@
-//! How a registry wants one to sign in: the `WWW-Authenticate` of its 401 (RFC 9110, 11.6.1). Pure.
+//! How a registry requires sign-in: the `WWW-Authenticate` header of its 401 (RFC 9110, 11.6.1).
+//! Pure.
 
 use http_auth::parser::ChallengeParser;
 
-/// A way to sign in that container runtimes know.
+/// A kind of sign-in that container runtimes support.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
-    /// User name and token with each request.
+    /// User name and token in each request.
     Basic,
-    /// A token of the service at `realm` (distribution's `docs/spec/auth/token.md`).
+    /// A token from the service at `realm` (distribution's `docs/spec/auth/token.md`).
     Bearer {
-        /// URL of the token service; empty where none was named.
+        /// URL of the token service; empty if the header has none.
         realm: String,
-        /// What the registry calls itself there.
+        /// The registry's name at the token service.
         service: Option<String>,
-        /// Why the token that was sent is not taken (RFC 6750, 3.1).
+        /// Why the token that was sent was refused (RFC 6750, 3.1).
         error: Option<String>,
     },
 }
 
 impl Challenge {
-    /// Whether it is that of a GitLab, whose advice then fits (GitLab's `config/gitlab.yml`,
-    /// `registry`).
+    /// Whether a GitLab sent it, whose hints then apply (GitLab's `config/gitlab.yml`, `registry`).
     #[must_use]
     pub fn is_gitlab(&self) -> bool {
         let Self::Bearer { realm, service, .. } = self else { return false };
@@ -30,10 +30,10 @@ impl Challenge {
     }
 }
 
-/// The challenge to answer among those of all header `lines`: Bearer before Basic, as in
+/// The challenge to answer among those in all header `lines`: Bearer before Basic, as in
 /// containerd.
 ///
-/// Where a line is malformed, what stands before the fault counts.
+/// Of a malformed line, the part before the error counts.
 #[must_use]
 pub fn find<'l>(lines: impl IntoIterator<Item = &'l str>) -> Option<Challenge> {
     let mut basic = None;
@@ -81,7 +81,7 @@ mod tests {
             find([gitlab]),
             Some(bearer("https://gitlab.com/jwt/auth", Some("container_registry")))
         );
-        // Docker Hub, Harbor's bare word, an upper-case scheme, spaces around everything.
+        // Docker Hub, Harbor's unquoted word, an upper-case scheme, spaces everywhere.
         for line in [
             r#"Bearer realm="https://a/t",service="s",scope="repository:a/b:pull,push""#,
             r#"Bearer service=s, realm="https://a/t""#,

@@ -1,18 +1,18 @@
-//! The errors of registries and token services: codes (distribution's `docs/spec/api.md`, "Errors";
-//! RFC 6749, 5.2), and the few words in them that tell more than the status does. Pure; nothing of
-//! what was read gets out.
+//! Errors of registries and token services: codes (distribution's `docs/spec/api.md`, "Errors"; RFC
+//! 6749, 5.2), and the few phrases that say more than the status. Pure; exposes nothing of the
+//! text.
 
 use serde::Deserialize;
 
-/// What a body says.
+/// The errors in a body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Errors {
     codes: Vec<String>,
-    /// That the credentials were good once.
+    /// Whether they say that the credentials have expired.
     pub says_expired: bool,
-    /// That the credentials are good, and lack a right.
+    /// Whether they say that the credentials are valid but lack a permission.
     pub says_permission: bool,
-    /// That a repository, or the project that it is in, is not there.
+    /// Whether they say that a repository, or its project, does not exist.
     pub says_no_repository: bool,
 }
 
@@ -20,7 +20,7 @@ pub struct Errors {
 struct Body {
     #[serde(default)]
     errors: Vec<Item>,
-    /// Of OAuth 2.0.
+    /// The code in the form of OAuth 2.0.
     error: Option<String>,
 }
 
@@ -32,7 +32,7 @@ struct Item {
     message: Option<String>,
 }
 
-/// Codes of a refused login, of registries and of OAuth 2.0.
+/// Codes for a refused login, of registries and OAuth 2.0.
 const REFUSALS: [&str; 6] = [
     "DENIED",
     "UNAUTHORIZED",
@@ -43,20 +43,20 @@ const REFUSALS: [&str; 6] = [
 ];
 
 impl Errors {
-    /// Whether it has `code`.
+    /// Whether the errors include `code`.
     #[must_use]
     pub fn has(&self, code: &str) -> bool {
         self.codes.iter().any(|found| found == code)
     }
 
-    /// Whether it refuses a login in the words that registries have for that.
+    /// Whether they refuse a login, in a form that registries use.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         REFUSALS.iter().any(|code| self.has(code))
     }
 }
 
-/// Reads the body of an answer; of a web page nothing is read.
+/// Parses the body of an answer; a web page counts as empty.
 #[must_use]
 pub fn read(body: &[u8]) -> Errors {
     let text = String::from_utf8_lossy(body).to_lowercase();
@@ -70,7 +70,7 @@ pub fn read(body: &[u8]) -> Errors {
         message.contains("not found") && !message.starts_with("artifact")
     };
     Errors {
-        // "invalid or expired" leaves open which.
+        // "invalid or expired" is ambiguous.
         says_expired: text.contains("expired")
             && !["or expired", "expired or", "or has expired"]
                 .iter()

@@ -1,5 +1,5 @@
-//! What a token service grants: the token, and what it says of itself, read without being verified:
-//! the registry does that. Pure, and no fault quotes the answer, which is secret.
+//! The answer of a token service: the token, and the access that it declares, read without
+//! verification, which is up to the registry. Pure. No error quotes the answer, which is secret.
 
 use crate::secret::Secret;
 use base64::Engine;
@@ -11,12 +11,12 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// A token for the registry.
 pub struct Grant {
-    /// The value of the header `Authorization`.
+    /// The value of the `Authorization` header.
     pub authorization: Secret,
     access: Option<Vec<Access>>,
 }
 
-/// An entry of the list `access` (distribution's `docs/spec/auth/jwt.md`).
+/// An entry of the `access` list (distribution's `docs/spec/auth/jwt.md`).
 #[derive(Deserialize)]
 struct Access {
     name: String,
@@ -31,7 +31,7 @@ struct Answer {
 }
 
 impl Grant {
-    /// Reads the body of an answer; none if there is no token in it that could be sent on.
+    /// Parses the body of an answer; `None` if it contains no token that can be sent in a header.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
         let answer: Answer = serde_json::from_slice(body).ok()?;
@@ -45,7 +45,7 @@ impl Grant {
         })
     }
 
-    /// Whether `path` may be pulled with it; none if the token does not say.
+    /// Whether the token allows to pull `path`; `None` if it does not say.
     #[must_use]
     pub fn allows(&self, path: &str) -> Option<bool> {
         let pull = |entry: &Access| {
@@ -56,8 +56,7 @@ impl Grant {
     }
 }
 
-/// The list `access` in the payload of a JSON web token (RFC 7519); none where `token` is no such
-/// thing.
+/// The `access` list in the payload of a JSON web token (RFC 7519); `None` if `token` is not one.
 fn access(token: &str) -> Option<Vec<Access>> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) =
@@ -65,14 +64,14 @@ fn access(token: &str) -> Option<Vec<Access>> {
     else {
         return None;
     };
-    // Made without padding; Docker Hub's had some once.
+    // Normally without padding, but Docker Hub's once had some.
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let mut payload = GeneralPurpose::new(&URL_SAFE, config).decode(payload).ok()?;
     let claims: Option<Value> = serde_json::from_slice(&payload).ok();
     payload.zeroize();
     match claims?.get_mut("access")?.take() {
-        // Go's JSON for a list without entries.
+        // Go encodes an empty list as null.
         Value::Null => Some(Vec::new()),
         list => serde_json::from_value(list).ok(),
     }

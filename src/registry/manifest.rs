@@ -1,4 +1,4 @@
-//! The question for an image itself: is its manifest there, and for which platforms.
+//! Requests an image's manifest: whether it exists, and for which platforms.
 //!
 //! Specs: distribution's `docs/spec/api.md`; OCI image-spec `image-index.md` and `manifest.md`.
 
@@ -11,15 +11,15 @@ use crate::http::{Method, Reply, Request, Transport};
 use serde::Deserialize;
 use std::fmt;
 
-/// What runtimes say that they understand: an index or a manifest, of OCI or Docker.
+/// The types that runtimes accept: an index or a manifest, of OCI or Docker.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
                       application/vnd.oci.image.manifest.v1+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json, \
                       application/vnd.docker.distribution.manifest.v2+json";
-/// Registries take no larger manifest (OCI distribution-spec, "Pushing Manifests").
+/// The largest manifest that registries accept (OCI distribution-spec, "Pushing Manifests").
 const MANIFEST_LIMIT: u64 = 4 << 20;
 
-/// What an image is built for: `OS/ARCHITECTURE[/VARIANT]`.
+/// The platform of an image: `OS/ARCHITECTURE[/VARIANT]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Platform {
     os: String,
@@ -28,7 +28,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Reads `linux/arm64` or `linux/arm/v7`.
+    /// Parses `linux/arm64` or `linux/arm/v7`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let word = |part: &&str| {
@@ -48,7 +48,7 @@ impl Platform {
         })
     }
 
-    /// Whether an image for `self` is one for `wanted`, which may leave the variant open.
+    /// Whether an image for `self` suits `wanted`, which may omit the variant.
     fn is(&self, wanted: &Self) -> bool {
         (&self.os, &self.architecture) == (&wanted.os, &wanted.architecture)
             && (wanted.variant.is_none() || self.variant == wanted.variant)
@@ -62,7 +62,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// An index, or a manifest, as far as it tells platforms.
+/// The parts of an index or a manifest that tell its platforms.
 #[derive(Deserialize)]
 struct Manifest {
     #[serde(default)]
@@ -82,9 +82,9 @@ struct Config {
 
 /// Why there is no manifest.
 pub(super) enum Refused {
-    /// For this reason.
+    /// This verdict.
     For(Verdict),
-    /// A login is wanted here, though `/v2/` wanted none.
+    /// A login is required here, although `/v2/` required none.
     Challenged(Challenge),
 }
 
@@ -94,8 +94,8 @@ impl<V: Into<Verdict>> From<V> for Refused {
     }
 }
 
-/// Fails unless the manifest of `image` is there, and for `platform`. `known`: there are
-/// credentials.
+/// Fails unless the manifest of `image` exists, and for `platform`. `known` if credentials were
+/// sent.
 pub(super) fn ask(
     transport: &Transport,
     endpoint: &Endpoint,
@@ -121,7 +121,7 @@ pub(super) fn ask(
         Some(_) => get(&path, Method::Get, MANIFEST_LIMIT)?,
     };
     Err(match reply.status {
-        // A web page for whatever is asked.
+        // A server that answers every request with a web page.
         200 if reply.media_type.starts_with("text/html") => Verdict::NoRegistry,
         200 => {
             let Some(wanted) = platform else { return Ok(()) };
@@ -146,8 +146,8 @@ pub(super) fn ask(
         },
         403 if known => Verdict::OtherProject { gitlab },
         403 => Verdict::Private,
-        // A HEAD has no body to tell more, and docker-registry's GET says MANIFEST_UNKNOWN for
-        // both.
+        // A HEAD has no body with details, and docker-registry's GET answers MANIFEST_UNKNOWN in
+        // both cases.
         404 => {
             let tags = get("tags/list?n=1", Method::Get, ERROR_LIMIT)?;
             let error = errors::read(&tags.body);
@@ -160,7 +160,7 @@ pub(super) fn ask(
     .into())
 }
 
-/// The platforms in the text of an index, or of a manifest by its configuration.
+/// The platforms in an index, or in the configuration of a manifest.
 fn platforms(
     manifest: &[u8],
     blob: impl FnOnce(&str) -> Result<Reply, Verdict>,
@@ -168,7 +168,8 @@ fn platforms(
     let unreadable = || Verdict::Unexpected { status: 200 };
     let manifest: Manifest = serde_json::from_slice(manifest).map_err(|_| unreadable())?;
     let Some(config) = manifest.config else {
-        // An index also holds what is no image, such as attestations, of platform `unknown`.
+        // An index also has entries that are not images, such as attestations, with the platform
+        // `unknown`.
         let found = manifest.manifests.into_iter().filter_map(|entry| entry.platform);
         return Ok(found
             .filter(|platform| platform.os != "unknown")
@@ -183,7 +184,7 @@ fn platforms(
     Ok(checked(&platform).into_iter().collect())
 }
 
-/// `platform` if it is made of words: it comes from the network, and is shown.
+/// `platform` if it consists of plain words: it comes from the network and is displayed.
 fn checked(platform: &Platform) -> Option<Platform> {
     Platform::parse(&platform.to_string())
 }

@@ -1,7 +1,7 @@
-//! The sign-in, as containerd does it: `/v2/`, the challenge, the token service (distribution's
+//! Sign-in as containerd does it: `/v2/`, the challenge, the token service (distribution's
 //! `docs/spec/auth/token.md`).
 //!
-//! Signs in once. A refused sign-in is an answer: asking again gets an address banned.
+//! Signs in once. A refusal is final: repeated attempts can get an address banned.
 
 use super::challenge::{self, Challenge};
 use super::errors;
@@ -11,40 +11,40 @@ use crate::http::{Fault, Reply, Request, Transport};
 use crate::secret::Secret;
 use ureq::http::Uri;
 
-/// More than any token's answer has.
+/// Size limit for a token service's answer, far above any real one.
 const GRANT_LIMIT: u64 = 64 << 10;
-/// More than an error has.
+/// Size limit for an error, far above any real one.
 pub(super) const ERROR_LIMIT: u64 = 64 << 10;
 
-/// A registry as it answers at `/v2/`.
+/// A registry, as it answers at `/v2/`.
 pub(super) struct Endpoint {
     /// `https://HOST/v2/`.
     base: String,
     host: String,
-    /// How it wants one to sign in; `None` if it did not say so at `/v2/`.
+    /// The required sign-in; `None` if `/v2/` requires none.
     challenge: Option<Challenge>,
-    /// Whether it asks for a login only where its manifests are, so that `/v2/` says nothing of
-    /// one.
+    /// Whether it requires a login only at its manifests, so that `/v2/` does not say whether one
+    /// is needed.
     is_open: bool,
 }
 
-/// What one has once signed in.
+/// The result of a sign-in.
 pub(super) enum Session<'s> {
-    /// Nothing is needed.
+    /// No credentials are needed.
     Open,
-    /// User name and token with each request, which the registry may not have looked at yet.
+    /// User name and token in each request, which the registry may not have verified yet.
     Basic {
-        /// The value of the header `Authorization`.
+        /// The value of the `Authorization` header.
         authorization: &'s Secret,
-        /// Whether the registry has taken it already.
+        /// Whether the registry has accepted it.
         is_taken: bool,
     },
-    /// A token of the token service.
+    /// A token from the token service.
     Bearer(Grant),
 }
 
 impl Session<'_> {
-    /// The header `Authorization` of a request.
+    /// The `Authorization` header for a request.
     pub(super) fn authorization(&self) -> Option<&Secret> {
         match self {
             Self::Open => None,
@@ -53,10 +53,10 @@ impl Session<'_> {
         }
     }
 
-    /// Whether `path` may be pulled; none if only the registry knows.
+    /// Whether `path` may be pulled; `None` if only the registry knows.
     pub(super) fn allows(&self, path: &str) -> Option<bool> {
         match self {
-            // `/v2/` may be open, and the repository closed.
+            // `/v2/` may be open although the repository is not.
             Self::Open | Self::Basic { .. } => None,
             Self::Bearer(grant) => grant.allows(path),
         }
@@ -64,8 +64,8 @@ impl Session<'_> {
 }
 
 impl Endpoint {
-    /// Finds the registry at `host`: in https, or where that is allowed and it speaks no TLS, in
-    /// http.
+    /// Finds the registry at `host`: over https, or over http if that is allowed and the registry
+    /// does not support TLS.
     pub(super) fn find(transport: &Transport, host: &str) -> Result<Self, Verdict> {
         let ping = |scheme: &str| {
             let base = format!("{scheme}://{host}/v2/");
@@ -83,7 +83,7 @@ impl Endpoint {
             answer => answer?,
         };
         let challenge = match reply.status {
-            // A web page for whatever is asked.
+            // A server that answers every request with a web page.
             200 if reply.media_type.starts_with("text/html") => return Err(Verdict::NoRegistry),
             200 => None,
             401 => Some(challenge::find(reply.challenges()).ok_or(Verdict::UnknownSignIn)?),
@@ -98,13 +98,13 @@ impl Endpoint {
         parse(&format!("{}{rest}", self.base))
     }
 
-    /// The same registry, which has asked for a login with `challenge` where its manifests are.
+    /// The same registry after it required `challenge` at its manifests.
     pub(super) fn asking(&self, challenge: Challenge) -> Self {
         let (base, host) = (self.base.clone(), self.host.clone());
         Self { challenge: Some(challenge), base, host, is_open: true }
     }
 
-    /// The URL of its token service, if it has named one.
+    /// The URL of its token service; `None` if it has named none.
     pub(super) fn token_service(&self) -> Option<&str> {
         match &self.challenge {
             Some(Challenge::Bearer { realm, .. }) => Some(realm),
@@ -112,12 +112,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is a GitLab's, as far as it has said so.
+    /// Whether it belongs to a GitLab, as far as its answers show.
     pub(super) fn is_gitlab(&self) -> bool {
         self.challenge.as_ref().is_some_and(Challenge::is_gitlab)
     }
 
-    /// Signs in, once for all `paths`, with `credentials` or as nobody.
+    /// Signs in once for all `paths`, with `credentials` or anonymously.
     pub(super) fn sign_in<'s>(
         &self,
         transport: &Transport,
@@ -126,8 +126,8 @@ impl Endpoint {
     ) -> Result<Session<'s>, Verdict> {
         match (&self.challenge, credentials) {
             (Some(Challenge::Basic), None) if self.is_open => Err(Verdict::Private),
-            // Nexus shows manifests to everybody and `/v2/` to nobody; runtimes ask for the
-            // manifest alone.
+            // Nexus serves manifests to everyone but protects `/v2/`; runtimes only request the
+            // manifest.
             (None, _) | (Some(Challenge::Basic), None) => Ok(Session::Open),
             (Some(Challenge::Basic), Some(authorization)) if self.is_open => {
                 Ok(Session::Basic { authorization, is_taken: false })
@@ -166,14 +166,14 @@ impl Endpoint {
         }
     }
 
-    /// The token service's URL, if a token may go there: in plain http only where that is allowed
-    /// for both.
+    /// The URL of the token service, if a token may be sent there: over plain http only if that is
+    /// allowed for both.
     fn realm(&self, transport: &Transport, realm: &str) -> Result<Uri, Verdict> {
         let url: Uri = realm.parse().map_err(|_| Verdict::UnknownSignIn)?;
         let host = url.host().unwrap_or_default();
         let plain = transport.may_be_plain(host) && transport.may_be_plain(&self.host);
         match url.scheme_str() {
-            // A user name in a URL would be sent in place of the token's.
+            // A user name in the URL would be sent instead of the token's.
             _ if url.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
                 Err(Verdict::UnknownSignIn)
             }
@@ -185,14 +185,15 @@ impl Endpoint {
     }
 }
 
-/// What the refusal of a sign-in means. Registries differ: GHCR and Artifact Registry say 403
-/// `DENIED` of a wrong token, ACR 400, ECR 403 of an expired one.
+/// The meaning of a refused sign-in. Registries differ: for a wrong token GHCR and Artifact
+/// Registry answer 403 `DENIED`, ACR 400; for an expired one ECR answers 403.
 fn refusal(reply: &Reply, signed_in: bool, gitlab: bool) -> Verdict {
     let error = errors::read(&reply.body);
     match reply.status {
         401 | 403 if reply.moved => Verdict::Moved,
         400 | 401 | 403 if signed_in && error.says_expired => Verdict::Expired,
-        // What bans an address stands before the registry and does not know how registries put it.
+        // The server that bans addresses is in front of the registry and does not use its error
+        // format.
         403 if !error.is_refusal() => Verdict::Banned,
         401 | 403 if !signed_in => Verdict::Private,
         400 if !signed_in && error.is_refusal() => Verdict::Private,
@@ -205,7 +206,7 @@ fn refusal(reply: &Reply, signed_in: bool, gitlab: bool) -> Verdict {
     }
 }
 
-/// What a status means that is no answer to the question.
+/// The meaning of a status that does not answer the question.
 pub(super) fn other(status: u16) -> Verdict {
     match status {
         403 => Verdict::Banned,

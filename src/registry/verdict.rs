@@ -1,88 +1,89 @@
-//! What a registry's answers mean: one sentence each, and what to type. Pure.
+//! The meaning of a registry's answers: one sentence each, and what to type. Pure.
 //!
-//! Says no more than is known: few registries tell a wrong token from a revoked or an expired one.
+//! Claims no more than is known: few registries distinguish a wrong token from a revoked or an
+//! expired one.
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::http::Trouble;
 
-/// Whether an image can be pulled with the credentials that it was asked for with, and why not.
+/// Whether an image can be pulled with the given credentials, and otherwise why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It can. `public`: also without credentials.
+    /// The image can be pulled. `public`: also without credentials.
     Pulls {
-        /// Whether anybody may pull it.
+        /// Whether anyone may pull it.
         public: bool,
     },
-    /// The credentials are good, and the registry has no such tag or digest.
+    /// The credentials are valid, but the registry has no such tag or digest.
     NoManifest,
-    /// The credentials are good, and the registry has no such repository.
+    /// The credentials are valid, but the registry has no such repository.
     NoRepository,
-    /// The image is there, but not for the platform; for these it is.
+    /// The image exists, but only for other platforms.
     NoPlatform {
-        /// Platform asked for.
+        /// The requested platform.
         wanted: String,
-        /// Platforms of the image, `linux/amd64` each.
+        /// The image's platforms, such as `linux/amd64`.
         found: Vec<String>,
     },
-    /// User name or token are refused.
+    /// The user name or token is refused.
     WrongToken {
-        /// Whether it is a GitLab that refuses them.
+        /// Whether a GitLab refuses them.
         gitlab: bool,
     },
-    /// The token was good once.
+    /// The token has expired.
     Expired,
-    /// The login is wrong, has expired or lacks a right: the registry does not tell which.
+    /// The login is wrong, has expired or lacks a permission; the registry does not say which.
     Denied,
-    /// The token is known and may not use any registry.
+    /// The token is valid but may not use any registry.
     NoScope,
-    /// The credentials are good, but not for this repository.
+    /// The credentials are valid, but not for this repository.
     OtherProject {
-        /// Whether it is a GitLab's repository.
+        /// Whether the repository is in a GitLab.
         gitlab: bool,
     },
     /// There are no credentials, and the image is not public.
     Private,
     /// The host is not a container registry.
     NoRegistry,
-    /// The token service says that there is no registry behind it.
+    /// The token service says that its registry is disabled.
     Disabled,
-    /// The registry refuses for a reason that it does not tell, as it does with who was banned.
+    /// The registry refuses access without a reason, as it does with a banned address.
     Banned,
     /// Too many requests.
     TooMany,
-    /// The token service is named by a URL to which no token should go.
+    /// The URL of the token service is one to which no token must be sent.
     UnsafeRealm,
-    /// A redirect led to another host, which wants credentials of its own.
+    /// A redirect led to another host, which requires its own credentials.
     Moved,
-    /// The registry wants another kind of sign-in than runtimes know.
+    /// The registry requires a kind of sign-in that container runtimes do not support.
     UnknownSignIn,
-    /// The registry does not take the token of its own token service.
+    /// The registry refuses the token of its own token service.
     TokenNotTaken,
-    /// An answer that says nothing.
+    /// An unexpected answer.
     Unexpected {
         /// The status code.
         status: u16,
     },
-    /// The registry was not reached.
+    /// The registry could not be reached.
     Trouble(Trouble),
 }
 
-/// What follows from a verdict.
+/// What a verdict implies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// The image can be pulled.
     Good,
-    /// The credentials are good; the image is not there.
+    /// The credentials are valid, but the image does not exist.
     Absent,
-    /// Nobody knows.
+    /// Undetermined.
     Unknown,
     /// The image cannot be pulled with these credentials.
     Refused,
 }
 
 impl Verdict {
-    /// What follows from it.
+    /// What the verdict implies.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match self {
@@ -107,15 +108,15 @@ impl Verdict {
         }
     }
 
-    /// Whether it is the credentials that are refused: others would do.
+    /// Whether the credentials are refused, so that others might work.
     #[must_use]
     pub fn refuses_login(&self) -> bool {
         self.standing() == Standing::Refused
             && !matches!(self, Self::NoRegistry | Self::Disabled | Self::UnsafeRealm)
     }
 
-    /// Whether it shows that the registry has taken the login: of one that asks nobody for a login
-    /// it shows nothing.
+    /// Whether it proves that the registry accepts the login. A registry that requires none proves
+    /// nothing.
     #[must_use]
     pub fn takes_login(&self) -> bool {
         matches!(self, Self::Pulls { public: false } | Self::NoManifest | Self::NoPlatform { .. })
@@ -199,7 +200,8 @@ impl Verdict {
         }
     }
 
-    /// What to type; `None` if nothing is wrong. `mend` puts another token in place and tries it.
+    /// What to type; `None` if nothing is wrong. `mend` is the command that sets and tries another
+    /// token.
     #[must_use]
     pub fn hint(&self, image: &ImageRef, mend: &Advice) -> Option<Advice> {
         let (host, path) = (image.host(), image.path());
@@ -255,7 +257,7 @@ impl Verdict {
         })
     }
 
-    /// A name that stays the same, for programs.
+    /// A stable identifier for JSON.
     #[must_use]
     pub fn id(&self) -> &'static str {
         match self {
