@@ -1,5 +1,5 @@
-//! Judges a repository that was read before: each check says ok, warning or problem, why, and what
-//! to type. Pure; never quotes a value of a secret.
+//! Judges a repository that was read before: each check says ok, note, warning or problem, why, and
+//! what to type. Pure; never quotes a secret value.
 
 mod environments;
 mod git;
@@ -24,34 +24,34 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// How a check went, the worst first.
+/// The result of a check, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Something does not work, or is in the open.
+    /// Something does not work, or is exposed.
     Problem,
     /// Something deserves a look, or could not be checked.
     Warning,
-    /// Something is worth knowing, and never counts.
+    /// Something worth knowing that never counts as a problem.
     Note,
-    /// As it should be.
+    /// Everything is as it should be.
     Ok,
 }
 
-/// What one check says about one thing.
+/// The result of one check for one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Which check.
+    /// The check.
     pub id: Id,
-    /// How it went.
+    /// The result.
     pub status: Status,
-    /// What it is about: a file, a workload.
+    /// The subject: a file or a workload.
     pub subject: String,
-    /// What is right or wrong with it, as a sentence about it.
+    /// The reason, as a sentence about the subject.
     pub message: String,
     /// What to type.
     pub hint: Advice,
-    /// The image reference that it is about, as it is written; `None` if it is about none.
+    /// The affected image reference, as written; `None` if the check is not about an image.
     pub image: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Check {
         Self::new(id, Status::Problem, subject, message)
     }
 
-    /// A check of `id` about `subject`, which may hold names from files and clusters.
+    /// A result of the check `id` for `subject`, which may contain names from files and clusters.
     pub fn new(
         id: Id,
         status: Status,
@@ -89,7 +89,7 @@ impl Check {
         self
     }
 
-    /// The same, and what to type.
+    /// Sets what to type.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Advice>) -> Self {
         self.hint = hint.into();
@@ -97,21 +97,21 @@ impl Check {
     }
 }
 
-/// What the repository as it is does not say.
+/// Facts that the files of the repository do not tell.
 #[derive(Debug, Default, Clone)]
 pub struct Known {
-    /// Names of images, or what they begin with, that anybody may pull.
+    /// Names or prefixes of images that the user says anyone may pull.
     pub public: Vec<String>,
     /// Images that a registry has just shown to be public.
     pub proven: BTreeSet<String>,
-    /// The full names of the images of components that are recorded as public.
+    /// Full names of images of components that are recorded as public.
     pub recorded: BTreeSet<String>,
-    /// Answers that the files do not follow; `None` if that is unknown, as outside git.
+    /// Answers that the files do not follow; `None` if undetermined, as outside git.
     pub unfollowed: Option<Vec<Unfollowed>>,
 }
 
 impl Known {
-    /// The same with what is recorded.
+    /// The facts, extended by the record.
     fn with_record(&self, inspection: &Inspection) -> Self {
         let mut known = self.clone();
         if let Some(Ok(record)) = &inspection.record {
@@ -122,8 +122,8 @@ impl Known {
         known
     }
 
-    /// Whether anybody may pull `image`, as the user says, a registry has shown, or its registry
-    /// has nothing else.
+    /// Whether anyone may pull `image`: the user says so, a registry has shown it, or its registry
+    /// only has public images.
     fn is_public(&self, image: &ImageRef) -> bool {
         if self.proven.contains(&image.to_string())
             || self.recorded.contains(&image.normalized_name())
@@ -143,22 +143,22 @@ impl Known {
     }
 }
 
-/// Registries, and parts of them, where nothing is private.
+/// Registries, and parts of them, that only have public images.
 const PUBLIC: [&str; 5] =
     ["docker.io/library", "k8s.gcr.io", "mcr.microsoft.com", "public.ecr.aws", "registry.k8s.io"];
 
 /// An answer that the files do not follow.
 #[derive(Debug, Clone)]
 pub struct Unfollowed {
-    /// Its place below `answers`.
+    /// Its path below `answers`.
     pub answer: String,
     /// The commit whose record the files follow; `None` if that is HEAD, and the record was edited
     /// since.
     pub revision: Option<String>,
 }
 
-/// All checks of `inspection` at the time `now` that need no registry, [`sort`]ed. A check
-/// for which there is no ground (no git, no history wanted) is left out.
+/// All checks of `inspection` at the time `now` that need no registry, [`sort`]ed. Skips checks
+/// without a basis (no git, no history requested).
 #[must_use]
 pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
     let given = known;
@@ -173,17 +173,17 @@ pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check>
     checks
 }
 
-/// The worst first, else in the order of [`Id::ALL`].
+/// Sorts the worst first, then in the order of [`Id::ALL`].
 pub fn sort(checks: &mut [Check]) {
     checks.sort_by_key(|check| (check.status, check.id));
 }
 
-/// `found`, or that all is well.
+/// `found`, or `ok` if it is empty.
 fn or_ok(found: Vec<Check>, ok: impl FnOnce() -> Check) -> Vec<Check> {
     if found.is_empty() { vec![ok()] } else { found }
 }
 
-/// An edit of the file `path`, in which `line` is to be written.
+/// The hint to add `line` to the file `path`.
 fn write(line: &str, path: &str) -> Advice {
     Advice::edit(path).why(format!("write `{line}`"))
 }
@@ -194,7 +194,7 @@ pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Text that may hold names from files, fit for a terminal.
+/// Text that may contain names from files, made safe for a terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().take(1000).map(|c| if c.is_control() { '?' } else { c }).collect()

@@ -1,5 +1,5 @@
-//! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether these
-//! get in each other's way.
+//! Whether Makefile, overlays and `.makeinfra.yaml` agree on the environments, and whether
+//! environments conflict with each other.
 
 mod entries;
 mod used;
@@ -14,9 +14,9 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The label by which `make prune` and `make undeploy` know the objects of an environment.
+/// The label by which `make prune` and `make undeploy` find the objects of an environment.
 const ENVIRONMENT: &str = "makeinfra/environment";
-/// How the Makefile finds the environments.
+/// The expression with which the Makefile finds the environments.
 const WILDCARD: &str = "kubernetes/overlays/*/environment.mk";
 
 pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
@@ -51,7 +51,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
             ),
         }
     }
-    // A Makefile of people's own deploys as they like.
+    // A user's own Makefile may deploy in any way.
     let generated = inspection.makefile.iter().filter(|(path, _)| !is_own(path));
     found.extend(generated.filter_map(|(path, text)| makefile(path, text, answers)));
     found.extend(entries::lacking(inspection, answers));
@@ -80,7 +80,7 @@ fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
     })
 }
 
-/// An environment as `.makeinfra.yaml` has it, and its directory.
+/// An environment in `.makeinfra.yaml`, with its directory.
 struct Compared<'i> {
     inspection: &'i Inspection,
     answers: &'i Answers,
@@ -182,14 +182,14 @@ impl Compared<'_> {
         format!("{}/{file}", self.environment.overlay())
     }
 
-    /// A problem of a file in the overlay.
+    /// A problem in a file of the overlay.
     fn edit(&self, file: &str, message: &str) -> Check {
         let path = self.path(file);
         let hint = Advice::edit(&path);
         Check::problem(Id::EnvironmentsAgree, path, message).hint(hint)
     }
 
-    /// A problem of the record: what it says of the environment is not what the overlay says.
+    /// A problem in the record: it contradicts the overlay.
     fn record(&self, message: &str) -> Check {
         let (name, settings) = (&self.environment.name, self.path(Environment::SETTINGS));
         let message = format!("it records `{name}` {message}, unlike `{settings}`");
@@ -198,7 +198,7 @@ impl Compared<'_> {
     }
 }
 
-/// Two environments with one host: in one cluster, only one of them is reached.
+/// Environments that share a host: within a cluster, only one of them is reachable.
 fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let id = Id::HostsDiffer;
     let mut by_host: BTreeMap<&str, Vec<&Environment>> = BTreeMap::new();
@@ -224,7 +224,7 @@ fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
             all.iter().filter_map(|one| one.context.as_ref()).map(ToString::to_string).collect();
         contexts.sort();
         contexts.dedup();
-        // Each in a cluster of its own, they may take turns.
+        // In clusters of their own they may take turns.
         match contexts.len() == all.len() {
             true => Check::warning(id, subject, message),
             false => Check::problem(id, subject, message),

@@ -1,4 +1,4 @@
-//! Whether git has what is deployed, and will keep it with the next commit.
+//! Whether git has everything that is deployed, and whether the next commit keeps it.
 
 use super::{Check, Id, or_ok};
 use crate::advice::{Advice, shell_word};
@@ -12,7 +12,8 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         Check::warning(Id::FilesTracked, path, "git ignores it: no clone and no pipeline has it")
             .hint(Advice::git(format!("add -f -- {}", word(path))))
     });
-    // All at once: a part of them alone is what somebody has staged.
+    // One command for all paths: a part of them would look like something that was staged on
+    // purpose.
     let together =
         |paths: &[String]| paths.iter().map(|path| word(path)).collect::<Vec<_>>().join(" ");
     let (behind, untracked) = (together(&git.behind), together(&git.untracked));
@@ -40,7 +41,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     checks
 }
 
-/// Whether a commit with plaintext is refused.
+/// Whether git refuses to commit plaintext.
 fn hook(inspection: &Inspection, hook: &Hook) -> Check {
     let id = Id::CommitHook;
     let refused = "commits with plaintext below secrets/ are not refused";
@@ -55,7 +56,7 @@ fn hook(inspection: &Inspection, hook: &Hook) -> Check {
             format!("it is not executable, so git does not run it: {refused}"),
         )
         .hint(Advice::at_top(format!("chmod +x {}", Hook::FILE))),
-        // A pipeline clones and commits nothing.
+        // A pipeline clones but does not commit.
         (HookState::Ready, Some(false)) => {
             let message = format!("this clone does not use it (`core.hooksPath`): {refused}");
             Check::note(id, Hook::FILE, message).hint(Advice::make("setup"))

@@ -2,20 +2,20 @@
 
 use serde::{Serialize, Serializer};
 
-/// Declares the ids with their texts and meanings in one place.
+/// Declares the ids with their texts and documentation in one place.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// Which check.
+        /// A check.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Id {
             $($(#[$doc])* $name,)*
         }
 
         impl Id {
-            /// All of them, in the order in which they are shown.
+            /// All checks, in the order of display.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The stable name.
+            /// The stable identifier.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {

@@ -1,4 +1,4 @@
-//! Whether the manifests can be read, and their workloads pulled for.
+//! Whether the manifests can be read, and whether their workloads are ready to pull images.
 
 use super::{
     Check, Id, Known, Place, count, or_ok,
@@ -13,7 +13,7 @@ use crate::manifests::{FaultKind, NoImage, Workload};
 use crate::pull_secret::Inspected;
 use std::path::Path;
 
-/// The targets that the generated README, CI and people rely on.
+/// The targets on which the generated README, CI and users rely.
 const TARGETS: [&str; 16] = [
     "help",
     "setup",
@@ -32,7 +32,7 @@ const TARGETS: [&str; 16] = [
     "check-secrets",
     "check-expiry",
 ];
-/// The one target of a repository that somebody made by hand, as in the blog post.
+/// The only target in a repository that was made by hand, as in the blog post.
 const BY_HAND: [&str; 1] = ["gitlab-secret"];
 
 pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
@@ -97,7 +97,7 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
     or_ok(found.collect(), || Check::ok(id, dirs, "nothing that this check does not understand"))
 }
 
-/// How to look at what a program makes of the file `path`.
+/// How to examine what a program generates from the file `path`.
 fn unread_hint(path: &str) -> Advice {
     match path.strip_suffix("Chart.yaml") {
         Some(dir) => {
@@ -140,13 +140,13 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     vec![Check::ok(id, dirs, message)]
 }
 
-/// How manifests elsewhere are checked.
+/// How to check manifests in other directories.
 fn elsewhere() -> Advice {
     Advice::makeinfra("check").with("--manifests DIR")
 }
 
-/// The name of the pull secret that `workload` is to name: one that serves its images, else that of
-/// the record.
+/// The name of the pull secret that `workload` should reference: one that serves its images,
+/// otherwise the recorded one.
 fn fitting(inspection: &Inspection, known: &Known, workload: &Workload) -> String {
     let secrets = || {
         let all = inspection.pull_secrets.iter();
@@ -214,8 +214,8 @@ fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
-/// Whether `makefile` gives a service account pull secrets:
-/// `kubectl patch serviceaccount default -p …`.
+/// Whether `makefile` adds pull secrets to a service account: `kubectl patch serviceaccount default
+/// -p …`.
 fn patches_account(makefile: &str) -> bool {
     let words = ["patch serviceaccount", "patch sa ", "patch serviceaccounts"];
     makefile.lines().any(|line| words.iter().any(|word| line.contains(word)))
@@ -257,7 +257,7 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                     false,
                 ),
                 Err(NoImage::Injected) => continue,
-                // Without any image it may be a part of a workload, for somebody's own tool.
+                // A workload without any image may be a fragment for a user's own tool.
                 Err(NoImage::Missing) => (
                     format!("container {container} has no image"),
                     workload.images.iter().any(|image| image.reference != Err(NoImage::Missing)),
@@ -300,7 +300,7 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
     found
 }
 
-/// The images whose tag is one that registries move.
+/// The images with a moving tag.
 fn moving(inspection: &Inspection) -> Vec<Check> {
     let mut found = Vec::new();
     for workload in inspection.manifests.workloads() {
@@ -316,7 +316,7 @@ fn moving(inspection: &Inspection) -> Vec<Check> {
     found
 }
 
-/// The place of an image, whose keys are those of a file.
+/// The path of an image's field. Its keys come from a file.
 fn field(path: &str) -> &str {
     let is_fine =
         path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/".contains(&byte));
@@ -342,7 +342,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     let wanted: &[&str] = if ours { &TARGETS } else { &BY_HAND };
     let has = |target: &&str| text.lines().any(|line| targets(line).any(|found| found == *target));
     let missing: Vec<_> = wanted.iter().copied().filter(|target| !has(target)).collect();
-    // An environment.mk has values and no targets; any other file may have them.
+    // An environment.mk has values and no targets; any other included file may have targets.
     let includes = text
         .lines()
         .filter_map(|line| line.trim_start_matches('-').strip_prefix("include "))
@@ -374,7 +374,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     or_ok(found, || Check::ok(id, path, format!("has {}", count(wanted.len(), "target"))))
 }
 
-/// The targets of a rule's first line.
+/// The targets in the first line of a rule.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let names = match line.split_once(':') {
         Some((names, rest))

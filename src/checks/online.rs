@@ -1,5 +1,4 @@
-//! What registries say of the images: whom to ask with which credentials, and what an answer is
-//! worth.
+//! Asks registries about images: with which credentials, and what the answers mean for the checks.
 
 use super::pull_secret::{candidates, closed, quoted, workload_title};
 use super::rotation::rotation;
@@ -15,35 +14,35 @@ use crate::secret::Secret;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
-/// An image to be asked for, as the kubelet would.
+/// An image to ask about, as the kubelet would pull it.
 pub struct Question<'i> {
     image: &'i ImageRef,
-    /// The pull secrets that it looks into.
+    /// The pull secrets that the kubelet would read.
     secrets: Vec<&'i PullSecret>,
-    /// The workloads that pull it so.
+    /// The workloads that pull the image this way.
     subjects: BTreeSet<String>,
-    /// The command that gives it another token, or an entry of its own.
+    /// The command that replaces the token or adds an entry.
     rotate: String,
-    /// The file of its pull secret, if no rotation writes it.
+    /// The file of its pull secret if rotations do not write it; otherwise `None`.
     unrotated: Option<&'i str>,
-    /// What to sign in with; none where that is locked away, so that nobody can be asked.
+    /// The credentials; `None` if they are locked, so that no registry can be asked.
     credentials: Option<Vec<Secret>>,
     /// Why the pods may have other credentials, as a sentence about the image; `None` if they do
     /// not.
     doubt: Option<String>,
 }
 
-/// What a registry has shown to be no fault of a pull secret.
+/// Suspicions about a pull secret that a registry has refuted.
 #[derive(Debug)]
 pub struct Cleared {
-    /// Its file.
+    /// The file of the pull secret.
     path: String,
-    /// What was said of it.
+    /// The messages of the suspicions.
     messages: Vec<String>,
 }
 
 impl Cleared {
-    /// Takes out of `checks` what is no fault.
+    /// Removes the refuted suspicions from `checks`.
     pub fn clear(&self, checks: &mut Vec<Check>) {
         let before = checks.len();
         checks.retain(|check| {
@@ -62,7 +61,8 @@ impl Cleared {
 }
 
 impl<'i> Question<'i> {
-    /// One for each image and its pull secrets, however many workloads pull it so.
+    /// One question for each combination of image and pull secrets, regardless of the number of
+    /// workloads.
     #[must_use]
     pub fn all(inspection: &'i Inspection) -> Vec<Self> {
         let mut questions: Vec<Self> = Vec::new();
@@ -104,7 +104,7 @@ impl<'i> Question<'i> {
         let name = image.normalized_name();
         let rotate = rotation(inspection, image, &secrets);
         let readable = secrets.iter().any(|secret| secret.secret.is_readable());
-        // What the kubelet cannot read, it does without.
+        // The kubelet ignores Secrets that it cannot read.
         let credentials = (readable || !locked).then(|| {
             secrets.iter().flat_map(|secret| secret.secret.authorizations(&name)).collect()
         });
@@ -121,14 +121,15 @@ impl<'i> Question<'i> {
         }
     }
 
-    /// What to ask a registry; none where that makes no sense.
+    /// What to ask a registry; `None` if the credentials are locked.
     #[must_use]
     pub fn pull(&self) -> Option<registry::Pull<'_>> {
         let credentials = self.credentials.as_ref()?.iter().collect();
         Some(registry::Pull { image: self.image, credentials })
     }
 
-    /// What was suspected of a login's look and is no fault, since the registry has taken it.
+    /// The suspicions about the form of a login that `verdict` refutes because the registry
+    /// accepted it.
     #[must_use]
     pub fn cleared(&self, verdict: Option<&Verdict>) -> Option<Cleared> {
         let name = self.image.normalized_name();
@@ -138,7 +139,7 @@ impl<'i> Question<'i> {
         else {
             return None;
         };
-        // Of several entries nobody knows which one was taken.
+        // With several matching entries, it is unknown which one was accepted.
         let [key] = keyring::matching_name(secret.keys(), &name)[..] else { return None };
         let flaws = secret
             .flaws
@@ -148,13 +149,13 @@ impl<'i> Question<'i> {
         Some(Cleared { path: path.clone(), messages })
     }
 
-    /// The image, if the answer is that anybody may pull it.
+    /// The image, if `verdict` says that anyone may pull it.
     #[must_use]
     pub fn public(&self, verdict: Option<&Verdict>) -> Option<&'i ImageRef> {
         matches!(verdict, Some(Verdict::Pulls { public: true })).then_some(self.image)
     }
 
-    /// The checks that the answer makes, one for each workload.
+    /// The checks that follow from `verdict`, one for each workload.
     #[must_use]
     pub fn judged(&self, verdict: Option<&Verdict>) -> Vec<Check> {
         let (status, message, hint) = match verdict {
@@ -198,7 +199,7 @@ impl<'i> Question<'i> {
     }
 }
 
-/// Why the pods may sign in with more than was read, as a sentence.
+/// Why the pods may have further credentials, as a sentence; `None` if they do not.
 fn doubt(inspection: &Inspection, pull: &Pull) -> Option<String> {
     if let Some((name, why)) = closed(inspection, pull) {
         return Some(format!(

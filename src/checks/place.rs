@@ -1,15 +1,15 @@
-//! Where a repository deploys to, as commands are told it.
+//! The environment that a command must name.
 
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment, EnvironmentName};
 use crate::inspection::Inspection;
 
-/// An environment among several; none where there is nothing to choose.
+/// An environment among several; `None` if there is only one, or it is unknown which.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place<'a>(Option<&'a str>);
 
 impl<'a> Place<'a> {
-    /// The environment that deploys to `namespace`, if just one does.
+    /// The environment that deploys to `namespace`, if exactly one does.
     #[must_use]
     pub fn of_namespace(inspection: &'a Inspection, namespace: &str) -> Self {
         let mut found =
@@ -29,25 +29,25 @@ impl<'a> Place<'a> {
         found.map_or(Self::default(), |(answers, one)| Self::of(answers, one))
     }
 
-    /// This environment, one of `answers`.
+    /// `environment`, which is one of `answers`.
     #[must_use]
     pub fn of(answers: &Answers, environment: &'a Environment) -> Self {
         Self(answers.choice(environment).map(EnvironmentName::as_str))
     }
 
-    /// `advice` about this environment, as far as it names none.
+    /// `advice` with this environment added, unless it names one.
     #[must_use]
     pub fn of_it(self, advice: impl Into<Advice>) -> Advice {
         advice.into().for_env(self.0)
     }
 
-    /// Whether there is one to choose.
+    /// Whether an environment must be named.
     #[must_use]
     pub fn is_known(self) -> bool {
         self.0.is_some()
     }
 
-    /// The environment behind a sentence about it: ` (staging)`.
+    /// The environment as an addition to a sentence: ` (staging)`.
     #[must_use]
     pub fn title(self) -> String {
         self.0.map_or_else(String::new, |name| format!(" ({name})"))

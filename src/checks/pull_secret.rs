@@ -1,4 +1,4 @@
-//! Whether the kubelet finds the pull secrets, can read them, and uses them for every image.
+//! Whether the kubelet can find and read the pull secrets, and uses them for every image.
 
 mod expiry;
 mod named;
@@ -20,7 +20,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
         if checks.iter().all(|check| check.status == Status::Ok) {
             return checks;
         }
-        // Nothing to judge is not the same as nothing wrong.
+        // Reported, because having nothing to judge does not mean that nothing is wrong.
         let why = "not checked: no pull secret could be read";
         let ids = Id::ALL
             .iter()
@@ -47,7 +47,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
     checks
 }
 
-/// What to type where a rotation would not understand the file.
+/// What to type if a rotation could not edit the file.
 fn anew(inspection: &Inspection, path: &str) -> Advice {
     match inspection.is_rotated(path) {
         true => Advice::at_top(format!("rm {}", word(path)))
@@ -62,7 +62,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         let place = Place::of_file(inspection, path);
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
-            // A rotation knows the files of a record alone.
+            // A rotation only knows the files in the record.
             let or_edit = |hint: &str| match inspection.is_rotated(path) {
                 true => place.of_it(hint),
                 false => Advice::edit(path),
@@ -85,7 +85,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
             });
         }
     }
-    // What stands before it in the Secret hides the rest.
+    // An earlier aspect that fails hides the later ones.
     let unread = |secret: &&PullSecret| match aspects[0] {
         Aspect::Type => false,
         Aspect::Wrapping => secret.secret.flaws.iter().any(|flaw| flaw.aspect == Aspect::Type),
@@ -97,8 +97,8 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
 }
 
-/// The kustomization that generates a pull secret of the file `path` with a key or a type that does
-/// not go with it, and the line that does; `None` if none does.
+/// The kustomization that generates a pull secret from the file `path` with a key or type that does
+/// not match it, and the correct line; `None` if there is none.
 fn generated(inspection: &Inspection, path: &str) -> Option<(String, String)> {
     let secrets = inspection.manifests.overlays.iter().flat_map(|overlay| &overlay.secrets);
     secrets.into_iter().find_map(|secret| {
@@ -123,7 +123,7 @@ fn generated(inspection: &Inspection, path: &str) -> Option<(String, String)> {
     })
 }
 
-/// The command that gives the entry of `flaw` other credentials.
+/// The command that replaces the credentials in the entry of `flaw`.
 fn rotation(inspection: &Inspection, flaw: &Flaw) -> String {
     let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let own = record.map(|record| record.answers.registry.as_str());
@@ -134,7 +134,7 @@ fn rotation(inspection: &Inspection, flaw: &Flaw) -> String {
     }
 }
 
-/// The kubelet's own rule, for every image of every workload.
+/// Applies the kubelet's own rule to every image of every workload.
 fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::PullSecretMatchesImages;
     let mut found = Vec::new();
@@ -182,7 +182,8 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
             key,
         ) {
             Ok(key) => format!("`{key}`"),
-            // A key with a user and a password in it is none of ours, and is not shown.
+            // A key that contains a user and a password was not written by makeinfra and is not
+            // shown.
             Err(_) => "one that no registry has".to_owned(),
         });
     let keys: Vec<_> = keys.collect();
@@ -208,7 +209,7 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
         .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))
 }
 
-/// A pull secret of `pull` that nobody can look into, and why, where none of the others has an
+/// A pull secret of `pull` whose content is undetermined, and why; `None` if another one has an
 /// entry for the image.
 pub(super) fn closed<'p>(inspection: &Inspection, pull: &Pull<'p>) -> Option<(&'p str, String)> {
     let image = pull.image.normalized_name();
@@ -220,7 +221,7 @@ pub(super) fn closed<'p>(inspection: &Inspection, pull: &Pull<'p>) -> Option<(&'
         .find_map(|name| Some((name.as_str(), why_unknown(inspection, pull.workload, name)?)))
 }
 
-/// Why nobody can tell what is in the pull secret `name` of `workload`, as a sentence about it.
+/// Why the content of the pull secret `name` of `workload` is undetermined, as a sentence about it.
 fn why_unknown(inspection: &Inspection, workload: &Workload, name: &str) -> Option<String> {
     let is_nowhere = || {
         inspection.record.is_none()
@@ -231,8 +232,8 @@ fn why_unknown(inspection: &Inspection, workload: &Workload, name: &str) -> Opti
     closed.or_else(|| is_nowhere().then(|| "it is in none of these files".to_owned()))
 }
 
-/// The Secrets that the kubelet would look into; where they are not as they are named, which is
-/// said elsewhere, those that were meant.
+/// The Secrets that the kubelet would read. If there are none of these names, which another check
+/// reports, the ones that were probably intended.
 pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i PullSecret> {
     let anywhere =
         || pull.pull_secrets.iter().flat_map(|name| inspection.secrets_called(name)).collect();
@@ -241,7 +242,7 @@ pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i
     sets.iter().map(|set| set()).find(|set| !set.is_empty()).unwrap_or_default()
 }
 
-/// How a Secret is called in a sentence.
+/// The Secret's designation in a sentence.
 fn secret_title(secret: &PullSecret) -> String {
     format!("Secret {}", secret.secret.name.as_deref().map_or("without a name".to_owned(), quoted))
 }
@@ -253,7 +254,7 @@ pub(super) fn workload_title(workload: &Workload) -> String {
     format!("{} {name}", if is_kind { &workload.kind } else { "object" })
 }
 
-/// A problem of `workload`; only a warning if more files decide it than could be read.
+/// A problem of `workload`; only a warning if it also depends on files that could not be read.
 pub(super) fn of_workload(id: Id, workload: &Workload, message: &str) -> Check {
     let title = workload_title(workload);
     match &workload.unsure {
@@ -262,7 +263,7 @@ pub(super) fn of_workload(id: Id, workload: &Workload, message: &str) -> Check {
     }
 }
 
-/// A name, if it is one: the files could have the token in its place.
+/// A name in quotes if it is valid: a file could have the token in its place.
 pub(super) fn quoted(name: &str) -> String {
     if is_name(name) { format!("`{name}`") } else { "that is not a name".to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Whether the files are those of the recorded answers and of this version's templates.
+//! Whether the files match the recorded answers and this version's templates.
 
 use super::{Check, Id, Known, or_ok};
 use crate::advice::Advice;
@@ -48,7 +48,7 @@ fn version(record: &Record) -> Check {
     }
 }
 
-/// The line that records the images that count as public for one call.
+/// A note with the line that records the images of `--public`; `None` if they are recorded.
 fn public(record: &Record, known: &Known) -> Option<Check> {
     let is_name =
         |name: &&String| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == **name);

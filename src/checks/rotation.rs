@@ -1,4 +1,4 @@
-//! The command that gives an image credentials, for checks and diagnoses alike.
+//! Commands that provide credentials for an image, for checks and diagnoses.
 
 use super::Place;
 use crate::advice::Advice;
@@ -6,8 +6,8 @@ use crate::answers::{Answer, ImageRef, RegistryKey};
 use crate::inspection::{Inspection, PullSecret};
 use crate::pull_secret::keyring;
 
-/// What to type so that one of `secrets`, of which none serves `image`, does; there is at least
-/// one.
+/// The command after which one of `secrets`, none of which serves `image`, does. `secrets` must not
+/// be empty.
 #[must_use]
 pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret]) -> Advice {
     let path = &secrets[0].path;
@@ -24,8 +24,8 @@ pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret
     Place::of_file(inspection, path).of_it(advice)
 }
 
-/// The command that gives `image` other credentials: those of the entry of `secrets` that serves
-/// it, or of one that is yet to come, the project's own or one beside it.
+/// The command that changes the credentials for `image`: in the entry of `secrets` that serves it,
+/// or in a new entry, the project's own or a further one.
 pub(super) fn rotation(
     inspection: &Inspection,
     image: &ImageRef,

@@ -1,5 +1,4 @@
-//! Whether secrets are encrypted wherever git holds them, and closed to others where they are
-//! plain.
+//! Whether secrets are encrypted wherever git holds them, and private where they are in plaintext.
 
 mod exposed;
 mod generated;
@@ -126,7 +125,7 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
     or_ok(found.collect(), || Check::ok(id, "git-crypt", "the filter is configured and required"))
 }
 
-/// What has git look for git-crypt on the path, for the filter `name`.
+/// Configures the filter `name` so that git finds git-crypt on `PATH`.
 fn configure(name: &str) -> Advice {
     let key = name.strip_prefix(FILTER).and_then(|rest| rest.strip_prefix('-'));
     let key = key.map(|key| format!(" --key-name={key}")).unwrap_or_default();
@@ -137,7 +136,7 @@ fn configure(name: &str) -> Advice {
     set("clean").and(set("smudge"))
 }
 
-/// Whether the clone of `filter` is locked, as every fresh one is, and no secret lies open in it.
+/// Whether the clone is locked for `filter`, like every new clone, and has no plaintext secret.
 fn is_locked(inspection: &Inspection, filter: &Filter) -> bool {
     let is_gits =
         |path: &str| matches!(path.rsplit('/').next(), Some(".gitattributes" | ".gitignore"));
@@ -153,7 +152,7 @@ fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
     let found = git.filters.iter().flat_map(|filter| {
         let problem = |subject: &str, message: &str| Check::problem(id, subject, message);
         match &filter.key {
-            // Whoever only reads the repository, or builds it, needs no key.
+            // A clone that only reads or builds needs no key.
             KeyState::Missing if is_locked(inspection, filter) => {
                 let message = "this clone has no key";
                 vec![Check::warning(id, &filter.name, message).hint(Advice::at_top(git.unlock))]
@@ -180,7 +179,7 @@ fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
     })
 }
 
-/// A file that the key of this clone does not open.
+/// The check for a file that this clone's key does not decrypt.
 fn foreign(trial: &Trial, path: &str) -> Check {
     if trial.is_foreign() {
         return Check::problem(
@@ -259,14 +258,14 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
         .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("/.gitattributes"))
         .map(|(path, mode)| {
             let message = format!("others on this machine can read it (mode {mode:04o})");
-            // Git gives a file that mode at each pull. A key it never touches.
+            // Git resets the mode of a secret file at each pull, but never touches a key.
             let is_key = inspection
                 .git
                 .iter()
                 .flat_map(|git| &git.filters)
                 .any(|filter| filter.file == *path);
             let check = if is_key { Check::problem } else { Check::warning };
-            // What is run stays so.
+            // An executable file stays executable.
             let closed = if mode & 0o100 == 0 { "600" } else { "700" };
             check(id, path, message)
                 .hint(Advice::at_top(format!("chmod {closed} {}", shell_word(Path::new(path)))))

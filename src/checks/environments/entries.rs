@@ -5,8 +5,7 @@ use crate::advice::Advice;
 use crate::answers::{Answer, Answers, Environment, RegistryKey};
 use crate::inspection::Inspection;
 
-/// A warning for each entry beside the project's own that one environment lacks and another one
-/// has.
+/// A warning for each further entry that one environment lacks and another one has.
 pub(super) fn lacking(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let keys = |one: &Environment| -> Option<Vec<RegistryKey>> {
         let path = one.secret_file(&answers.secret_name);

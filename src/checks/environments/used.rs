@@ -1,4 +1,4 @@
-//! Whether each environment has what its pods need beside their images.
+//! Whether each environment has what its pods need besides images.
 
 use super::super::pull_secret::{is_name, quoted, workload_title};
 use super::{Check, Id, or_ok};
@@ -7,7 +7,7 @@ use crate::answers::{Answers, Environment};
 use crate::inspection::Inspection;
 use crate::manifests::{Overlay, Workload};
 
-/// The Secrets that pods use and that their environment lacks.
+/// Secrets that pods use but their environment lacks.
 pub(super) fn checks(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let id = Id::SecretsUsed;
     let places: Vec<_> = answers
@@ -87,7 +87,7 @@ fn lacking(
     check.hint(hint)
 }
 
-/// The workloads whose number of pods an autoscaler decides, too.
+/// Workloads whose number of pods is also set by an autoscaler.
 fn scaled(inspection: &Inspection) -> Vec<Check> {
     let id = Id::ReplicasScaled;
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Whether somebody will be warned before a token expires.
+//! Whether there will be a warning before a token expires.
 
 use super::{Check, Id, Place, count, or_ok};
 use crate::advice::Advice;
@@ -7,14 +7,14 @@ use crate::inspection::{Inspection, PullSecret};
 use crate::pull_secret::Inspected;
 use jiff::Timestamp;
 
-/// How many days before its end a token is worth a warning.
+/// How many days before its expiry a token deserves a warning.
 const SOON: i64 = 30;
 
 pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let id = Id::PullSecretExpiry;
     let mut found = Vec::new();
     let mut fine = String::new();
-    // One token for all is rotated once.
+    // A token that all environments share is rotated once.
     let secrets = &inspection.pull_secrets;
     let is_shared =
         secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
@@ -23,7 +23,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
         if secret.expires_at.is_none() {
             let message = "no expiry is recorded: nothing will warn before the token expires";
-            // makeinfra writes no Secret of a repository without a record.
+            // makeinfra does not write Secrets in a repository without a record.
             found.push(match inspection.record {
                 Some(_) => Check::warning(id, path, message).hint(
                     of_it("{makeinfra rotate --keep-token --expires-at YYYY-MM-DD}")
@@ -98,7 +98,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
 }
 
-/// The keys of the entries beside the project's own whose token nobody knows the end of.
+/// Registry keys of further entries whose token has no known expiry.
 fn silent(inspection: &Inspection, secret: &Inspected) -> Vec<RegistryKey> {
     let Some(config) = secret.config() else { return Vec::new() };
     let recorded = inspection.recorded_registry();

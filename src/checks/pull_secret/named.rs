@@ -1,4 +1,4 @@
-//! Whether the pull secrets that workloads name are there, and where the workloads are.
+//! Whether the pull secrets that workloads reference exist, in the right namespaces.
 
 use super::{
     Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title,
@@ -9,7 +9,7 @@ use crate::git_crypt::UNLOCK;
 use crate::inspection::{Inspection, PullSecret, State};
 use crate::manifests::{Overlay, Pull, Workload};
 
-/// Whether there is a Secret of each name that a workload names.
+/// Whether there is a Secret for each name that a workload references.
 pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
     let id = Id::PullSecretName;
     let locked = inspection.secret_files.iter().find(|file| file.state == State::Locked);
@@ -70,7 +70,7 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
                 found.push(Check::warning(id, title, message).hint(Advice::at_top(UNLOCK)));
                 continue;
             }
-            // As they are called where they are deployed.
+            // By their deployed names.
             let called = |secret: &PullSecret| match secret.names().next() {
                 Some(name) => format!("Secret {}", quoted(name)),
                 None => secret_title(secret),
@@ -87,7 +87,7 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
             };
             found.push(match inspection.record {
                 Some(_) => of_workload(id, workload, &message).hint(hint),
-                // It may come from elsewhere.
+                // The Secret may come from elsewhere.
                 None => Check::warning(id, title, message).hint(hint),
             });
         }
@@ -101,7 +101,8 @@ pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
-/// That `workload` of `overlay` names a Secret that has a hash behind its name in the cluster.
+/// The check for a `workload` of `overlay` that references a Secret whose deployed name has a hash
+/// suffix.
 fn hashed(
     inspection: &Inspection,
     overlay: &Overlay,
@@ -123,15 +124,15 @@ fn hashed(
     Some(
         match inspection.record {
             Some(_) => of_workload(Id::PullSecretName, workload, &message),
-            // It may come from elsewhere.
+            // The Secret may come from elsewhere.
             None => Check::warning(Id::PullSecretName, workload_title(workload), message),
         }
         .hint(hint),
     )
 }
 
-/// Whether the Secrets that `workload` names beside `name` serve all of its images: the kubelet
-/// passes over one that is missing.
+/// Whether the other Secrets of `workload` serve all of its images: the kubelet ignores a missing
+/// Secret.
 fn is_served_without(
     inspection: &Inspection,
     known: &Known,
@@ -149,7 +150,7 @@ fn is_served_without(
     !others.is_empty() && workload.pulls().all(|pull| known.is_public(pull.image) || serves(&pull))
 }
 
-/// Whether it is there where the pods are.
+/// Whether the pull secrets are in the namespaces of the pods.
 pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretNamespace;
     let mut found = Vec::new();
@@ -162,7 +163,7 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
                 .iter()
                 .filter_map(|secret| Some((secret, inspection.namespace(secret)?)))
                 .collect();
-            // That of another environment is right where it is.
+            // The Secret of another environment is right in its own namespace.
             let is_own =
                 |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
             let first = match Place::of_namespace(inspection, wanted).is_known() {
@@ -170,7 +171,7 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
                 false => elsewhere.first(),
             };
             let Some((secret, other)) = first.copied() else { continue };
-            // One that names no namespace goes wherever kubectl is told.
+            // A Secret without a namespace goes wherever kubectl is told to put it.
             let is_there = inspection.secrets_in(name, Some(wanted)).next().is_some();
             if elsewhere.len() < called.len()
                 || is_there
@@ -182,7 +183,7 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             let message =
                 format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
             let hint = match inspection.is_deployed(secret) {
-                // The kustomization's namespace wins over that of its file.
+                // The kustomization's namespace overrides that of the file.
                 true => {
                     format!("list {} in the kustomization for namespace {wanted}, too", secret.path)
                         .into()

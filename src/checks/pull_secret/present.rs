@@ -17,7 +17,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
         .filter(|file| file.expected && !has(file))
         .map(|file| missing(inspection, file))
         .collect();
-    // Any of these may hold a pull secret; one line is enough to say so.
+    // One line is enough for several files that may contain a pull secret.
     let named = files().any(|file| file.expected);
     if let (false, Some(file)) = (named, files().find(|file| file.state == State::Locked)) {
         found.push(missing(inspection, file));
@@ -42,8 +42,8 @@ pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
-/// A repository without any pull secret that could be read: some other one, or a controller, may
-/// make those that the workloads name.
+/// The check for a repository without a readable pull secret: another repository or a controller
+/// may create those that the workloads reference.
 fn absent(inspection: &Inspection) -> Vec<Check> {
     let id = Id::PullSecretPresent;
     let mut named = BTreeMap::new();
@@ -83,7 +83,7 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
     }
 }
 
-/// A secret file without a pull secret in it.
+/// The check for a secret file without a pull secret.
 fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     let id = Id::PullSecretPresent;
     let rotate = match inspection.record.is_some() {
@@ -138,8 +138,8 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     }
 }
 
-/// The file among the manifests with the Secret that belongs to `path`: a rotation would make it a
-/// second time.
+/// The manifest that has the Secret which belongs in `path`: a rotation would create it a second
+/// time.
 fn elsewhere<'i>(inspection: &'i Inspection, path: &str) -> Option<&'i str> {
     let answers = &inspection.record.as_ref()?.as_ref().ok()?.answers;
     let is_own = |one: &&Environment| one.secret_file(&answers.secret_name) == path;

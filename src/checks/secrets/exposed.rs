@@ -1,4 +1,4 @@
-//! Whether git has the token of a pull secret in plaintext in another file.
+//! Whether git has a pull secret's token in plaintext in another file.
 
 use super::super::{Check, Id, count, or_ok};
 use super::revoke;
@@ -11,7 +11,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let (Some(git), Some(exposed)) = (&inspection.git, &inspection.exposed) else {
         return Vec::new();
     };
-    // Those are told of already.
+    // Other checks report these files.
     let plain: Vec<_> =
         git.index.plain.iter().chain(git.head.iter().flat_map(|head| &head.plain)).collect();
     let leaks = git.history.iter().flat_map(|history| &history.leaks);

@@ -1,5 +1,4 @@
-//! Whether the files of the Secrets that kustomize generates are named, merged, and say what they
-//! seem to say.
+//! Whether the input files of generated Secrets are listed, merged, and free of misleading lines.
 
 use super::super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
@@ -88,7 +87,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
              delete it";
         let is_home = |dir: &str| file.path.starts_with(&format!("{dir}/"));
         let home = inspection.listings.iter().filter(|one| is_home(&one.path));
-        // A file elsewhere may be there for another reason.
+        // A file elsewhere may have another purpose.
         match home.max_by_key(|one| one.path.len()) {
             Some(home) => {
                 let kustomization = kustomization::generated(&home.path);
@@ -134,7 +133,7 @@ fn generated(inspection: &Inspection) -> Vec<Check> {
     })
 }
 
-/// Lines by their numbers, never by what is in them.
+/// Misleading lines, by number and never by content.
 fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
     let id = Id::SecretsGenerated;
     listing.secrets.iter().flat_map(|secret| &secret.traps).map(move |(path, line, trap)| {
