@@ -4,19 +4,19 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The text of variable `name`; `None` if it is unset, empty or not UTF-8.
+/// The text of the variable `name`; `None` if it is unset, empty or not UTF-8.
 #[must_use]
 pub fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The path in variable `name`; `None` if it is unset or empty.
+/// The path in the variable `name`; `None` if it is unset or empty.
 #[must_use]
 pub fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Whether variable `name` says yes, as git reads it (git's `git_parse_maybe_bool`).
+/// Whether the variable `name` is true in git's sense (git's `git_parse_maybe_bool`).
 #[must_use]
 pub fn is_true(name: &str) -> bool {
     let value = text(name).unwrap_or_default().to_ascii_lowercase();
@@ -24,20 +24,20 @@ pub fn is_true(name: &str) -> bool {
         || value.parse::<i64>().is_ok_and(|number| number != 0)
 }
 
-/// The value of `name` in whatever encoding; `None` only if it is unset.
+/// The value of `name` in any encoding; `None` only if it is unset.
 #[must_use]
 pub fn raw(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// Where the tests keep templates that count as released.
+/// The directory of templates that tests count as released.
 #[cfg(debug_assertions)]
 #[must_use]
 pub fn releases() -> Option<PathBuf> {
     path("MAKEINFRA_TEST_RELEASES")
 }
 
-/// Where the tests collect what users are told to type.
+/// The file in which tests collect all hints.
 #[cfg(debug_assertions)]
 #[must_use]
 pub fn advice() -> Option<PathBuf> {
@@ -50,7 +50,7 @@ pub fn home() -> Option<PathBuf> {
     path("HOME")
 }
 
-/// `$XDG_CONFIG_HOME`, else `~/.config` (XDG Base Directory Specification).
+/// `$XDG_CONFIG_HOME`, otherwise `~/.config` (XDG Base Directory Specification).
 #[must_use]
 pub fn config_home() -> Option<PathBuf> {
     path("XDG_CONFIG_HOME")

@@ -1,7 +1,7 @@
-//! What every failure looks like: a message, a cause, a hint to type, and the exit code.
+//! The form of every failure: a message, a cause, a hint to type, and the exit code.
 //!
-//! Owns no printing (see `ui`) and never holds a value that may be secret: messages are built from
-//! option names, paths of the user's own files and fixed sentences.
+//! Does not print (see `ui`) and never holds a value that may be secret: messages consist of option
+//! names, paths of the user's own files and fixed sentences.
 
 use crate::advice::Advice;
 use std::fmt;
@@ -9,19 +9,19 @@ use std::fmt;
 /// The result of everything that can fail for a reason that the user should read.
 pub type Result<T> = anyhow::Result<T>;
 
-/// How a command ended that did what it was asked to do.
+/// The outcome of a command that did what it was asked to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// All is well: exit 0.
     #[default]
     Done,
-    /// It looked for problems and found some: exit 1.
+    /// Found problems: exit 1.
     Problems,
-    /// It found none, and could not tell about everything: exit 3.
+    /// Found no problems, but some results are undetermined: exit 3.
     Unknown,
-    /// It would have left conflicts: exit 12.
+    /// Would have left conflicts: exit 12.
     Conflicts,
-    /// It is several runs, of which the worst ended with this exit code.
+    /// Several runs, of which the worst ended with this exit code.
     Several(u8),
 }
 
@@ -39,21 +39,20 @@ impl Outcome {
     }
 }
 
-/// What kind of failure it was; decides the exit code.
+/// The kind of a failure, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Wrong options or values: exit 2.
     Usage,
     /// Everything else: exit 1.
     Failed,
-    /// What was asked cannot be known now: exit 3.
+    /// The result is undetermined: exit 3.
     Unknown,
-    /// The clone is not unlocked: exit 10.
+    /// The clone is locked: exit 10.
     Locked,
-    /// The git-crypt key of the clone is not the one that the repository is encrypted with: exit
-    /// 11.
+    /// The clone's git-crypt key is not the one that the repository is encrypted with: exit 11.
     WrongKey,
-    /// Edits and the change are in conflict: exit 12.
+    /// Local edits conflict with the change: exit 12.
     Conflict,
     /// A registry or GitLab refused a token: exit 13.
     RefusedToken,
@@ -94,28 +93,28 @@ impl Failure {
         Self::new(Kind::Usage, message)
     }
 
-    /// Anything that went wrong although the options were right.
+    /// Anything that failed although the options were valid.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
     }
 
-    /// Nobody can tell what was to be known, such as a registry that does not answer.
+    /// An undetermined result, such as from a registry that does not answer.
     pub fn unknown(message: impl Into<String>) -> Self {
         Self::new(Kind::Unknown, message)
     }
 
-    /// The process was told to stop.
+    /// Stopped by a signal.
     #[must_use]
     pub fn interrupted(signal: i32) -> Self {
         Self::stopped(signal, "interrupted, nothing was changed")
     }
 
-    /// The same with what it was told to stop in.
+    /// Stopped by a signal, with a message about the interrupted action.
     pub fn stopped(signal: i32, message: impl Into<String>) -> Self {
         Self::new(Kind::Interrupted(signal), message)
     }
 
-    /// The signal that it was told to stop by.
+    /// The signal that stopped it; `None` for other failures.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
         match self.kind {
@@ -128,28 +127,28 @@ impl Failure {
         Self { kind, message: message.into(), cause: None, hint: None, has_written: false }
     }
 
-    /// Says what kind it is, where a pipeline can do something about just that.
+    /// Sets the kind, for failures that a pipeline can react to.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Says that something was written, and stays so.
+    /// Marks that something was written and stays.
     #[must_use]
     pub fn after_writing(mut self) -> Self {
         self.has_written = true;
         self
     }
 
-    /// Adds the rule that was broken or what the system said.
+    /// Adds the cause: the broken rule, or the system's message.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Adds what to type instead.
+    /// Adds what to type.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Advice>) -> Self {
         self.hint = Some(Box::new(hint.into()));
@@ -158,7 +157,7 @@ impl Failure {
 }
 
 impl From<&anyhow::Error> for Failure {
-    /// The failure that `error` is, so that it can be told again.
+    /// The failure in `error`, as a value that can be reported again.
     fn from(error: &anyhow::Error) -> Self {
         error.downcast_ref::<Self>().cloned().unwrap_or_else(|| Self::failed(error.to_string()))
     }
@@ -172,22 +171,22 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What is said of an error, in order.
+/// The parts of an error, in the order of printing.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// What failed.
     pub message: String,
-    /// Why, the nearest cause first.
+    /// The causes, the nearest first.
     pub causes: Vec<String>,
     /// What to type.
     pub hint: Option<Advice>,
     /// The exit code.
     pub code: u8,
-    /// Whether something was written, and stays so.
+    /// Whether something was written and stays.
     pub has_written: bool,
 }
 
-/// What is said of `error`.
+/// The parts of `error`.
 pub fn explain(error: &anyhow::Error) -> Explanation {
     let failure = error.downcast_ref::<Failure>();
     let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
@@ -207,7 +206,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(Kind::Failed, |failure| failure.kind).exit_code()
 }
 
-/// What another library says, which may quote a file, fit for a terminal.
+/// Another library's message, which may quote a file, made safe for a terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
