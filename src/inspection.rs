@@ -1,5 +1,5 @@
-//! Reads a repository for those who judge it: its files, what git holds of them, its pull secrets
-//! and what its manifests deploy. Opens locked files in memory where the key is at hand. Writes
+//! Reads a repository for checks and diagnoses: its files, what git holds of them, its pull secrets
+//! and what its manifests deploy. Decrypts locked files in memory if the key is available. Writes
 //! nothing, judges nothing (see `checks`).
 
 mod generated;
@@ -31,43 +31,44 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// How far kustomizations outside of the manifests' directories are followed.
+/// How many levels of kustomizations outside the manifests' directories are followed.
 const ROUNDS: usize = 100;
 
-/// The directory of the manifests, if none is named.
+/// The default directory of manifests.
 const MANIFESTS: &str = "kubernetes";
 
-/// What the targets of the Makefile run.
+/// The script that the targets of the Makefile run.
 pub const SCRIPT: &str = "scripts/deploy.sh";
 
-/// Which repository, and what of it.
+/// What to inspect.
 #[derive(Debug, Default)]
 pub struct Scope {
     /// The repository, or a directory in it.
     pub repo: PathBuf,
-    /// Directories of manifests; none: `kubernetes`.
+    /// Directories of manifests; if empty, `kubernetes`.
     pub manifests: Vec<PathBuf>,
-    /// Files with pull secrets; none: those under `secrets/` and among the manifests.
+    /// Files with pull secrets; if empty, those below `secrets/` and among the manifests.
     pub secrets: Vec<PathBuf>,
     /// Whether to read all commits.
     pub history: bool,
-    /// Whether to search what the index and HEAD hold for the token.
+    /// Whether to search the index and HEAD for the token.
     pub searches: bool,
     /// Whether to search every file of every commit for the token.
     pub deep: bool,
 }
 
-/// A repository as it is.
+/// The inspected repository.
 pub struct Inspection {
-    /// The top of it.
+    /// The top of the repository.
     pub root: PathBuf,
-    /// What git holds; none outside of git.
+    /// What git holds; `None` outside git.
     pub git: Option<Audit>,
-    /// Where git has a token of the pull secrets; `None` if none could be searched for.
+    /// Where git has a token of the pull secrets in plaintext; `None` if there was none to search
+    /// for.
     pub exposed: Option<Exposed>,
-    /// `.makeinfra.yaml`, or why it was not understood.
+    /// `.makeinfra.yaml`, or why it could not be read.
     pub record: Option<Result<Record>>,
-    /// The files under `secrets/`, and those that were named as secrets.
+    /// The files below `secrets/`, and those named as secrets.
     pub secret_files: Vec<SecretFile>,
     /// The pull secrets.
     pub pull_secrets: Vec<PullSecret>,
@@ -75,82 +76,82 @@ pub struct Inspection {
     pub listings: Vec<SecretsDirectory>,
     /// What is deployed.
     pub manifests: Manifests,
-    /// The directories of the manifests.
+    /// The directories of manifests.
     pub dirs: Vec<String>,
-    /// What is there of each environment, by its name.
+    /// The files of each environment, by its name.
     pub overlays: BTreeMap<String, OverlayFiles>,
-    /// The Makefile: its path and text.
+    /// Path and text of the Makefile.
     pub makefile: Option<(String, String)>,
-    /// Where its parts are.
+    /// Which parts of the repository exist, and where.
     pub layout: Layout,
-    /// The commit hook; `None` where there is none of makeinfra's.
+    /// The commit hook; `None` if it is not makeinfra's.
     pub hook: Option<Hook>,
-    /// git-crypt keys that lie in the work tree.
+    /// git-crypt keys in the work tree.
     pub key_files: Vec<String>,
-    /// What could not be looked into.
+    /// Files that could not be read.
     pub unread: Vec<String>,
-    /// Where among the pull secrets those of a name are.
+    /// Indices of the pull secrets by name.
     by_name: HashMap<String, Vec<usize>>,
 }
 
 /// The directory of an environment's Secrets.
 pub struct SecretsDirectory {
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// What it holds, or why that cannot be told.
+    /// Its content, or why that is undetermined.
     pub listing: std::result::Result<Listing, DirectoryFault>,
 }
 
 /// A file that holds secrets.
 pub struct SecretFile {
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// Its permissions; 0 for a link.
+    /// The permissions; 0 for a link.
     pub mode: u32,
-    /// Whether it lies there in plain.
+    /// Whether the file could be read.
     pub state: State,
-    /// Whether there must be a pull secret in it.
+    /// Whether the file must contain a pull secret.
     pub expected: bool,
 }
 
-/// How far a secret file could be read.
+/// Whether a secret file could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It is plain.
+    /// It is in plaintext.
     Plain,
     /// It is encrypted and was decrypted with this clone's key.
     Opened,
-    /// It is encrypted, and the key is missing or another.
+    /// It is encrypted, and the key is missing or wrong.
     Locked,
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// It was not read: why, as a sentence about "it".
+    /// It was not read; the reason, as a sentence about "it".
     Unread(&'static str),
-    /// It is not YAML, though its name says so.
+    /// It is not YAML, although its name says so.
     NotYaml,
-    /// SOPS has encrypted what is in it.
+    /// SOPS has encrypted its content.
     Sops,
-    /// What is in it comes later: why, as a sentence about that.
+    /// Its content is filled in later; the reason, as a sentence about the content.
     Later(&'static str),
 }
 
-/// A pull secret and where it stands.
+/// A pull secret and its location.
 pub struct PullSecret {
-    /// Its file.
+    /// The file.
     pub path: String,
-    /// What it is.
+    /// The pull secret.
     pub secret: Inspected,
-    /// Where it is deployed; none if nothing deploys it.
+    /// Where it is deployed; empty if nothing deploys it.
     placements: Vec<Placement>,
 }
 
 impl Inspection {
-    /// Reads the repository; `command` is for hints.
+    /// Reads the repository. `command` is used in hints.
     pub fn of(scope: &Scope, command: &str) -> Result<Self> {
         Ok(Self::with_repo(scope, command)?.0)
     }
 
-    /// The same, with git's side of it; `None` outside of git.
+    /// Like [`Inspection::of`], and also returns the git repository; `None` outside git.
     pub fn with_repo(scope: &Scope, command: &str) -> Result<(Self, Option<Repo>)> {
         let start = repo::directory(&scope.repo, command)?;
         let repo = Repo::around(&start, command)?;
@@ -173,7 +174,7 @@ impl Inspection {
                 .into());
         }
         let root = repo.as_ref().map_or(start, Repo::root);
-        // Links on the way to the top are no links out of it.
+        // Links above the top do not count as links that leave the repository.
         let root = root.canonicalize().unwrap_or(root);
         let dirs = named(&root, &scope.manifests, "--manifests", Path::is_dir)?;
         let secrets = named(&root, &scope.secrets, "--secret", Path::is_file)?;
@@ -188,7 +189,7 @@ impl Inspection {
         Ok((reader.read(scope)?, reader.repo))
     }
 
-    /// The registry of the project's own entry, as the record has it.
+    /// The registry of the project's own entry, according to the record.
     #[must_use]
     pub fn recorded_registry(&self) -> Option<&str> {
         let record = self.record.as_ref()?.as_ref().ok()?;
@@ -237,7 +238,7 @@ impl Reader {
         let manifests = Manifests::read(&files, &self.dirs);
         let mut generated = self.generated(&manifests);
         let among_manifests: Vec<PullSecret> = files.iter().flat_map(pull_secrets_of).collect();
-        // A pull secret is a secret wherever it lies.
+        // A pull secret counts as a secret file wherever it is.
         let mut secrets: BTreeSet<String> = among_manifests
             .iter()
             .map(|secret| secret.path.clone())
@@ -261,7 +262,7 @@ impl Reader {
             let mut audit = repo.audit(&present, &also, scope.history)?;
             let deployed = files.keys().chain(&secrets).chain([&record_file]);
             self.leave_out(repo, &mut audit, &manifests, deployed);
-            // Elsewhere, what is not tracked may be a draft.
+            // Without a record, an untracked file may be a draft.
             match &record {
                 Some(Ok(record)) => self.compare_with_head(repo, record, &mut audit)?,
                 Some(Err(_)) => {}
@@ -318,7 +319,7 @@ impl Reader {
         Ok(inspection)
     }
 
-    /// `.makeinfra.yaml`, or why it is of no use; `None` if there is nothing of that name.
+    /// `.makeinfra.yaml`, or why it cannot be used; `None` if it does not exist.
     fn record(&self) -> Option<Result<Record>> {
         let content = self.tree.read(Record::FILE);
         if let Some(text) = content.text() {
@@ -334,8 +335,8 @@ impl Reader {
         Some(Err(failure.hint(Advice::at_top("ls -ld").arg(Record::FILE)).into()))
     }
 
-    /// The YAML and JSON files of the manifests' directories, and what their kustomizations refer
-    /// to.
+    /// The YAML and JSON files in the manifests' directories, and those that their kustomizations
+    /// refer to.
     fn manifest_files(&self) -> Files {
         let is_manifest = |path: &str| is_manifest(path) || kustomization::is_one(path);
         let mut files = Files::new();
@@ -348,7 +349,8 @@ impl Reader {
                 }
             }
         }
-        // Each round parses all kustomizations again, and finds those that the last one led to.
+        // Each round parses all kustomizations again, and finds the files that the previous round
+        // led to.
         for _ in 0..ROUNDS {
             let wanted = Manifests::wanted(&files);
             if wanted.is_empty() {
@@ -362,12 +364,12 @@ impl Reader {
         files
     }
 
-    /// Reads a file, and decrypts it if it is locked and this clone has its key.
+    /// Reads a file, and decrypts it if it is locked and this clone has the key.
     fn open(&self, path: &str) -> Content {
         self.unlocked(path, self.tree.read(path))
     }
 
-    /// The same for a file that may be no text.
+    /// Like [`Self::open`], for a file that may not be text.
     fn open_bytes(&self, path: &str) -> Content {
         self.unlocked(path, self.tree.read_bytes(path))
     }
@@ -399,7 +401,7 @@ impl Reader {
         paths.into_iter().map(list).collect()
     }
 
-    /// The Makefile at the top, or beside the manifests, as in the blog post.
+    /// The Makefile at the top, or next to the manifests as in the blog post.
     fn makefile(&self) -> Option<(String, String)> {
         let dirs = std::iter::once("").chain(self.dirs.iter().map(String::as_str));
         let names = ["GNUmakefile", "makefile", "Makefile"];

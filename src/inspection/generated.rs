@@ -1,4 +1,4 @@
-//! The pull secrets that kustomizations generate, as the Secrets that come of them.
+//! The pull secrets that kustomizations generate, as the resulting Secrets.
 
 use super::{Placement, PullSecret, Reader};
 use crate::answers::SecretType;
@@ -11,8 +11,7 @@ use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
 
 impl Reader {
-    /// The generated pull secrets by the file that each is made of; none for a file that could not
-    /// be read.
+    /// The generated pull secrets by input file; empty for a file that could not be read.
     pub(super) fn generated(&self, manifests: &Manifests) -> BTreeMap<String, Vec<PullSecret>> {
         let mut found: BTreeMap<String, Vec<PullSecret>> = BTreeMap::new();
         for secret in manifests.overlays.iter().flat_map(|overlay| &overlay.secrets) {
@@ -30,7 +29,7 @@ impl Reader {
                 Input::Literal(text) => (&secret.file, Some(("stringData", text.clone()))),
             };
             let entry = found.entry(path.clone()).or_default();
-            // Several overlays may share its kustomization.
+            // Several overlays may share the kustomization.
             let same =
                 |other: &&mut PullSecret| other.secret.name.as_ref() == Some(&secret.written);
             if let Some(other) = entry.iter_mut().find(same) {
@@ -49,7 +48,7 @@ impl Reader {
     }
 }
 
-/// The key and the input of a pull secret's credentials; `None` if it is another Secret.
+/// The key and the input of a pull secret's credentials; `None` if it is another kind of Secret.
 fn pull_input(generated: &Generated) -> Option<&(String, Option<Input>)> {
     let keys = SecretType::ALL.map(SecretType::data_key);
     let of_key = generated.inputs.iter().find(|(key, _)| keys.contains(&key.as_str()));

@@ -1,12 +1,12 @@
-//! What to type in a repository as it was found. Pure.
+//! Hints adapted to the state of the repository. Pure.
 
 use super::{Inspection, PullSecret};
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 
 impl Inspection {
-    /// The pull secret beside the file `path`, if that is missing since somebody edited the record,
-    /// and workloads name this one and not the recorded.
+    /// The pull secret in the directory of `path`, if the file `path` is missing because the record
+    /// was edited, and workloads reference this pull secret instead of the recorded one.
     #[must_use]
     pub fn called_otherwise(&self, path: &str) -> Option<&PullSecret> {
         let Some(Ok(record)) = &self.record else { return None };
@@ -22,7 +22,8 @@ impl Inspection {
         if is_named { None } else { self.pull_secrets.iter().find(is_it) }
     }
 
-    /// `hint`, which may rotate a token: makeinfra has to know the repository first.
+    /// `hint`, which may rotate a token, preceded by `adopt` if makeinfra does not manage the
+    /// repository yet.
     #[must_use]
     pub fn adopted(&self, hint: Advice) -> Advice {
         let default = Environment::default_secret_file();
@@ -34,7 +35,7 @@ impl Inspection {
         }
     }
 
-    /// What brings back the generated file `path`.
+    /// The command that restores the generated file `path`.
     #[must_use]
     pub fn bring_back(&self, path: &str) -> Advice {
         match &self.git {
@@ -46,8 +47,8 @@ impl Inspection {
         }
     }
 
-    /// What brings back the generated file `path` of `environment`. An update knows those alone
-    /// that are committed.
+    /// The command that restores the generated file `path` of `environment`. An update only knows
+    /// committed environments.
     #[must_use]
     pub fn bring_back_of(&self, environment: &Environment, path: &str) -> Advice {
         let restore = self.bring_back(path);

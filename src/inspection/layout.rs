@@ -1,4 +1,4 @@
-//! Where the parts of a repository are.
+//! The parts of a repository, and where they are.
 
 use super::{Hook, Reader, SCRIPT};
 use crate::answers::{Environment, Record};
@@ -9,18 +9,18 @@ use crate::repo::{Audit, Repo, SECRETS};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What is there, and what is elsewhere.
+/// Which parts exist.
 pub struct Layout {
-    /// Whether the script that the Makefile runs is there.
+    /// Whether the script that the Makefile runs exists.
     pub has_script: bool,
-    /// Whether there is a file in any directory of the manifests.
+    /// Whether any directory of manifests contains a file.
     pub has_manifests: bool,
     /// The folders that makeinfra generated.
     pub generated: Vec<String>,
 }
 
 impl Reader {
-    /// Notes those of the files `deployed` that git does not have.
+    /// Records those of the files `deployed` that git does not have.
     pub(super) fn leave_out<'p>(
         &self,
         repo: &Repo,
@@ -43,15 +43,15 @@ impl Reader {
             if repo.ignores(path) {
                 audit.ignored.push(path.clone());
             } else if is_named() && !matches!(audit.covered.get(path), Some(Err(_))) {
-                // What git would store in plaintext must not be added, and what nothing names is
-                // not deployed.
+                // A file that git would store in plaintext must not be added, and one that nothing
+                // refers to is not deployed.
                 audit.untracked.push(path.clone());
             }
         }
     }
 
-    /// Notes what HEAD has of a generated repository: files without which checks find fault with
-    /// it, and environments.
+    /// Records what HEAD has of a generated repository: files whose absence fails checks, and
+    /// environments.
     pub(super) fn compare_with_head(
         &self,
         repo: &Repo,

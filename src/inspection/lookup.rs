@@ -1,14 +1,14 @@
-//! Which pull secrets a pod would get: by their names, their namespaces and what deploys them.
+//! Which pull secrets a pod would get: by name, namespace and what deploys them.
 
 use super::{Inspection, PullSecret};
 use crate::manifests::{DeployedSecret, Manifests, Origin, Pull, Workload};
 use crate::pull_secret::Inspected;
 
-/// A pull secret as it comes to a cluster.
+/// A pull secret as deployed to a cluster.
 pub struct Placement {
-    /// Its name there.
+    /// The deployed name.
     pub name: String,
-    /// Its namespace; one that names none goes wherever kubectl is told.
+    /// The namespace; `None` if it goes wherever kubectl is told to put it.
     pub namespace: Option<String>,
 }
 
@@ -27,20 +27,20 @@ impl PullSecret {
         Self { path: path.to_owned(), secret, placements: Vec::new() }
     }
 
-    /// Notes where `manifests` deploy it, which stands in a file.
+    /// Adds where `manifests` deploy the pull secret.
     pub(super) fn place(&mut self, manifests: &Manifests) {
         let is_it = |found: &&DeployedSecret| Some(&found.written) == self.secret.name.as_ref();
         let found = manifests.secrets_in(&self.path).filter(is_it).map(Placement::of);
         self.placements.extend(found);
     }
 
-    /// The names that it has where it is deployed, or the one in its file.
+    /// The deployed names, or the name in its file if nothing deploys it.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         let own = self.secret.name.iter().filter(|_| self.placements.is_empty());
         self.placements.iter().map(|placement| &placement.name).chain(own)
     }
 
-    /// Whether it comes into `namespace` called `name`, as far as either is known.
+    /// Whether it is called `name` in `namespace`, as far as either is known.
     fn is_found(&self, name: &str, namespace: Option<&str>) -> bool {
         if self.placements.is_empty() {
             let own = self.secret.namespace.as_deref();
@@ -52,7 +52,7 @@ impl PullSecret {
 }
 
 impl Inspection {
-    /// The pull secrets in the file of the one environment that deploys to `namespace`.
+    /// The pull secrets in the files of the only environment that deploys to `namespace`.
     #[must_use]
     pub fn own_pull_secrets(&self, namespace: &str) -> Vec<&PullSecret> {
         let Some(Ok(record)) = &self.record else { return Vec::new() };
@@ -64,14 +64,15 @@ impl Inspection {
         self.pull_secrets.iter().filter(|secret| secret.path == path).collect()
     }
 
-    /// The pull secrets that the kubelet would look into for `pull`: called as its pod says, in its
-    /// namespace. One that names no namespace goes wherever kubectl is told.
+    /// The pull secrets that the kubelet would read for `pull`: those with the names in the pod, in
+    /// its namespace. A pull secret without a namespace goes wherever kubectl is told to put it.
     #[must_use]
     pub fn secrets_for(&self, pull: &Pull) -> Vec<&PullSecret> {
         pull.pull_secrets.iter().flat_map(|name| self.secrets_in(name, pull.namespace)).collect()
     }
 
-    /// The pull secrets of a name that come into `namespace`; into any, if that is not known.
+    /// The pull secrets called `name` in `namespace`, or in any namespace if `namespace` is
+    /// unknown.
     pub fn secrets_in(
         &self,
         name: &str,
@@ -80,7 +81,7 @@ impl Inspection {
         self.secrets_called(name).filter(move |secret| secret.is_found(name, namespace))
     }
 
-    /// The pull secrets of a name.
+    /// The pull secrets called `name`.
     pub fn secrets_called<'i>(
         &'i self,
         name: &str,
@@ -88,21 +89,22 @@ impl Inspection {
         self.by_name.get(name).into_iter().flatten().map(|at| &self.pull_secrets[*at])
     }
 
-    /// The namespace of a pull secret: the first that a kustomization gives it, else the file's.
+    /// The namespace of a pull secret: the first that a kustomization sets, otherwise that of the
+    /// file.
     #[must_use]
     pub fn namespace<'i>(&'i self, secret: &'i PullSecret) -> Option<&'i str> {
         let placed = secret.placements.first();
         placed.map_or(&secret.secret.namespace, |placement| &placement.namespace).as_deref()
     }
 
-    /// Whether the manifests have a pull secret.
+    /// Whether the manifests deploy a pull secret.
     #[must_use]
     pub fn is_deployed(&self, secret: &PullSecret) -> bool {
         !secret.placements.is_empty()
     }
 
-    /// Why nobody can tell what is in the pull secret `name` of `workload`, as a sentence about it;
-    /// `None` if somebody can, or if there is no such Secret.
+    /// Why the content of the pull secret `name` of `workload` is undetermined, as a sentence about
+    /// it; `None` if it can be read, or if there is no such Secret.
     #[must_use]
     pub fn why_closed(&self, workload: &Workload, name: &str) -> Option<String> {
         let namespace = workload.namespace.as_deref();

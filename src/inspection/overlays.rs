@@ -1,5 +1,4 @@
-//! The directories of the environments, as they are found: which there are, and what each says of
-//! itself.
+//! The directories of the environments as they are: which exist, and their settings.
 
 use super::Reader;
 use crate::answers::{Environment, Record};
@@ -7,22 +6,22 @@ use crate::manifests::documents;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
-/// The directory that the overlays are in.
+/// The directory of the overlays.
 const OVERLAYS: &str = "kubernetes/overlays";
 
-/// What is there of an environment.
+/// The files of an environment.
 #[derive(Debug, Default)]
 pub struct OverlayFiles {
     /// The text of its `environment.mk`, which the Makefile includes.
     pub settings: Option<String>,
-    /// Its `kustomization.yaml`; null if that is no YAML.
+    /// Its `kustomization.yaml`; null if that is not YAML.
     pub kustomization: Option<Value>,
     /// Whether the pipeline has a file for it.
     pub has_pipeline: bool,
 }
 
 impl Reader {
-    /// The environments that are recorded or have a directory, by their names.
+    /// The environments that are recorded or have a directory, by name.
     pub(super) fn overlay_files(&self, record: Option<&Record>) -> BTreeMap<String, OverlayFiles> {
         let below = format!("{OVERLAYS}/");
         let mut found: BTreeMap<String, OverlayFiles> = BTreeMap::new();

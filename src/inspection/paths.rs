@@ -1,10 +1,10 @@
-//! How paths are named, and those that options name.
+//! Names of paths, and paths given as options.
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use std::path::{Path, PathBuf};
 
-/// The paths that the option `option` gives, below `root`.
+/// The paths given for `option`, relative to `root`.
 pub(super) fn named(
     root: &Path,
     paths: &[PathBuf],
@@ -15,7 +15,7 @@ pub(super) fn named(
         let real = path.canonicalize().ok().filter(|real| right(real));
         let inside = real.as_ref().and_then(|real| real.strip_prefix(root).ok());
         inside.map(|inside| inside.to_string_lossy().into_owned()).ok_or_else(|| {
-            // What leads nowhere may be a token in the wrong place: it is not quoted.
+            // The path is not quoted: if it does not exist, it may be a misplaced token.
             let what = if option == "--secret" { "a file" } else { "a directory" };
             let hint = Advice::makeinfra("check").with(format_args!("{option} PATH"));
             Failure::usage(format!("`{option}` must be {what} in the repository")).hint(hint).into()
@@ -24,12 +24,12 @@ pub(super) fn named(
     paths.iter().map(below).collect()
 }
 
-/// Whether `mode` is that of a regular file: a link stores no content of one in git.
+/// Whether `mode` is that of a regular file: in git, a link has no content of its own.
 pub(super) fn is_file(mode: u32) -> bool {
     mode & 0o170_000 == 0o100_000
 }
 
-/// Whether `path` is named as manifests are.
+/// Whether `path` has a manifest's extension.
 pub(super) fn is_manifest(path: &str) -> bool {
     ["yaml", "yml", "json"].iter().any(|extension| has_extension(path, extension))
 }

@@ -1,4 +1,4 @@
-//! How the files with secrets are, and which pull secrets are in them.
+//! The state of secret files, and the pull secrets in them.
 
 use super::paths::is_manifest;
 use super::{PullSecret, Reader, State};
@@ -9,26 +9,26 @@ use crate::repo::SECRETS;
 use crate::work_tree::Content;
 use serde_yaml::Value;
 
-/// What a value begins with that SOPS has encrypted, in files of any format.
+/// Prefix of a value that SOPS has encrypted, in files of any format.
 const SOPS_VALUE: &str = "ENC[AES256_GCM,";
 
 impl Reader {
-    /// Whether the file `path`, which a Secret is generated from, is there and nothing but
-    /// git-crypt would encrypt it.
+    /// Whether the file `path`, from which a Secret is generated, exists and only git-crypt would
+    /// encrypt it.
     pub(super) fn is_secret_input(&self, path: &str) -> bool {
-        // Those below `secrets/` are secret anyway.
+        // Files below `secrets/` are secret anyway.
         !path.starts_with(SECRETS)
             && self.tree.has(path)
             && !self.open_bytes(path).text().is_some_and(|text| text.contains(SOPS_VALUE))
     }
 
-    /// How a secret file is, with the pull secrets in it.
+    /// The state of a secret file, and the pull secrets in it.
     pub(super) fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
         let locked = match self.tree.read(path) {
             Content::Bytes(bytes) => git_crypt::is_encrypted(&bytes),
             _ => false,
         };
-        // The value of a key may be any bytes.
+        // The value of a key may be arbitrary bytes.
         let content = if is_manifest(path) { self.open(path) } else { self.open_bytes(path) };
         let state = match &content {
             Content::Absent => State::Absent,
@@ -62,31 +62,30 @@ pub(super) fn pull_secrets_of((path, content): (&String, &Content)) -> Vec<PullS
     at(path, text.and_then(pull_secrets_in).unwrap_or_default())
 }
 
-/// The pull secrets `found` in the file `path`.
+/// The pull secrets `found`, located in the file `path`.
 fn at(path: &str, found: Vec<Inspected>) -> Vec<PullSecret> {
     found.into_iter().map(|secret| PullSecret::new(path, secret)).collect()
 }
 
-/// Whether `kind: Secret` may be in a file, however it is written: most manifests need not be read
-/// for one.
+/// Whether a file may contain `kind: Secret` in any notation: this spares parsing most manifests.
 fn names_a_secret(text: &str) -> bool {
     text.contains('\\') || text.matches("Secret").count() > text.matches("imagePullSecret").count()
 }
 
-/// The pull secrets in a file, but for those that SOPS has encrypted or that are filled later; none
-/// if it is not YAML.
+/// The pull secrets in a file, without those that SOPS has encrypted or that are filled in later;
+/// `None` if it is not YAML.
 fn pull_secrets_in(text: &str) -> Option<Vec<Inspected>> {
     let documents = documents(text.as_bytes()).ok()?;
     let is_whole = |document: &&Value| !is_sops(document) && later(document).is_none();
     Some(documents.iter().filter(is_whole).filter_map(Inspected::of).collect())
 }
 
-/// Why what is in a Secret of a file comes later.
+/// Why the content of a Secret in the file is filled in later; `None` if it is not.
 fn why_later(text: &str) -> Option<&'static str> {
     documents(text.as_bytes()).ok()?.iter().find_map(later)
 }
 
-/// Whether SOPS has encrypted a document of a file.
+/// Whether SOPS has encrypted a document of the file.
 fn has_sops(text: &str) -> bool {
     documents(text.as_bytes()).is_ok_and(|documents| documents.iter().any(is_sops))
 }
