@@ -1,8 +1,8 @@
 //! What the manifests of a repository deploy: workloads with their images, pull secrets and
-//! namespaces, after as much of kustomize as matters to them.
+//! namespaces, after applying the parts of kustomize that affect them.
 //!
-//! Pure: works on files that were read before, and says which others it needs. It is no second
-//! kustomize: what it does not understand is a [`Fault`] and not a guess.
+//! Pure: works on files that were read before, and lists the further files that it needs. Not a
+//! second kustomize: anything that it does not support is a [`Fault`] rather than a guess.
 
 mod build;
 mod documents;
@@ -40,85 +40,84 @@ use resource::Resource;
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Files by their path below the top of the repository, those that were looked for and not found
-/// among them.
+/// Files by path below the top of the repository, including those that were not found.
 pub type Files = BTreeMap<String, Content>;
 
-/// What is deployed together.
+/// Objects that are deployed together.
 pub struct Overlay {
-    /// The kustomization's directory, or the directory whose plain files these are.
+    /// The directory of the kustomization, or of plain manifests.
     pub path: String,
-    /// What runs.
+    /// The workloads.
     pub workloads: Vec<Workload>,
-    /// The Secrets in it.
+    /// The Secrets.
     pub secrets: Vec<DeployedSecret>,
-    /// The names of the Secrets that its other resources use, pull secrets among them.
+    /// Names of the Secrets that its other resources use, including pull secrets.
     pub named_secrets: BTreeSet<String>,
     /// The hosts of its Ingresses.
     pub hosts: BTreeSet<String>,
-    /// The workloads whose number of pods an autoscaler decides, too.
+    /// The workloads whose number of pods is also set by an autoscaler.
     pub scaled: Vec<Scaled>,
-    /// The file because of which some of it is not known; `None` if all of it is.
+    /// The file that leaves some of it undetermined; `None` if everything is known.
     pub unsure: Option<String>,
 }
 
-/// All that is deployed.
+/// Everything that is deployed.
 pub struct Manifests {
-    /// The kustomizations that no other one uses, and the files that none does.
+    /// The kustomizations that no other one uses, and the files that none uses.
     pub overlays: Vec<Overlay>,
-    /// What is wrong with the files, or beyond this module.
+    /// Problems of the files, and features that this module does not support.
     pub faults: Vec<Fault>,
-    /// The files and directories that a kustomization names.
+    /// The files and directories that a kustomization lists.
     pub named: BTreeSet<String>,
-    /// The files that a kustomization generates Secrets from.
+    /// The files from which a kustomization generates Secrets.
     pub secret_inputs: BTreeSet<String>,
-    /// How many files were read.
+    /// The number of files read.
     pub files: usize,
-    /// Where the Secrets of a name are: which overlay, and which of its Secrets.
+    /// Secrets by name, as indices of the overlay and of the Secret in it.
     by_name: Places,
-    /// The same for those of a file.
+    /// Secrets by file, likewise.
     by_file: Places,
 }
 
 type Places = HashMap<String, Vec<(usize, usize)>>;
 
-/// Something about one file.
+/// A problem with one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// The file.
     pub path: String,
-    /// What kind of fault.
+    /// The kind.
     pub kind: FaultKind,
-    /// What is wrong, as a sentence about "it"; never a value.
+    /// The problem, as a sentence about "it"; never a value.
     pub message: String,
 }
 
-/// How bad a fault is.
+/// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
-    /// It could not be read as YAML.
+    /// It is not valid YAML.
     Parse,
-    /// It is encrypted, and nobody can tell what is in it.
+    /// It is encrypted, which leaves its content undetermined.
     Locked,
     /// kustomize would fail on it.
     Build,
-    /// kustomize understands it, and this module does not.
+    /// kustomize supports it, but this module does not.
     Beyond,
-    /// Another program or a controller makes what is deployed of it.
+    /// Another program or a controller generates what is deployed.
     Unread,
 }
 
-/// Files that are read once, for what several kustomizations make of them.
+/// Parsed files from which several kustomizations can be built.
 pub struct Builds(Documents);
 
 impl Builds {
-    /// Reads `files`.
+    /// Parses `files`.
     #[must_use]
     pub fn of(files: &Files) -> Self {
         Self(Documents::parse(files))
     }
 
-    /// The objects that the kustomization in `dir` makes, as far as it is understood.
+    /// The objects that the kustomization in `dir` produces, as far as it is supported.
     #[must_use]
     pub fn built(&self, dir: &str) -> Vec<Value> {
         let kustomize = Kustomize::new(&self.0);
@@ -128,8 +127,8 @@ impl Builds {
 }
 
 impl Manifests {
-    /// Reads what lies in the directories `dirs`, of which `files` holds every file, and what these
-    /// need.
+    /// Reads the directories `dirs`, of which `files` contains every file, and everything that
+    /// these need.
     #[must_use]
     pub fn read(files: &Files, dirs: &[String]) -> Self {
         let documents = Documents::parse(files);
@@ -180,21 +179,21 @@ impl Manifests {
         }
     }
 
-    /// The paths that the kustomizations among `files` refer to and that `files` does not have.
+    /// The paths to which the kustomizations among `files` refer, but which `files` lacks.
     #[must_use]
     pub fn wanted(files: &Files) -> BTreeSet<String> {
         let documents = Documents::parse_only(files, kustomization::is_one);
         Kustomize::new(&documents).wanted(files)
     }
 
-    /// The Secrets of a name, those of all overlays.
+    /// The Secrets called `name` in all overlays.
     pub fn secrets_called(&self, name: &str) -> impl Iterator<Item = &DeployedSecret> {
         self.secrets_at(&self.by_name, name)
     }
 
-    /// The Secret `name` that a kustomization generates, where what is in `namespace` of `overlay`
-    /// cannot name it so: kustomize puts a hash behind the name, and renews what names it in the
-    /// same build and namespace alone. `None` if there is another one of that name.
+    /// The generated Secret `name` that an object in `namespace` of `overlay` cannot reference by
+    /// this name: kustomize appends a hash to the name, and updates references only within the same
+    /// build and namespace. `None` if there is another Secret with that name.
     #[must_use]
     pub fn out_of_reach(
         &self,
@@ -233,13 +232,13 @@ impl Manifests {
         self.overlays.iter().flat_map(|overlay| &overlay.workloads)
     }
 
-    /// Every image that is pulled, for whom, and with which pull secrets.
+    /// Every image pull, with its workload and pull secrets.
     pub fn pulls(&self) -> impl Iterator<Item = Pull<'_>> {
         self.workloads().flat_map(Workload::pulls)
     }
 }
 
-/// What `resources` deploy beside their pods.
+/// Objects in `resources` that deploy something besides their pods.
 fn unread(resources: &[Resource]) -> impl Iterator<Item = Fault> {
     resources.iter().filter_map(|resource| {
         let why = pods::of(&resource.value).unread?;
@@ -249,7 +248,7 @@ fn unread(resources: &[Resource]) -> impl Iterator<Item = Fault> {
     })
 }
 
-/// A kind or a name, if it looks like one: the files could have a token in its place.
+/// A kind or a name, if it is valid: a file could have a token in its place.
 fn printed(text: &str) -> &str {
     let is_fine = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     if is_fine && (1..=63).contains(&text.len()) { text } else { "?" }
@@ -283,8 +282,8 @@ fn overlay(path: String, resources: &[Resource], unsure: Option<String>) -> Over
     }
 }
 
-/// Whether objects of `kind` are in no namespace (Kubernetes' list of such kinds, those that people
-/// deploy).
+/// Whether objects of `kind` have no namespace (Kubernetes' cluster-scoped kinds that are commonly
+/// deployed).
 #[must_use]
 pub fn is_cluster_wide(kind: &str) -> bool {
     const KINDS: [&str; 8] = [
@@ -300,7 +299,7 @@ pub fn is_cluster_wide(kind: &str) -> bool {
     KINDS.contains(&kind)
 }
 
-/// The names of the Secrets that `object` uses, pull Secrets included.
+/// Names of the Secrets that `object` uses, including pull secrets.
 #[must_use]
 pub fn named_secrets(object: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
@@ -308,7 +307,8 @@ pub fn named_secrets(object: &Value) -> BTreeSet<String> {
     names
 }
 
-/// Adds the names of the Secrets that `value` uses, wherever the kinds of Kubernetes have one.
+/// Adds the names of the Secrets that `value` uses, in any field that Kubernetes' kinds have for
+/// them.
 fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::Sequence(items) => items.iter().for_each(|item| collect_secret_names(item, names)),
@@ -317,7 +317,7 @@ fn collect_secret_names(value: &Value, names: &mut BTreeSet<String>) {
                 let name = match key.as_str() {
                     // Volumes and Ingresses.
                     Some("secretName") => value.as_str(),
-                    // Variables, and volumes of several sources.
+                    // Environment variables and projected volumes.
                     Some("secretRef" | "secretKeyRef" | "secret") => text(value, &["name"]),
                     _ => None,
                 };

@@ -1,6 +1,6 @@
 //! The part of kustomize that decides what is pulled, in kustomize's order.
 //!
-//! Source: kustomize v5, `api/internal/target`: resources, generators, components, and then the
+//! Source: kustomize v5, `api/internal/target`: resources, generators, components, then
 //! transformers.
 
 use super::kustomization::{
@@ -15,14 +15,14 @@ use crate::yaml_path::kind;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeSet;
 
-/// More resources, and components that change them, than anybody deploys at once: directories that
-/// use each other twice grow like powers.
+/// Limit on resources, and components that change them, above any real deployment: directories that
+/// use each other twice grow exponentially.
 const MOST: usize = 20_000;
 
-/// More kustomizations below each other than anybody has.
+/// Limit on the nesting of kustomizations, above any real one.
 const DEEPEST: usize = 100;
 
-/// Kinds that run nothing, so that no patch of them changes what is pulled, however it is written.
+/// Kinds that run nothing, so that patches of them never change what is pulled.
 const PODLESS: [&str; 7] = [
     "ConfigMap",
     "HorizontalPodAutoscaler",
@@ -33,10 +33,10 @@ const PODLESS: [&str; 7] = [
     "Service",
 ];
 
-/// What a kustomization makes.
+/// The output of a kustomization.
 pub(super) struct Built {
     pub(super) resources: Vec<Resource>,
-    /// The file because of which some of it is not known.
+    /// The file that leaves some of it undetermined.
     pub(super) unsure: Option<String>,
 }
 
@@ -44,9 +44,9 @@ pub(super) struct Built {
 pub(super) struct Builder<'k> {
     all: &'k Kustomize<'k>,
     faults: Vec<Fault>,
-    /// The directories that are being built, each within the one before.
+    /// The directories being built, from outside to inside.
     above: Vec<String>,
-    /// How many resources were made, those of every level.
+    /// The number of resources made on all levels.
     made: usize,
     is_full: bool,
     unsure: Option<String>,
@@ -61,7 +61,7 @@ impl<'k> Builder<'k> {
         self.faults
     }
 
-    /// What `kubectl apply -k DIR` would apply.
+    /// The objects that `kubectl apply -k DIR` would apply.
     pub(super) fn build(&mut self, dir: &str) -> Built {
         (self.made, self.is_full, self.unsure) = (0, false, None);
         let mut resources = self.within(dir, Vec::new());
@@ -210,7 +210,7 @@ impl<'k> Builder<'k> {
         found
     }
 
-    /// Counts one more resource or component. True if there are more than anybody has.
+    /// Counts one more resource or component. `true` if the limit is exceeded.
     fn is_too_much(&mut self, file: &str) -> bool {
         self.made += 1;
         if self.made > MOST && !self.is_full {
@@ -220,7 +220,7 @@ impl<'k> Builder<'k> {
         self.is_full
     }
 
-    /// Notes why kustomize refuses what `file` makes, unless more than is known decides that.
+    /// Records why kustomize refuses the output of `file`, unless that is undetermined.
     fn refuse(&mut self, file: &str, why: impl FnOnce() -> Option<String>) {
         if self.unsure.is_none()
             && let Some(why) = why()
@@ -229,8 +229,8 @@ impl<'k> Builder<'k> {
         }
     }
 
-    /// Notes that the file `reference`, which is a `role` of the kustomization `file` in `dir`,
-    /// lies elsewhere.
+    /// Records that the file `reference`, a `role` of the kustomization `file` in `dir`, is outside
+    /// that directory.
     fn refuse_outside(&mut self, file: &str, dir: &str, role: &str, reference: &str) {
         let inside = format!("{dir}/");
         let is_outside = |path: &String| !dir.is_empty() && !path.starts_with(&inside);
@@ -244,14 +244,14 @@ impl<'k> Builder<'k> {
         }
     }
 
-    /// Whether there is a file `path`, or a kustomization in the directory, that may not have been
+    /// Whether the file `path`, or a kustomization in that directory, exists, even if it was not
     /// read.
     fn exists(&self, path: &str) -> bool {
         self.all.documents.exists(path)
             || places(path).any(|place| self.all.documents.exists(&place))
     }
 
-    /// Generates a Secret without its values, or a config map, or changes the one that is there.
+    /// Generates a Secret without its values, or a ConfigMap, or changes an existing one.
     fn generate(
         &mut self,
         file: &str,
@@ -371,7 +371,7 @@ impl<'k> Builder<'k> {
         self.doubt(path);
     }
 
-    /// Notes that what is built may differ because of `path`.
+    /// Records that the result may differ because of `path`.
     fn doubt(&mut self, path: &str) {
         if self.unsure.is_none() {
             self.unsure = Some(path.to_owned());
@@ -379,8 +379,7 @@ impl<'k> Builder<'k> {
     }
 }
 
-/// Merges `change` into what it is for. False if there is no such resource, where it names one
-/// itself.
+/// Merges `change` into its target. `false` if it names its target itself and there is none.
 fn merge(change: &Value, target: &Target, resources: &mut Vec<Resource>) -> bool {
     let mut hit = matches!(target, Target::Selected(_));
     resources.retain_mut(|resource| {
@@ -403,7 +402,8 @@ fn merge(change: &Value, target: &Target, resources: &mut Vec<Resource>) -> bool
     hit
 }
 
-/// A patch may be called anything where a target selects for it, and by an earlier name else.
+/// Restores a resource's own identity: a patch may have any name if a selector chooses its target,
+/// and an earlier name otherwise.
 fn keep_identity(resource: &mut Value, kind: Option<Value>, metadata: Option<&Value>) {
     let Value::Mapping(entries) = resource else { return };
     if let Some(kind) = kind {
@@ -418,7 +418,7 @@ fn keep_identity(resource: &mut Value, kind: Option<Value>, metadata: Option<&Va
     }
 }
 
-/// A Secret without its values, or a config map, that `generator` makes.
+/// A Secret without its values, or a ConfigMap, made by `generator`.
 fn new(
     file: &str,
     kind: &str,
@@ -440,7 +440,7 @@ fn new(
     resource
 }
 
-/// A name from a file, if it is one that can be printed.
+/// A name from a file, if it can be printed.
 fn shown(text: &str) -> &str {
     if text.len() <= 200 && !text.contains(char::is_control) { text } else { "?" }
 }

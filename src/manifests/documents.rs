@@ -1,4 +1,4 @@
-//! Files taken apart into YAML documents.
+//! Files split into YAML documents.
 
 use super::foreign::{self, Foreign};
 use super::{Fault, FaultKind, Files, is_in, kind};
@@ -7,10 +7,10 @@ use crate::yaml;
 use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The documents of all files that hold any.
+/// The documents of all files that have any.
 pub(super) struct Documents {
     files: BTreeMap<String, Vec<Value>>,
-    /// The files that hold a list, as JSON patches are.
+    /// The files that contain a list, such as JSON patches.
     lists: BTreeMap<String, Value>,
     /// The files that were not read.
     unread: BTreeSet<String>,
@@ -22,7 +22,7 @@ impl Documents {
         Self::parse_only(files, |_| true)
     }
 
-    /// The documents of those files whose path is `wanted`.
+    /// The documents of the files whose path is `wanted`.
     pub(super) fn parse_only(files: &Files, wanted: impl Fn(&str) -> bool) -> Self {
         let foreign = Foreign::among(files);
         let mut parsed = Self {
@@ -69,7 +69,7 @@ impl Documents {
         self.files.get(path).map(Vec::as_slice)
     }
 
-    /// All that is in a file, lists included; `None` if it was not read.
+    /// The whole content of a file, including lists; `None` if it was not read.
     pub(super) fn whole(&self, path: &str) -> Option<Vec<Value>> {
         match self.lists.get(path) {
             Some(list) => Some(vec![list.clone()]),
@@ -77,7 +77,7 @@ impl Documents {
         }
     }
 
-    /// Whether there is such a file, read or not.
+    /// Whether the file exists, read or not.
     pub(super) fn exists(&self, path: &str) -> bool {
         self.files.contains_key(path) || self.unread.contains(path)
     }
@@ -92,13 +92,13 @@ impl Documents {
     }
 }
 
-/// The documents of a file that are mappings; a `List` is what it lists. The error is the place,
-/// since the parser's own words quote the text.
+/// The documents of a file that are mappings; a `List` is replaced by its items. The error is the
+/// position, because the parser's own message quotes the text.
 pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
     split(bytes).map(|(objects, _)| objects)
 }
 
-/// The same, and the first document that is a list.
+/// Like [`documents`], and also returns the first document that is a list.
 fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text (UTF-8)")?;
     let (mut found, mut list) = (Vec::new(), None);
@@ -116,7 +116,8 @@ fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
     Ok((found, list))
 }
 
-/// What begins with a bracket is JSON, as kubectl has it: tabs are blanks there, and not in YAML.
+/// Parses text that begins with a bracket as JSON, as kubectl does: unlike YAML, it allows tabs as
+/// blanks.
 fn parsed(text: &str) -> Result<Vec<Value>, yaml::Fault> {
     if text.trim_start().starts_with(['{', '[']) {
         let json: Result<Vec<Value>, _> =
@@ -128,7 +129,7 @@ fn parsed(text: &str) -> Result<Vec<Value>, yaml::Fault> {
     yaml::read_all(text)
 }
 
-/// Whether `items` are those of a `kind: List`: objects with a kind each.
+/// Whether `items` are those of a `kind: List`: objects that each have a kind.
 fn is_list(items: &[Value]) -> bool {
     !items.is_empty() && items.iter().all(|item| kind(item).is_some())
 }

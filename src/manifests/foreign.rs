@@ -1,4 +1,4 @@
-//! Files that are made into manifests by a program of their own: they are named, and not read.
+//! Files from which another program generates manifests: they are reported, and not read.
 
 use super::{Fault, FaultKind, Files};
 use crate::work_tree::Content;
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The file at the top of a Helm chart.
 const CHART: &str = "Chart.yaml";
 
-/// Languages that manifests are made of, by the ends of their files' names.
+/// Languages from which manifests are generated, by file extension.
 const LANGUAGES: [(&str, &str); 14] = [
     (".jsonnet", "Jsonnet"),
     (".libsonnet", "Jsonnet"),
@@ -25,21 +25,21 @@ const LANGUAGES: [(&str, &str); 14] = [
     (".erb", "a template language"),
 ];
 
-/// What was found of them.
+/// The files found.
 pub(super) struct Foreign {
     /// The directories of Helm charts.
     charts: BTreeSet<String>,
-    /// How many files of each language there are in each directory, with the first of them.
+    /// The number of files of each language in each directory, and the first of them.
     languages: BTreeMap<(String, &'static str), (String, usize)>,
 }
 
-/// The language of the file `path`, if it is no YAML.
+/// The language of the file `path`; `None` if it is YAML.
 #[must_use]
 pub fn language(path: &str) -> Option<&'static str> {
     LANGUAGES.iter().find(|(end, _)| path.ends_with(end)).map(|(_, language)| *language)
 }
 
-/// Whether `bytes`, which are no YAML, are a template of some.
+/// Whether `bytes`, which are not YAML, are a template for it.
 pub(super) fn is_template(bytes: &[u8]) -> bool {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     ["{{", "{%", "<%"].iter().any(|mark| text.contains(mark))
@@ -58,7 +58,7 @@ impl Foreign {
             .charts
             .extend(there().map(place).filter(|(_, name)| name == CHART).map(|(dir, _)| dir));
         for path in there() {
-            // Those in a chart are the chart's.
+            // Files in a chart belong to the chart.
             if let (Some(language), None) = (language(path), found.chart_of(path)) {
                 let (dir, _) = place(path);
                 let entry = found.languages.entry((dir, language));
@@ -87,7 +87,7 @@ impl Foreign {
         }
     }
 
-    /// A fault for each chart, and for each language of a directory.
+    /// A fault for each chart, and for each language in a directory.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let fault =
             |path: String, message: String| Fault { path, kind: FaultKind::Unread, message };

@@ -1,4 +1,5 @@
-//! Which objects kustomize takes for the same one: those of one version, kind, name and namespace.
+//! Which objects kustomize considers the same: those with the same version, kind, name and
+//! namespace.
 //!
 //! Source: kustomize v5, `api/resmap/reswrangler.go` (`Append`, `appendReplaceOrMerge`) and
 //! `kyaml/resid/resid.go`.
@@ -10,8 +11,7 @@ use crate::yaml_path::{kind, text};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// What is wrong with `resources` where an object is among them twice, as a sentence about their
-/// kustomization.
+/// The error if `resources` contain the same object twice, as a sentence about their kustomization.
 pub(super) fn twice(resources: &[Resource]) -> Option<String> {
     let mut known = HashMap::with_capacity(resources.len());
     for resource in resources {
@@ -44,7 +44,7 @@ pub(super) fn twice(resources: &[Resource]) -> Option<String> {
     None
 }
 
-/// What is wrong with an object that has no name, as a sentence about the file that names it.
+/// The error if an object has no name, as a sentence about its file.
 pub(super) fn nameless(resource: &Resource) -> Option<String> {
     resource.name().is_empty().then(|| {
         let kind = printed(kind(&resource.value).unwrap_or_default());
@@ -55,8 +55,8 @@ pub(super) fn nameless(resource: &Resource) -> Option<String> {
     })
 }
 
-/// The places among `resources` of those that `generator`, which makes the kind `wanted`, takes for
-/// its own; the error is a sentence about its kustomization.
+/// Index of the resource with the identity of `generator`, which generates the kind `wanted`;
+/// `None` if there is none. The error is a sentence about its kustomization.
 pub(super) fn generated(
     generator: &Generator,
     wanted: &str,

@@ -1,4 +1,4 @@
-//! kustomize's `images`: another name, tag or digest for the images of a name.
+//! kustomize's `images`: replaces name, tag or digest of images.
 //!
 //! Source: kustomize v5, `api/filters/imagetag/updater.go` and `api/internal/image/image.go`.
 
@@ -14,13 +14,13 @@ pub(super) struct ImageTag {
 }
 
 impl ImageTag {
-    /// Reads an entry. The error is what kustomize would refuse, or what it does in ways of its
-    /// own.
+    /// Parses an entry. The error is what kustomize would refuse, or what it handles in its own
+    /// way.
     pub(super) fn of(value: &Value) -> Result<Self, (FaultKind, &'static str)> {
         let text = |name: &str| match value.get(name) {
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
-            // 1.10 would be 1.1: kustomize takes texts alone.
+            // kustomize only accepts strings, since 1.10 would become 1.1.
             Some(_) => Err((
                 FaultKind::Build,
                 "an entry of its `images` has a number where a text is needed: quote it",
@@ -40,7 +40,7 @@ impl ImageTag {
         })
     }
 
-    /// Changes the images of `resource` that have the name.
+    /// Changes the images of `resource` with the entry's name.
     pub(super) fn apply(&self, resource: &mut Value) {
         containers_mut(resource, &mut |container| {
             if let Some(Value::String(image)) = container.get_mut("image")
@@ -53,12 +53,12 @@ impl ImageTag {
 
     fn changed(&self, image: &str) -> Option<String> {
         let (name, tag, digest) = split(image);
-        // Where the entry's name has a tag itself, as kustomize's pattern allows.
+        // The entry's name may itself include a tag, as kustomize's pattern allows.
         if name != self.name && image != self.name {
             return None;
         }
         let name = if self.new_name.is_empty() { name } else { &self.new_name };
-        // One of the two replaces both.
+        // Setting either of the two replaces both.
         let (tag, digest) = if self.new_tag.is_empty() && self.digest.is_empty() {
             (tag, digest)
         } else {
@@ -71,7 +71,7 @@ impl ImageTag {
     }
 }
 
-/// Name, tag and digest of an image, empty where it has none.
+/// Name, tag and digest of an image; empty if missing.
 fn split(image: &str) -> (&str, &str, &str) {
     let (named, digest) = image.split_once('@').unwrap_or((image, ""));
     let path = named.rfind('/').map_or(0, |slash| slash + 1);
@@ -103,7 +103,7 @@ fn containers_mut(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
 mod tests {
     use super::*;
 
-    /// Each row was made with `kubectl kustomize` 1.32.
+    /// Every row was generated with `kubectl kustomize` 1.32.
     #[test]
     fn changes_an_image_as_kustomize_does() {
         for (entry, image, changed) in [

@@ -1,4 +1,4 @@
-//! Containers whose images a controller puts in, in the cluster.
+//! Containers whose images a controller in the cluster sets.
 
 use super::pods::Pod;
 use crate::yaml_path::{at, text};
@@ -11,10 +11,10 @@ const ISTIO: &str = "inject.istio.io/templates";
 /// "Triggering updates on image stream changes").
 const OPENSHIFT: &str = "image.openshift.io/triggers";
 
-/// Which images of a pod are put in.
+/// The images of a pod that are injected.
 pub(super) struct Injected {
     is_istios: bool,
-    /// Where `OpenShift` puts images in; empty without triggers.
+    /// Paths at which `OpenShift` sets images; empty without triggers.
     triggers: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Injected {
                     .iter()
                     .filter_map(|one| Some(one.get("fieldPath")?.as_str()?.to_owned()))
                     .collect(),
-                // Nobody knows which it takes.
+                // An unsupported list: assume all images.
                 _ => vec![String::new()],
             });
         Self {
@@ -39,8 +39,8 @@ impl Injected {
         }
     }
 
-    /// Whether the image of the container called `name`, which is at `index` of `list`, is put in
-    /// where it says `written`.
+    /// Whether the image of the container `name`, at `index` of `list`, is injected in place of
+    /// `written`.
     pub(super) fn takes(
         &self,
         list: &str,
@@ -63,7 +63,7 @@ impl Injected {
     }
 }
 
-/// What stands one step above `path` in `object`, `spec.template.spec`.
+/// The parent of `path` in `object`, such as `spec.template.spec`.
 fn parent<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {
     let above = path.rsplit_once('.').map_or("", |(above, _)| above);
     above.split(['.', '[']).filter(|step| !step.is_empty()).try_fold(object, |value, step| {

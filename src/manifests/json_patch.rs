@@ -1,11 +1,10 @@
-//! JSON patches (RFC 6902), as kustomize applies them: a `replace` may name a key that is not there
-//! yet.
+//! JSON patches (RFC 6902), as kustomize applies them: `replace` may add a missing key.
 
 use crate::yaml_path::text;
 use serde_yaml::Value;
 
-/// Applies `operations` to `target`; false, with what came before applied, if one of them has no
-/// place.
+/// Applies `operations` to `target`. `false`, with the earlier operations applied, if one of them
+/// has no valid path.
 pub(super) fn apply(target: &mut Value, operations: &[Value]) -> bool {
     operations.iter().all(|one| operate(target, one).is_some())
 }
@@ -101,8 +100,8 @@ fn take(target: &mut Value, path: &[String]) -> Option<Value> {
 mod tests {
     use super::*;
 
-    /// `replace` without its key, `move`, `copy`, and `remove` and `add` without a place are as
-    /// `kubectl kustomize` 1.32 has them.
+    /// `replace` of a missing key, `move`, `copy`, and `remove` and `add` with a missing path
+    /// behave as in `kubectl kustomize` 1.32.
     #[test]
     fn changes_what_it_points_at() {
         for (patch, expected) in [

@@ -1,5 +1,5 @@
-//! One kustomization file: its names, the paths in it, the fields that are understood, and the
-//! names of those that are not.
+//! One kustomization file: its possible names, the paths in it, the supported fields, and the names
+//! of unsupported ones.
 
 use super::FaultKind;
 use super::images::ImageTag;
@@ -8,13 +8,13 @@ use crate::yaml;
 use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::{Mapping, Value};
 
-/// The names that kustomize looks for, in its order.
+/// The file names that kustomize looks for, in its order.
 pub(super) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// The kind of such a file; others have it for what is not one.
+/// The kind of such a file; other files use it for objects that are not kustomizations.
 pub(super) const KIND: &str = NAMES[2];
 
-/// Fields that can change neither images, nor pull secrets, nor namespaces.
+/// Fields that never change images, pull secrets or namespaces.
 const HARMLESS: [&str; 10] = [
     "apiVersion",
     "kind",
@@ -28,7 +28,7 @@ const HARMLESS: [&str; 10] = [
     "crds",
 ];
 
-/// What is not known where a kustomization has `field`.
+/// What remains undetermined if a kustomization has `field`.
 pub(super) fn not_checked(field: &str) -> Option<&'static str> {
     Some(match field {
         "replacements" => "what it copies from one object into others",
@@ -47,32 +47,32 @@ pub fn is_one(path: &str) -> bool {
     NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
-/// Where the kustomization of `dir` may be, in kustomize's order; `dir` is empty for the top of the
-/// repository.
+/// Possible paths of the kustomization of `dir`, in kustomize's order; `dir` is empty for the top
+/// of the repository.
 pub fn places(dir: &str) -> impl Iterator<Item = String> {
     let slash = if dir.is_empty() { "" } else { "/" };
     NAMES.iter().map(move |name| format!("{dir}{slash}{name}"))
 }
 
-/// Where the kustomization of `dir` is generated.
+/// The path of a generated kustomization of `dir`.
 #[must_use]
 pub fn generated(dir: &str) -> String {
     format!("{dir}/{}", NAMES[0])
 }
 
-/// What `text` says; nothing if it is no YAML.
+/// The parsed `text`; null if it is not YAML.
 #[must_use]
 pub fn read(text: Option<&str>) -> Value {
     text.and_then(|text| yaml::read(text).ok()).unwrap_or_default()
 }
 
-/// The files and directories that `resources` of the kustomization `root`, which is in `dir`,
-/// names.
+/// The files and directories in `resources` of the kustomization `root`, which is in `dir`.
 pub fn resources(root: &Value, dir: &str) -> impl Iterator<Item = String> {
     list(root, "resources").filter_map(Value::as_str).filter_map(move |one| below(dir, one))
 }
 
-/// `reference` from `dir`, as a path below the top of the repository; `None` if it leads out of it.
+/// `reference` relative to `dir`, as a path below the top of the repository; `None` if it leads out
+/// of it.
 #[must_use]
 pub fn below(dir: &str, reference: &str) -> Option<String> {
     if reference.starts_with('/') || is_remote(reference) {
@@ -91,7 +91,7 @@ pub fn below(dir: &str, reference: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Whether `reference`, which is no file, is a place that kustomize fetches.
+/// Whether `reference`, which is not a file, is a URL that kustomize fetches.
 pub(super) fn is_remote(reference: &str) -> bool {
     let host = reference.split('/').next().unwrap_or_default();
     reference.contains("://")
@@ -105,7 +105,7 @@ pub(super) fn is_remote(reference: &str) -> bool {
 /// A kustomization.
 #[derive(Default)]
 pub(super) struct Kustomization {
-    /// `resources` and `bases`, as they are written.
+    /// `resources` and `bases`, as written.
     pub(super) resources: Vec<String>,
     pub(super) components: Vec<String>,
     pub(super) namespace: Option<String>,
@@ -113,38 +113,38 @@ pub(super) struct Kustomization {
     pub(super) suffix: String,
     pub(super) labels: Mapping,
     pub(super) annotations: Mapping,
-    /// Numbers of pods, by the names of workloads.
+    /// Numbers of pods, by workload name.
     pub(super) replicas: Vec<(String, Value)>,
     pub(super) images: Vec<ImageTag>,
     pub(super) patches: Vec<Patch>,
     /// `patchesJson6902`, which kustomize applies later.
     pub(super) late_patches: Vec<Patch>,
-    /// The Secrets that it generates.
+    /// The generated Secrets.
     pub(super) secrets: Vec<Generator>,
-    /// The config maps that it generates.
+    /// The generated ConfigMaps.
     pub(super) config_maps: Vec<Generator>,
-    /// Whether it is a `kind: Component`, which is nothing by itself.
+    /// Whether it is a `kind: Component`, which deploys nothing by itself.
     pub(super) is_component: bool,
-    /// Other files that it takes, so that they are no manifests of their own.
+    /// Other files that it uses, which are therefore not manifests.
     pub(super) others: Vec<String>,
-    /// Its fields that are not understood.
+    /// Its unsupported fields.
     pub(super) beyond: Vec<String>,
-    /// What else is wrong with it.
+    /// Further problems.
     pub(super) faults: Vec<(FaultKind, &'static str)>,
 }
 
-/// A Secret or a config map that is generated from files.
+/// A Secret or a ConfigMap that is generated from files.
 pub(super) struct Generator {
-    /// Its name, without the hash.
+    /// The name without the hash suffix.
     pub(super) name: String,
     pub(super) namespace: Option<String>,
     /// The type of a Secret.
     pub(super) kind: String,
-    /// Whether it changes one that is there already.
+    /// Whether it changes an existing one.
     pub(super) changes: bool,
-    /// The files, as they are written; no manifests.
+    /// The files, as written; they are not manifests.
     pub(super) files: Vec<String>,
-    /// The keys with their file or text.
+    /// The keys, with their file or text.
     pub(super) inputs: Vec<(String, Source)>,
     pub(super) is_hashed: bool,
 }
@@ -155,20 +155,20 @@ pub(super) struct Patch {
     pub(super) target: Target,
 }
 
-/// Where a text stands.
+/// The location of a text.
 #[derive(Clone)]
 pub(super) enum Source {
     File(String),
     Inline(String),
 }
 
-/// What a patch is for.
+/// The target of a patch.
 pub(super) enum Target {
-    /// What it says itself.
+    /// The object that the patch names itself.
     Itself,
-    /// What a selector takes.
+    /// The objects that a selector matches.
     Selected(Selector),
-    /// Something that is not understood.
+    /// An unsupported target.
     Unknown,
 }
 
@@ -270,7 +270,7 @@ impl Kustomization {
 }
 
 impl Generator {
-    /// Reads an entry of a generator; `None` if it has no name.
+    /// Parses an entry of a generator; `None` if it has no name.
     fn of(item: &Value, is_hashed: bool) -> Option<Self> {
         let text = |name: &str| text(item, &[name]).map(str::to_owned);
         let list = |name: &str| item.get(name).map(texts).unwrap_or_default();
@@ -307,7 +307,7 @@ impl Generator {
     }
 }
 
-/// A patch in `patchesStrategicMerge`: a path, or the patch itself.
+/// An entry of `patchesStrategicMerge`: a path, or the patch itself.
 fn source(text: String) -> Source {
     if text.contains('\n') { Source::Inline(text) } else { Source::File(text) }
 }
@@ -316,7 +316,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_sequence().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Whatever in `value` may be the path of a file.
+/// Everything in `value` that may be the path of a file.
 fn files_in(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) if !text.contains('\n') => vec![text.clone()],

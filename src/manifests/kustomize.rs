@@ -1,4 +1,4 @@
-//! The kustomizations among files: which there are, what each names, and which no other one uses.
+//! The kustomizations among files: which exist, what each refers to, and which ones no other uses.
 
 use super::documents::Documents;
 use super::kustomization::{Kustomization, NAMES, Source, below, is_one, places};
@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Kustomize<'d> {
     pub(super) documents: &'d Documents,
-    /// By directory: the file, and what is in it.
+    /// File and content of each kustomization, by directory.
     kustomizations: BTreeMap<String, (String, Kustomization)>,
-    /// Files and directories that a kustomization takes.
+    /// Files and directories that a kustomization uses.
     taken: BTreeSet<String>,
 }
 
@@ -46,8 +46,8 @@ impl<'d> Kustomize<'d> {
         self.kustomizations.get(dir).map(|(file, kustomization)| (file.as_str(), kustomization))
     }
 
-    /// What the kustomizations refer to and `files` does not have. A reference may be a file or a
-    /// directory with a kustomization in it.
+    /// Paths to which the kustomizations refer, but which `files` lacks. A reference may be a file,
+    /// or a directory with a kustomization.
     pub(super) fn wanted(&self, files: &Files) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         for path in &self.taken {
@@ -58,7 +58,7 @@ impl<'d> Kustomize<'d> {
         wanted
     }
 
-    /// The directories of the kustomizations that no other one uses, and one of each circle.
+    /// The directories of the kustomizations that no other one uses, and one of each cycle.
     pub(super) fn roots(&self) -> Vec<String> {
         let (mut roots, mut reached) = (Vec::new(), BTreeSet::new());
         let free = self.kustomizations.keys().filter(|dir| !self.taken.contains(*dir));
@@ -71,7 +71,7 @@ impl<'d> Kustomize<'d> {
         roots
     }
 
-    /// Marks what `dir` uses; false if `dir` was marked before.
+    /// Marks everything that `dir` uses. `false` if `dir` was marked before.
     fn reach(&self, dir: &str, reached: &mut BTreeSet<String>) -> bool {
         let mut open = vec![dir.to_owned()];
         let mut fresh = false;
@@ -87,19 +87,20 @@ impl<'d> Kustomize<'d> {
         fresh
     }
 
-    /// Whether the file `path` is for a kustomization: it is one, one takes it, or it lies beside
-    /// one.
+    /// Whether the file `path` belongs to a kustomization: it is one, is used by one, or is in the
+    /// directory of one.
     pub(super) fn concerns(&self, path: &str) -> bool {
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
         self.taken.contains(path) || self.kustomizations.contains_key(dir)
     }
 
-    /// What the kustomizations name, and what only generators read: files and directories.
+    /// Files and directories that the kustomizations list, including those that only generators
+    /// read.
     pub(super) fn named(&self) -> BTreeSet<String> {
         self.taken.iter().cloned().chain(self.secret_inputs()).collect()
     }
 
-    /// The files that Secrets are generated from.
+    /// The files from which Secrets are generated.
     pub(super) fn secret_inputs(&self) -> BTreeSet<String> {
         let inputs = self.kustomizations.iter().flat_map(|(dir, (_, kustomization))| {
             let files = kustomization.secrets.iter().flat_map(|one| &one.files);
@@ -109,7 +110,7 @@ impl<'d> Kustomize<'d> {
     }
 }
 
-/// All paths that a kustomization names.
+/// All paths in a kustomization.
 fn references(kustomization: &Kustomization) -> impl Iterator<Item = &str> {
     let patches = kustomization.patches.iter().chain(&kustomization.late_patches);
     let patches = patches.filter_map(|patch| match &patch.source {

@@ -1,5 +1,5 @@
-//! What refers to a Secret or a service account by name, after a prefix or a suffix has changed
-//! that.
+//! References to a Secret or a service account by name, after prefixes or suffixes have changed the
+//! name.
 //!
 //! Source: kustomize v5, `api/internal/accumulator/namereferencetransformer.go`: only the kinds
 //! that it knows.
@@ -10,11 +10,10 @@ use crate::yaml_path::kind;
 use serde_yaml::Value;
 use std::collections::HashMap;
 
-/// The resources that were ever called so, by kind and name.
+/// Indices of the resources that have, or had, a name, by kind and name.
 type Index = HashMap<(String, String), Vec<usize>>;
 
-/// Puts the names of today in place of earlier ones. False if one of them could be either of two
-/// resources.
+/// Replaces references to earlier names by current ones. `false` if one of them is ambiguous.
 pub(super) fn renew(resources: &mut [Resource]) -> bool {
     if resources.iter().all(|resource| resource.affixes.is_empty()) {
         return true;
@@ -40,7 +39,7 @@ pub(super) fn renew(resources: &mut [Resource]) -> bool {
             continue;
         }
         let mut value = std::mem::take(&mut resources[at].value);
-        // Its own names must be there while others are compared with them.
+        // Its own names must stay available while other resources are compared with them.
         resources[at].value = Value::Mapping(
             ["kind", "metadata"]
                 .into_iter()
@@ -57,7 +56,7 @@ pub(super) fn renew(resources: &mut [Resource]) -> bool {
     is_clear
 }
 
-/// The name of today of what the resource `by` calls `name`: in its namespace, with its own
+/// The current name of what the resource `by` calls `name`: in its namespace, and with the same
 /// prefixes if there are several.
 fn today(
     resources: &[Resource],
@@ -78,8 +77,7 @@ fn today(
     }
 }
 
-/// Calls `change` with the kind and the name of every Secret and service account that `value`
-/// names.
+/// Calls `change` with the kind and the name of every Secret and service account in `value`.
 fn names(value: &mut Value, change: &mut dyn FnMut(&str, &mut String)) {
     match value {
         Value::Sequence(items) => items.iter_mut().for_each(|item| names(item, change)),

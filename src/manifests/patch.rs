@@ -1,6 +1,6 @@
-//! Strategic-merge patches, as far as they reach containers and pull secrets.
+//! Strategic-merge patches, as far as they affect containers and pull secrets.
 //!
-//! Source: Kubernetes' `strategicpatch`; the lists that matter here merge by `name`, others are
+//! Source: Kubernetes' `strategicpatch`. The relevant lists merge by `name`; all others are
 //! replaced.
 
 use super::pods::KINDS;
@@ -9,7 +9,7 @@ use super::select::group_version;
 use crate::yaml_path::{kind, text};
 use serde_yaml::{Mapping, Value};
 
-/// The lists in which a patch changes the item of the same name.
+/// The lists in which a patch changes the item with the same name.
 const BY_NAME: [&str; 7] = [
     "containers",
     "initContainers",
@@ -20,7 +20,7 @@ const BY_NAME: [&str; 7] = [
     "secrets",
 ];
 
-/// Whether `patch` is a strategic-merge patch and no list of JSON-patch operations.
+/// Whether `patch` is a strategic-merge patch, and not a list of JSON-patch operations.
 pub(super) fn is_one(patch: &Value) -> bool {
     kind(patch).is_some() || patch.get("metadata").is_some() || patch.get("spec").is_some()
 }
@@ -34,7 +34,8 @@ fn directive(value: &Value) -> Option<&str> {
     text(value, &["$patch"])
 }
 
-/// Whether `patch` is for `resource`: the same version, kind, name and namespace, of any time.
+/// Whether `patch` is for `resource`: same version, kind, name and namespace, including earlier
+/// names.
 pub(super) fn is_for(patch: &Value, resource: &Resource) -> bool {
     let namespace = text(patch, &["metadata", "namespace"]).unwrap_or("default");
     let name = text(patch, &["metadata", "name"]).unwrap_or_default();
@@ -43,8 +44,8 @@ pub(super) fn is_for(patch: &Value, resource: &Resource) -> bool {
         && resource.identities().any(|identity| identity == (name, namespace))
 }
 
-/// Merges `patch` into the object `target`. Only of Kubernetes' own kinds is it known which lists
-/// merge by name.
+/// Merges `patch` into the object `target`. Which lists merge by name is only known for Kubernetes'
+/// own kinds.
 pub(super) fn merge_object(target: &mut Value, patch: &Value) {
     let is_own = kind(target).is_some_and(|kind| {
         kind == "ServiceAccount" || KINDS.iter().any(|(known, _)| *known == kind)
@@ -103,7 +104,7 @@ fn merge_list(old: &mut Vec<Value>, new: &[Value]) {
             None => {}
         }
     }
-    // kustomize puts what is new first.
+    // kustomize puts new items first.
     added.append(old);
     *old = added;
 }

@@ -1,10 +1,10 @@
-//! Where an object has pods: Kubernetes' own kinds, and the pod templates of all others.
+//! Finds the pods in an object: in Kubernetes' own kinds, and in the pod templates of all others.
 
 use super::kustomization;
 use crate::yaml_path::{at, kind, text};
 use serde_yaml::Value;
 
-/// Kubernetes' own kinds with a pod in them, and where it is (API reference, apps/v1, batch/v1,
+/// Kubernetes' own kinds that contain a pod, with its path (API reference, apps/v1, batch/v1,
 /// core/v1).
 pub(super) const KINDS: [(&str, &[&str]); 8] = [
     ("Deployment", &["spec", "template", "spec"]),
@@ -20,7 +20,7 @@ pub(super) const KINDS: [(&str, &[&str]); 8] = [
 /// The lists of a pod's containers, in the order in which they start.
 pub(super) const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
-/// Kinds, with their groups, that deploy what stands elsewhere.
+/// Kinds, with their groups, that deploy something defined elsewhere.
 const ELSEWHERE: [(&str, &str); 7] = [
     ("HelmRelease", "helm.toolkit.fluxcd.io"),
     ("HelmChart", "helm.cattle.io"),
@@ -31,7 +31,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
     ("App", "kappctrl.k14s.io"),
 ];
 
-/// Groups whose objects describe others, so that an image in them is a schema or a pattern.
+/// Groups whose objects describe other objects, so that an image in them is a schema or a pattern.
 const DESCRIBING: [&str; 7] = [
     "apiextensions.k8s.io",
     "admissionregistration.k8s.io",
@@ -44,20 +44,20 @@ const DESCRIBING: [&str; 7] = [
 
 /// A pod in an object.
 pub(super) struct Pod<'v> {
-    /// Where it is, `spec.template.spec`.
+    /// Its path, `spec.template.spec`.
     pub(super) path: String,
     pub(super) spec: &'v Value,
 }
 
-/// What there is in an object.
+/// The content of an object.
 #[derive(Default)]
 pub(super) struct Found<'v> {
     pub(super) pods: Vec<Pod<'v>>,
-    /// Why it deploys more than that, as a sentence about it; `None` if it does not.
+    /// Why it deploys more than its pods, as a sentence about it; `None` if it does not.
     pub(super) unread: Option<String>,
 }
 
-/// The pods of `object`.
+/// Finds the pods of `object`.
 pub(super) fn of(object: &Value) -> Found<'_> {
     let kind = kind(object).unwrap_or_default();
     let group = text(object, &["apiVersion"]).and_then(|version| version.split_once('/'));
@@ -98,12 +98,12 @@ pub(super) fn of(object: &Value) -> Found<'_> {
 
 struct Walk<'v> {
     found: Found<'v>,
-    /// Where there are images outside of pod templates.
+    /// Paths of images outside pod templates.
     fields: Vec<String>,
 }
 
 impl<'v> Walk<'v> {
-    /// Looks into what stands at `path`, below the key `key`.
+    /// Searches the value at `path`, which is that of `key`.
     fn value(&mut self, key: &str, value: &'v Value, path: &mut String) {
         match value {
             Value::Sequence(items) => {
@@ -153,7 +153,7 @@ fn is_template_spec(path: &str) -> bool {
     path.strip_suffix(".spec").is_some_and(|above| above.ends_with("emplate"))
 }
 
-/// Whether `spec` has containers, as a pod has.
+/// Whether `spec` has containers, like that of a pod.
 fn is_pod(spec: &Value) -> bool {
     let items = spec.get("containers").and_then(Value::as_sequence);
     items.is_some_and(|items| items.iter().any(Value::is_mapping))

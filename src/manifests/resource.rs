@@ -1,23 +1,23 @@
-//! A resource while kustomizations work on it, with the names that it has had.
+//! A resource while kustomizations transform it, with its earlier names.
 
 use super::is_cluster_wide;
 use crate::yaml_path::{kind, text};
 use serde_yaml::{Mapping, Value};
 
-/// The namespace of an object that names none, in kustomize's comparisons.
+/// The namespace of an object without one, in kustomize's comparisons.
 pub(super) const DEFAULT: &str = "default";
 
-/// An object, and where it is from.
+/// An object and its origin.
 #[derive(Clone)]
 pub(super) struct Resource {
-    /// The file in which it stands.
+    /// The file that contains it.
     pub(super) file: String,
     pub(super) value: Value,
-    /// Earlier names, each with the namespace that went with it.
+    /// Earlier names, each with its namespace.
     was: Vec<(String, String)>,
-    /// The prefixes and suffixes that it got, in their order.
+    /// The prefixes and suffixes that were added, in order.
     pub(super) affixes: Vec<String>,
-    /// How it was generated, if it was.
+    /// How it was generated; `None` if it was not.
     pub(super) generated: Option<Generated>,
 }
 
@@ -30,7 +30,7 @@ impl Resource {
         text(&self.value, &["metadata", "name"]).unwrap_or_default()
     }
 
-    /// Its name before any prefix or suffix.
+    /// The name before any prefix or suffix.
     pub(super) fn written_name(&self) -> &str {
         self.was.first().map_or_else(|| self.name(), |(name, _)| name)
     }
@@ -41,13 +41,13 @@ impl Resource {
         namespace.unwrap_or(DEFAULT)
     }
 
-    /// Its names with their namespaces: that of now, and those before.
+    /// The current and earlier names, with their namespaces.
     pub(super) fn identities(&self) -> impl Iterator<Item = (&str, &str)> {
         let before = self.was.iter().map(|(name, namespace)| (name.as_str(), namespace.as_str()));
         std::iter::once((self.name(), self.namespace())).chain(before)
     }
 
-    /// Whether it was ever called `name`.
+    /// Whether it has, or had, the name `name`.
     pub(super) fn was_called(&self, name: &str) -> bool {
         self.identities().any(|(other, _)| other == name)
     }
@@ -73,7 +73,7 @@ impl Resource {
         }
     }
 
-    /// Puts a prefix and a suffix to its name, but for the kinds whose names kustomize leaves
+    /// Adds a prefix and a suffix to the name, except for the kinds whose names kustomize leaves
     /// alone.
     pub(super) fn affix(&mut self, prefix: &str, suffix: &str) {
         const LEFT: [&str; 3] = ["CustomResourceDefinition", "APIService", "Namespace"];
@@ -92,7 +92,7 @@ impl Resource {
         }
     }
 
-    /// Adds to its labels or annotations.
+    /// Adds labels or annotations.
     pub(super) fn add_pairs(&mut self, field: &str, pairs: &Mapping) {
         let Some(metadata) = self.value.get_mut("metadata").and_then(Value::as_mapping_mut) else {
             return;
@@ -107,15 +107,15 @@ impl Resource {
     }
 }
 
-/// What a generated Secret is made of.
+/// The inputs of a generated Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// Its type, `Opaque` if none is given.
+    /// The type; `Opaque` by default.
     pub kind: String,
-    /// Its keys, with the file below the top of the repository or the text that each has; `None` if
-    /// it is elsewhere.
+    /// The keys, each with its file below the top of the repository or its text; `None` if the
+    /// input is elsewhere.
     pub inputs: Vec<(String, Option<Input>)>,
-    /// Whether kustomize puts a hash behind the name, so that only its own build can name it.
+    /// Whether kustomize appends a hash to the name, so that only the same build can reference it.
     pub is_hashed: bool,
 }
 
@@ -129,7 +129,7 @@ impl Generated {
     }
 }
 
-/// What a key of a generated Secret is made of.
+/// The input for a key of a generated Secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Input {
     /// A file.

@@ -1,4 +1,4 @@
-//! Workloads whose number of pods both a manifest and an autoscaler decide.
+//! Workloads whose number of pods is set by both a manifest and an autoscaler.
 
 use super::resource::Resource;
 use crate::yaml_path::{at, kind, text};
@@ -8,18 +8,18 @@ use std::collections::HashMap;
 pub struct Scaled {
     /// The workload's file.
     pub file: String,
-    /// Its kind.
+    /// The kind.
     pub kind: String,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The kind of the autoscaler.
     pub by: &'static str,
 }
 
-/// Kinds of autoscalers; KEDA's takes a Deployment if it names no kind.
+/// Kinds of autoscalers; KEDA's defaults to a Deployment.
 const SCALERS: [&str; 2] = ["HorizontalPodAutoscaler", "ScaledObject"];
 
-/// The workloads among `resources` that have `replicas` and an autoscaler.
+/// The workloads among `resources` that have both `replicas` and an autoscaler.
 pub(super) fn scaled(resources: &[Resource]) -> Vec<Scaled> {
     let mut targets = HashMap::new();
     for resource in resources {
@@ -40,7 +40,7 @@ pub(super) fn scaled(resources: &[Resource]) -> Vec<Scaled> {
     let found = resources.iter().filter(has_replicas).filter_map(|resource| {
         let kind = kind(&resource.value)?;
         let namespace = resource.namespace();
-        // The target is by the name in its file: prefixes come later.
+        // The target has the name from its file: prefixes are added later.
         let by =
             resource.identities().find_map(|(name, _)| targets.get(&(kind, name, namespace)))?;
         Some(Scaled {

@@ -1,5 +1,5 @@
 //! The Secrets of an overlay: those in its files, those that kustomize generates, and those that a
-//! controller makes in the cluster.
+//! controller creates in the cluster.
 
 use super::resource::{Generated, Resource};
 use super::workload::is_placeholder;
@@ -9,35 +9,36 @@ use serde_yaml::Value;
 
 /// A Secret among the resources of an overlay.
 pub struct DeployedSecret {
-    /// Its file.
+    /// The file.
     pub file: String,
-    /// Its name.
+    /// The deployed name.
     pub name: String,
-    /// Its name in its file, which prefixes and suffixes change.
+    /// The name in the file, before prefixes and suffixes.
     pub written: String,
-    /// Its namespace, with the kustomization's over the file's.
+    /// The namespace, in which the kustomization overrides the file.
     pub namespace: Option<String>,
-    /// Where it is from.
+    /// The origin.
     pub origin: Origin,
 }
 
-/// Where a Secret is from.
+/// The origin of a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// It stands in its file.
+    /// Its file contains it.
     Manifest,
-    /// It stands in its file, encrypted by SOPS.
+    /// Its file contains it, encrypted by SOPS.
     Sops,
-    /// It stands in its file, and what is in it comes later: why, as a sentence about it.
+    /// Its file contains it, but its content is filled in later; the reason, as a sentence about
+    /// the content.
     Later(&'static str),
     /// A kustomization generates it.
     Generated(Generated),
-    /// An object of this kind has a controller make it in the cluster.
+    /// A controller creates it in the cluster, from an object of this kind.
     Controller(&'static str),
 }
 
-/// Kinds whose controllers make a Secret, and where they have its name: else it is called as they
-/// are.
+/// Kinds whose controllers create a Secret, and the path of its name, which defaults to that of the
+/// object.
 const MAKERS: [(&str, &[&str]); 13] = [
     ("SealedSecret", &["spec", "template", "metadata", "name"]),
     ("ExternalSecret", &["spec", "target", "name"]),
@@ -54,26 +55,26 @@ const MAKERS: [(&str, &[&str]); 13] = [
     ("Certificate", &["spec", "secretName"]),
 ];
 
-/// Kinds that make several, and the list that has their names.
+/// Kinds that create several Secrets, the list of these, and the field with the name.
 const LISTS: [(&str, &str, &str); 2] = [
     ("SecretProviderClass", "secretObjects", "secretName"),
     ("SopsSecret", "secretTemplates", "name"),
 ];
 
-/// Whether SOPS has encrypted `document`: it adds a mapping with what it was encrypted with.
+/// Whether SOPS has encrypted `document`: SOPS adds a mapping with its metadata.
 #[must_use]
 pub fn is_sops(document: &Value) -> bool {
     at(document, &["sops"])
         .is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some())
 }
 
-/// Annotations by which a controller fills a Secret with what is in another one:
+/// Annotations that make a controller copy another Secret's content into a Secret:
 /// mittwald/kubernetes-replicator, emberstack/kubernetes-reflector.
 const FILLS: [&str; 2] =
     ["replicator.v1.mittwald.de/replicate-from", "reflector.v1.k8s.emberstack.com/reflects"];
 
-/// Why what is in the pull secret `document` is not what it will be in a cluster, as a sentence
-/// about it; `None` if it is.
+/// Why the content of the pull secret `document` changes before or in the cluster, as a sentence
+/// about it; `None` if it does not.
 #[must_use]
 pub fn later(document: &Value) -> Option<&'static str> {
     if kind(document) != Some("Secret") {
@@ -89,8 +90,7 @@ pub fn later(document: &Value) -> Option<&'static str> {
     is_put_in.then_some("it is put in before it is deployed")
 }
 
-/// Whether something is put into the JSON `text`: all of it, or a `${NAME}`, `$(NAME)` or
-/// `{{ NAME }}` in it.
+/// Whether the JSON `text` contains, or is, a placeholder: `${NAME}`, `$(NAME)` or `{{ NAME }}`.
 fn has_placeholder(text: &str) -> bool {
     let is_name = |name: &str| {
         !name.is_empty()
@@ -107,13 +107,13 @@ fn has_placeholder(text: &str) -> bool {
         || !is_json && is_placeholder(text)
 }
 
-/// Whether a controller makes a Secret of `object`.
+/// Whether a controller creates a Secret from `object`.
 pub(super) fn is_maker(object: &Value) -> bool {
     let kind = kind(object).unwrap_or_default();
     MAKERS.iter().any(|(maker, _)| *maker == kind) || LISTS.iter().any(|(maker, ..)| *maker == kind)
 }
 
-/// The Secrets that `resource` is, or that are made of it.
+/// The Secret that `resource` is, or those that a controller creates from it.
 pub(super) fn deployed(resource: &Resource) -> Vec<DeployedSecret> {
     let (object, kind) = (&resource.value, kind(&resource.value).unwrap_or_default());
     let namespace = text(object, &["metadata", "namespace"]).map(str::to_owned);
@@ -137,7 +137,7 @@ pub(super) fn deployed(resource: &Resource) -> Vec<DeployedSecret> {
         let name = text(object, path).filter(|name| !name.is_empty()).or(own);
         let mut found: Vec<_> =
             name.map(|name| secret(name, Origin::Controller(maker))).into_iter().collect();
-        // It makes one in each namespace that it selects.
+        // It creates one in each namespace that it selects.
         if *maker == "ClusterExternalSecret" {
             for one in &mut found {
                 one.namespace = None;

@@ -1,8 +1,7 @@
-//! What a patch with a `target` is for.
+//! The targets of a patch.
 //!
 //! Source: kustomize v5, `api/types/selector.go` and `api/resmap/reswrangler.go`: regular
-//! expressions for whole names, of any name that a resource has had, and Kubernetes' label
-//! selectors.
+//! expressions that match whole names, including earlier ones, and Kubernetes' label selectors.
 
 use super::resource::Resource;
 use crate::yaml_path::{at, text};
@@ -18,11 +17,11 @@ pub(super) struct Selector {
     namespace: Option<Pattern>,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
-    /// The kind as it is written.
+    /// The kind, as written.
     pub(super) written_kind: Option<String>,
 }
 
-/// A regular expression, as far as people use them here: letters, `.`, `.*` and `|`.
+/// A regular expression, limited to what is used in practice: letters, `.`, `.*` and `|`.
 struct Pattern(Vec<Vec<Part>>);
 
 enum Part {
@@ -34,13 +33,13 @@ enum Part {
 /// A part of a label selector.
 struct Requirement {
     key: String,
-    /// `None`: whatever the value.
+    /// `None` for any value.
     value: Option<String>,
     is_wanted: bool,
 }
 
 impl Selector {
-    /// Reads a target; `None` if it selects in ways that are not understood.
+    /// Parses a target; `None` if it selects in unsupported ways.
     pub(super) fn of(value: &Value) -> Option<Self> {
         let mut selector = Self::default();
         for (key, value) in value.as_mapping()? {
@@ -85,14 +84,14 @@ impl Selector {
     }
 }
 
-/// The group, empty for the core, and the version of `apiVersion`.
+/// The group (empty for the core) and the version in `apiVersion`.
 pub(super) fn group_version(value: &Value) -> (&str, &str) {
     let written = text(value, &["apiVersion"]).unwrap_or_default();
     written.split_once('/').unwrap_or(("", written))
 }
 
 impl Pattern {
-    /// Reads an expression; `None` if it is not understood. Everything matches an empty one.
+    /// Parses an expression; `None` if it is not supported. An empty one matches everything.
     fn of(text: &str) -> Option<Self> {
         let text = if text.is_empty() { ".*" } else { text };
         let text = text.strip_prefix('^').unwrap_or(text);
@@ -124,7 +123,8 @@ fn parts(text: &str) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// Whether `parts` match all of `text`: where a letter differs, the last `.*` takes one more.
+/// Whether `parts` match all of `text`. On a mismatch, backtracks to the last `.*` and lets it take
+/// one more character.
 fn matches(parts: &[Part], text: &[char]) -> bool {
     let (mut part, mut at) = (0, 0);
     let mut retry = None;
@@ -148,7 +148,7 @@ fn matches(parts: &[Part], text: &[char]) -> bool {
     }
 }
 
-/// The parts of a label selector; `None` for sets (`in`, `notin`).
+/// The parts of a label selector; `None` if it has sets (`in`, `notin`).
 fn requirements(text: &str) -> Option<Vec<Requirement>> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts

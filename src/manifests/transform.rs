@@ -1,5 +1,5 @@
-//! What a kustomization does to all of its resources: namespace, prefixes, labels, numbers of pods,
-//! images. Pure.
+//! Transformations that a kustomization applies to all of its resources: namespace, prefixes,
+//! labels, replicas, images. Pure.
 
 use super::kustomization::Kustomization;
 use super::resource::Resource;

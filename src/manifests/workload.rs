@@ -1,4 +1,4 @@
-//! Workloads: what has a pod template, and what its pods pull.
+//! Workloads: objects with a pod template, and what their pods pull.
 
 use super::injected::Injected;
 use super::pods::{self, Pod};
@@ -8,76 +8,75 @@ use crate::yaml_path::{at, kind, list, text};
 use serde_yaml::Value;
 use std::collections::{BTreeSet, HashMap};
 
-/// The service account of a pod that names none.
+/// The default service account of a pod.
 const DEFAULT: &str = "default";
 
-/// Something that runs pods.
+/// An object that runs pods.
 pub struct Workload {
-    /// The file in which it stands.
+    /// The file that contains it.
     pub file: String,
-    /// Its kind, `Deployment`.
+    /// The kind, such as `Deployment`.
     pub kind: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its namespace; none where neither the manifest nor a kustomization names one.
+    /// The namespace; `None` if neither the manifest nor a kustomization sets one.
     pub namespace: Option<String>,
-    /// The pull secrets that its pods name, those of a service account in the manifests included.
+    /// The pull secrets of its pods, including those of a service account in the manifests.
     pub pull_secrets: Vec<String>,
-    /// The service account that its pods name and that the manifests do not have. It may name pull
-    /// secrets.
+    /// The service account of its pods that is not in the manifests. It may have pull secrets.
     pub unknown_account: Option<String>,
-    /// The file of a kustomization that may change it in ways that were not read; `None` if all of
-    /// it is known.
+    /// A kustomization that may change the workload in ways that are not supported; `None` if
+    /// everything is known.
     pub unsure: Option<String>,
     /// The Secrets without which its containers do not start.
     pub secrets: BTreeSet<String>,
-    /// What its containers and volumes pull, init containers first.
+    /// The images of its containers and volumes, init containers first.
     pub images: Vec<Image>,
 }
 
-/// The image of a container or of a volume.
+/// The image of a container or a volume.
 pub struct Image {
-    /// Where it stands in the workload, `spec.template.spec.containers[0].image`.
+    /// Its path in the workload, `spec.template.spec.containers[0].image`.
     pub field: String,
-    /// The container's or the volume's name.
+    /// The name of the container or volume.
     pub container: String,
-    /// What is pulled, or why that is not known.
+    /// The image reference, or why it is unknown.
     pub reference: Result<ImageRef, NoImage>,
     /// Whether it has a tag or a digest.
     pub pinned: bool,
-    /// Whether a kubelet pulls it at all.
+    /// Whether the kubelet pulls it at all.
     pub pulled: bool,
 }
 
-/// Why an image is not known.
+/// Why an image is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoImage {
-    /// There is a mapping, a list or a number in place of the text: it is what.
+    /// The field has a mapping, a list or a number instead of a string.
     NotText(&'static str),
-    /// Something is put into it before it is deployed.
+    /// A placeholder that is replaced before deployment.
     Placeholder,
-    /// The text breaks a rule.
+    /// The string breaks a rule.
     Broken(Rule),
-    /// There is none.
+    /// The field is missing.
     Missing,
-    /// A controller puts it in, in the cluster.
+    /// A controller in the cluster sets it.
     Injected,
 }
 
-/// One pull: all that decides whether it works.
+/// One image pull, with everything that decides whether it works.
 pub struct Pull<'m> {
-    /// For whom.
+    /// The workload.
     pub workload: &'m Workload,
-    /// What; without tag and digest it is `latest`.
+    /// The image; `latest` without tag and digest.
     pub image: &'m ImageRef,
-    /// The pull secrets that the pod names.
+    /// The pull secrets of the pod.
     pub pull_secrets: &'m [String],
-    /// The pod's namespace, where the Secrets must be.
+    /// The pod's namespace, which must also be that of the Secrets.
     pub namespace: Option<&'m str>,
 }
 
 impl Workload {
-    /// What is pulled for it; images that are no image references are left out.
+    /// The pulls of its images, without those that are not image references.
     pub fn pulls(&self) -> impl Iterator<Item = Pull<'_>> {
         let pulled = self.images.iter().filter(|image| image.pulled);
         pulled.filter_map(|image| image.reference.as_ref().ok()).map(|image| Pull {
@@ -89,7 +88,7 @@ impl Workload {
     }
 }
 
-/// The service accounts of an overlay, by their names.
+/// The service accounts of an overlay, by name.
 struct Accounts<'r>(HashMap<&'r str, Vec<&'r Value>>);
 
 impl<'r> Accounts<'r> {
@@ -114,7 +113,7 @@ impl<'r> Accounts<'r> {
     }
 }
 
-/// The workloads among `resources`; `unsure` as they have it.
+/// The workloads among `resources`, each with `unsure`.
 pub(super) fn workloads(resources: &[Resource], unsure: Option<&str>) -> Vec<Workload> {
     let accounts = Accounts::of(resources);
     let mut found = Vec::new();
@@ -134,7 +133,7 @@ fn workload(
 ) -> Option<Workload> {
     let value = &resource.value;
     let images = images(pod, &Injected::of(value, pod));
-    // Without any container it is a part of one, for somebody's own tool.
+    // Without any container it is a fragment for a user's own tool.
     if images.is_empty() {
         return None;
     }
@@ -186,7 +185,7 @@ fn required_secrets(pod: &Value) -> BTreeSet<String> {
     required.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// What the containers and the volumes of `pod` pull.
+/// The images of the containers and volumes of `pod`.
 fn images(pod: &Pod, injected: &Injected) -> Vec<Image> {
     let mut images = Vec::new();
     for list_name in pods::CONTAINERS {
@@ -226,8 +225,7 @@ fn image(field: String, of: &Value, value: &Value) -> Image {
     Image { field, container, reference, pinned, pulled: policy != Some("Never") }
 }
 
-/// Whether something is put into `text` before it is deployed: `${TAG}`, `{{ .Values.image }}`,
-/// `<image>`, `IMAGE_NAME`.
+/// Whether `text` contains a placeholder: `${TAG}`, `{{ .Values.image }}`, `<image>`, `IMAGE_NAME`.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let is_name = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
