@@ -1,4 +1,5 @@
-//! The template contract: every variable that a template may use. Pure, from the answers alone.
+//! The template contract: every variable that a template may use. Pure: built from the answers
+//! alone.
 
 use crate::answers::{
     self, Answers, ClusterIssuer, Config, Email, HealthPath, Host, ImageRef, Schedule, TimeZone,
@@ -6,11 +7,11 @@ use crate::answers::{
 };
 use serde::Serialize;
 
-/// The variables of every template. Absent answers are null, so that `{% if %}` can ask for them.
+/// The variables of all templates. Missing answers are null, so that `{% if %}` can test them.
 ///
-/// A template of a component has `component`, too, which is one of `components`; one of an
-/// environment has `environment` and `has_token`; and the pull secret's has `payload`,
-/// `expires_at`, `token`, `token_owner` and `token_repositories`.
+/// Templates for a component also have `component`, one of `components`; those for an environment
+/// have `environment` and `has_token`; that for the pull secret has `payload`, `expires_at`,
+/// `token`, `token_owner` and `token_repositories`.
 #[derive(Serialize)]
 pub struct Context<'a> {
     project: &'a str,
@@ -19,22 +20,22 @@ pub struct Context<'a> {
     main: Component<'a>,
     components: Vec<Component<'a>>,
     images: Vec<Image<'a>>,
-    /// What at least one component is or has: `deployment`, `cronjob`, `job`, `config`, `account`,
-    /// `tls`.
+    /// Features that at least one component has: `deployment`, `cronjob`, `job`, `config`,
+    /// `account`, `tls`.
     parts: Vec<&'static str>,
     environments: Vec<Environment<'a>>,
     pod_security: &'static str,
     registry: &'a str,
     email: Option<&'a str>,
     ci: &'static str,
-    /// The image of the pipeline's jobs.
+    /// The image for the pipeline's jobs.
     ci_image: Option<&'a str>,
-    /// Whether a schedule of the pipeline replaces deploy tokens.
+    /// Whether a scheduled pipeline rotates deploy tokens.
     ci_rotate: bool,
     secret: Secret<'a>,
 }
 
-/// What runs.
+/// A component.
 #[derive(Clone, Serialize)]
 pub struct Component<'a> {
     name: &'a str,
@@ -52,17 +53,17 @@ pub struct Component<'a> {
     health_path: Option<&'a str>,
     service_account: bool,
     public: bool,
-    /// The file of its settings, beside its manifests.
+    /// The file with its settings, next to its manifests.
     config_file: Option<String>,
-    /// What stands there, where that is known.
+    /// The content of that file; `None` if unknown.
     settings: Option<&'a str>,
-    /// The names of its manifests' files.
+    /// The names of its manifests.
     manifests: Vec<String>,
-    /// What its files' names begin with: nothing, or `worker-`.
+    /// The prefix of its file names: empty, or `worker-`.
     prefix: String,
 }
 
-/// How it runs, and as what.
+/// How a component runs, and as which user.
 #[derive(Clone, Copy, Serialize)]
 struct Runs {
     workload: &'static str,
@@ -70,7 +71,7 @@ struct Runs {
     api_version: &'static str,
 }
 
-/// Where it runs.
+/// An environment.
 #[derive(Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is what a template asks for")]
 pub struct Environment<'a> {
@@ -85,18 +86,18 @@ pub struct Environment<'a> {
     secrets: &'a str,
     secret_file: String,
     replicas: u32,
-    /// How many pods of the project's own component run, where the manifests say so.
+    /// The number of pods of the project's own component, if the manifests set it.
     pods: Option<u32>,
     ingress: Option<&'a str>,
-    /// Whether anything is patched there.
+    /// Whether the overlay has patches.
     patches: bool,
-    /// Whether the number of pods of anything is said there.
+    /// Whether the overlay sets any number of pods.
     counts: bool,
     images: Vec<Image<'a>>,
     workloads: Vec<Deployed<'a>>,
 }
 
-/// What is different about a component in an environment.
+/// How a component differs in an environment.
 #[derive(Serialize)]
 struct Deployed<'a> {
     name: &'a str,
@@ -123,23 +124,23 @@ struct Secret<'a> {
     data_key: &'static str,
 }
 
-/// What a pull secret's template gets, and no other.
+/// The variables of the pull secret's template alone.
 #[derive(Clone, Copy)]
 pub struct Payload<'a> {
     /// Base64 of the docker config: the value of the Secret's one `data` key.
     pub base64: &'a str,
     /// The token's expiry.
     pub expires_at: Option<&'a str>,
-    /// What GitLab's API calls the token, if it came from there.
+    /// The token's identity in GitLab's API; `None` if it did not come from there.
     pub token: Option<&'a TokenRef>,
-    /// The path of its project or group.
+    /// The path of the project or group that owns it.
     pub token_owner: Option<&'a str>,
-    /// The repositories that are given the token together; none if it is for one alone.
+    /// The repositories that share the token; empty if it is for one alone.
     pub token_repositories: &'a [String],
 }
 
 impl<'a> Payload<'a> {
-    /// That of credentials alone.
+    /// A payload with credentials alone.
     #[must_use]
     pub fn bare(base64: &'a str) -> Self {
         Self { base64, expires_at: None, token: None, token_owner: None, token_repositories: &[] }
@@ -200,31 +201,31 @@ impl<'a> Context<'a> {
 }
 
 impl Component<'_> {
-    /// Its name.
+    /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name
     }
 
-    /// What its files' names begin with.
+    /// The prefix of its file names.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The names of its manifests' files.
+    /// The names of its manifests.
     #[must_use]
     pub fn manifests(&self) -> &[String] {
         &self.manifests
     }
 
-    /// The kind of its workload in small letters.
+    /// The kind of its workload in lower case.
     #[must_use]
     pub fn workload(&self) -> &'static str {
         self.runs.workload
     }
 
-    /// The file of its settings, beside its manifests.
+    /// The file with its settings, next to its manifests.
     #[must_use]
     pub fn config_file(&self) -> Option<&str> {
         self.config_file.as_deref()
@@ -232,7 +233,7 @@ impl Component<'_> {
 }
 
 impl Environment<'_> {
-    /// Its name.
+    /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name
@@ -250,7 +251,7 @@ impl Environment<'_> {
         self.secrets
     }
 
-    /// The file of its pull secret.
+    /// The path of its pull secret.
     #[must_use]
     pub fn secret_file(&self) -> &str {
         &self.secret_file
@@ -354,7 +355,7 @@ fn deployed<'a>(
     }
 }
 
-/// The images, each name once: there is one tag for all that run it.
+/// The images without duplicate names: all components with the same image share its tag.
 fn distinct<'a>(all: impl Iterator<Item = Image<'a>>) -> Vec<Image<'a>> {
     let mut images: Vec<Image> = Vec::new();
     for one in all {

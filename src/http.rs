@@ -1,8 +1,7 @@
-//! One request and its answer: TLS, proxies, time-outs, limits, redirects.
+//! Sends one request and reads its answer: TLS, proxies, time-outs, limits, redirects.
 //!
-//! Sends credentials to the host that they are meant for and to no other, wherever a redirect
-//! leads, and keeps nothing of an answer that is longer than expected. Knows nothing of registries
-//! or of GitLab.
+//! Sends credentials only to the host that they are for, whatever a redirect says, and discards an
+//! answer that is longer than expected. Knows nothing about registries or GitLab.
 
 mod proxy;
 mod trouble;
@@ -26,65 +25,65 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy, RequestBuilder};
 use zeroize::Zeroizing;
 
-/// For a whole request, the look-up of the name included.
+/// Limit for a whole request, including name resolution.
 const TIME_OUT: Duration = Duration::from_secs(10);
-/// The longest URL, in bytes; hyper's `http` and most servers take less than 64 KiB.
+/// Maximum length of a URL in bytes; hyper's `http` and most servers accept less than 64 KiB.
 const LONGEST: usize = 60_000;
-/// More redirects than any registry has in a row.
+/// Maximum number of redirects, above that of any registry.
 const REDIRECTS: usize = 5;
-/// So much of a body is read that nobody asked for.
+/// How much of an unwanted body is read.
 const UNWANTED: u64 = 16 << 10;
-/// More than the certificates of all authorities take.
+/// Size limit for a file of certificates, above that of all authorities together.
 const CA_LIMIT: usize = 4 << 20;
 
-/// What is done with what a URL names.
+/// The method of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Method {
-    /// Reads it.
+    /// Reads the resource.
     #[default]
     Get,
-    /// Reads what is said of it.
+    /// Reads its headers.
     Head,
-    /// Makes something there; never sent twice.
+    /// Creates a resource; never sent twice.
     Post,
-    /// Deletes it.
+    /// Deletes the resource.
     Delete,
 }
 
 impl Method {
-    /// Whether it changes nothing, so that a redirect may be followed.
+    /// Whether the method changes nothing, so that redirects may be followed.
     fn is_safe(self) -> bool {
         matches!(self, Self::Get | Self::Head)
     }
 }
 
-/// What to ask.
+/// A request.
 #[derive(Default)]
 pub struct Request<'r> {
-    /// Where; `https`, or `http` where that is allowed.
+    /// The URL: `https`, or `http` if that is allowed.
     pub url: Uri,
-    /// What to do there.
+    /// The method.
     pub method: Method,
-    /// Names and values, added to the URL's own.
+    /// Names and values to append to the URL's query.
     pub query: Vec<(&'static str, &'r str)>,
-    /// The header `Accept`; empty: anything.
+    /// The `Accept` header; empty for anything.
     pub accept: &'static str,
-    /// The header that signs in, and its value.
+    /// The header with credentials, and its value.
     pub credentials: Option<(HeaderName, &'r Secret)>,
-    /// The body of a [`Method::Post`], JSON.
+    /// The body of a [`Method::Post`], as JSON.
     pub body: &'r str,
-    /// At most so many bytes of the answer's body; 0: it is not read.
+    /// Maximum length of the answer's body in bytes; 0 if it is not read.
     pub limit: u64,
 }
 
 impl<'r> Request<'r> {
-    /// `GET url`, the body left alone.
+    /// A `GET` for `url` that does not read the body.
     #[must_use]
     pub fn get(url: Uri) -> Self {
         Self { url, ..Self::default() }
     }
 
-    /// The same with the header `Authorization`, if there is one.
+    /// Adds the `Authorization` header if there is a value.
     #[must_use]
     pub fn authorized(self, value: Option<&'r Secret>) -> Self {
         Self { credentials: value.map(|value| (AUTHORIZATION, value)), ..self }
@@ -95,9 +94,9 @@ impl<'r> Request<'r> {
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// The header `Content-Type`, in lower case.
+    /// The `Content-Type` header, in lower case.
     pub media_type: String,
-    /// The body, as far as it was wanted.
+    /// The body, as far as requested.
     pub body: Zeroizing<Vec<u8>>,
     /// Whether a redirect led to another host, which was sent no credentials.
     pub moved: bool,
@@ -111,37 +110,37 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// All headers `WWW-Authenticate`.
+    /// All `WWW-Authenticate` headers.
     pub fn challenges(&self) -> impl Iterator<Item = &str> {
         self.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok())
     }
 }
 
-/// A file of authorities to trust beside the machine's.
+/// A file of authorities to trust in addition to the system's.
 pub struct Authorities<'a> {
-    /// What names it, for errors: `` `--ca-file` ``.
+    /// The source of the setting, for errors: `` `--ca-file` ``.
     pub named: &'a str,
-    /// The file, PEM.
+    /// The PEM file.
     pub file: &'a Path,
 }
 
-/// The way into the network.
+/// An HTTP client.
 pub struct Transport {
     direct: Agent,
-    /// For https and for http.
+    /// The proxies for https and for http.
     proxied: [Option<Proxied>; 2],
     plain_http: bool,
 }
 
-/// A proxy's agent; none if its URL cannot be understood.
+/// A proxy's agent; `None` if its URL is invalid.
 struct Proxied {
     variable: &'static str,
     agent: Option<Agent>,
 }
 
 impl Transport {
-    /// Reads the certificates of the machine and of `authorities`. `plain_http` allows http for
-    /// every host.
+    /// Reads the certificates of the system and of `authorities`. `plain_http` allows http for all
+    /// hosts.
     pub fn new(plain_http: bool, authorities: &[Authorities]) -> error::Result<Self> {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::Specific(Arc::new(roots(authorities)?)))
@@ -168,18 +167,18 @@ impl Transport {
         Ok(Self { direct: agent(None), proxied, plain_http })
     }
 
-    /// Whether `host` may be spoken to in plain http.
+    /// Whether plain http is allowed for `host`.
     #[must_use]
     pub fn may_be_plain(&self, host: &str) -> bool {
         self.plain_http || proxy::is_loopback(host)
     }
 
-    /// Sends `request` and follows redirects, with credentials only as long as they stay where they
-    /// began.
+    /// Sends `request` and follows redirects. Credentials are only sent until a redirect leaves the
+    /// original host.
     pub fn send(&self, request: &Request) -> Result<Reply, Trouble> {
         let start = Instant::now();
         let mut url = request.url.clone();
-        // Whoever sends them on to another host and back again does not get them either.
+        // Once a redirect has left the host, one that returns does not get credentials, either.
         let mut home = true;
         for hop in 0..=REDIRECTS {
             if start.elapsed() > TIME_OUT {
@@ -206,7 +205,7 @@ impl Transport {
         home: bool,
     ) -> Result<Response<Body>, Trouble> {
         let (agent, variable) = self.agent(url)?;
-        // ureq does not expect one that is too long for a URL.
+        // Checked here because ureq does not expect a URL that is too long.
         let query = if first {
             request.query.iter().map(|(name, value)| name.len() + value.len() * 3 + 2).sum()
         } else {
@@ -242,7 +241,7 @@ impl Transport {
         answer.map_err(|error| Trouble::of(&error, url, variable))
     }
 
-    /// The agent for `url`, and the variable that names its proxy.
+    /// The agent for `url`, and the variable that sets its proxy.
     fn agent(&self, url: &Uri) -> Result<(&Agent, Option<&'static str>), Trouble> {
         let https = url.scheme_str() == Some("https");
         let port = url.port_u16().unwrap_or(if https { 443 } else { 80 });
@@ -269,7 +268,7 @@ fn with_header<B>(
     builder.header(name, value)
 }
 
-/// What of `response` is needed.
+/// Converts `response`.
 fn reply(
     request: &Request,
     url: &Uri,
@@ -281,8 +280,7 @@ fn reply(
     let media_type =
         headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.to_ascii_lowercase();
-    // A body that is not wanted is read, too, if it is short: the connection can then be used
-    // again.
+    // Reading a short unwanted body allows the connection to be reused.
     let limit = request.limit.max(UNWANTED);
     let body = match response.body_mut().with_config().limit(limit).read_to_vec() {
         Err(error) if request.limit > 0 => return Err(Trouble::of(&error, url, None)),
@@ -291,7 +289,7 @@ fn reply(
     Ok(Reply { status, media_type, body: Zeroizing::new(body), moved, headers })
 }
 
-/// Where a redirect leads; none if it is none, or leads nowhere that a URL could say.
+/// The target of a redirect; `None` if there is none, or it is not a valid URL.
 fn next_url(from: &Uri, response: &Response<Body>) -> Option<Uri> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -306,8 +304,8 @@ fn next_url(from: &Uri, response: &Response<Body>) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// `url` without user name and password, which would be sent: what a redirect names is no login of
-/// this user's.
+/// `url` without user name and password, which would be sent although the redirect does not know
+/// this user's login.
 fn without_user(url: Uri) -> Option<Uri> {
     let mut parts = url.into_parts();
     if let Some(authority) = &parts.authority
@@ -324,9 +322,9 @@ fn origin(url: &Uri) -> (Option<&str>, Option<&str>, Option<u16>) {
     (url.scheme_str(), url.host(), Some(url.port_u16().unwrap_or(default)))
 }
 
-/// The authorities that the machine trusts, and `further` ones.
+/// The authorities that the system trusts, and `further` ones.
 fn roots(further: &[Authorities]) -> error::Result<Vec<Certificate<'static>>> {
-    // What cannot be read of the machine's is missed when a certificate needs it.
+    // An unreadable system certificate only matters once a connection needs it.
     let native = rustls_native_certs::load_native_certs().certs;
     let mut roots: Vec<_> =
         native.iter().map(|der| Certificate::from_der(der).to_owned()).collect();

@@ -1,7 +1,7 @@
-//! Holds signals back while something is half written, or a terminal is quiet, so that it can be
-//! put right.
+//! Defers signals while something is half written, or a terminal has echo off, so that it can be
+//! cleaned up.
 //!
-//! Outside of such a stretch a signal ends the process at once, as usual.
+//! At any other time a signal ends the process at once, as usual.
 
 use crate::error::{Failure, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
@@ -12,29 +12,29 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How soon a [`Watch`] sees a signal.
+/// How often a [`Watch`] checks for a signal.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// While one lives, Ctrl-C, SIGTERM and their like only make [`Interrupts::check`] fail.
+/// While this exists, Ctrl-C, SIGTERM and similar signals only make [`Interrupts::check`] fail.
 pub struct Interrupts {
     state: &'static State,
 }
 
-/// What the handlers see. There is one for the process, as there is one handler for a signal.
+/// The state of the signal handlers, which is global because handlers are.
 #[derive(Default)]
 struct State {
-    /// The number of the last signal, 0 for none.
+    /// The number of the last signal; 0 for none.
     signal: Arc<AtomicUsize>,
-    /// Whether signals do what they do by default.
+    /// Whether signals have their default effect.
     released: Arc<AtomicBool>,
-    /// How many [`Interrupts`] live.
+    /// The number of existing [`Interrupts`].
     holders: Mutex<usize>,
 }
 
 static STATE: OnceLock<State> = OnceLock::new();
 
 impl Interrupts {
-    /// Begins to hold signals back.
+    /// Starts deferring signals.
     pub fn hold() -> Result<Self> {
         let state = match STATE.get() {
             Some(state) => state,
@@ -49,7 +49,7 @@ impl Interrupts {
         Ok(Self { state })
     }
 
-    /// Fails if a signal came. Called between any two writes.
+    /// Fails if a signal arrived. Call it between any two writes.
     pub fn check(&self) -> Result<()> {
         match i32::try_from(self.state.signal.load(Ordering::SeqCst)) {
             Ok(0) | Err(_) => Ok(()),
@@ -65,11 +65,10 @@ impl State {
 
     fn register() -> Result<&'static Self> {
         let state = Self::default();
-        // SIGXFSZ comes with a write beyond the user's limit, which then fails like one on a full
-        // disk.
+        // SIGXFSZ is sent for a write beyond the user's limit, which then fails as on a full disk.
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ] {
             let number = usize::try_from(signal).unwrap_or_default();
-            // The order counts: actions run in the order of their registration.
+            // Handlers run in the order of their registration.
             flag::register_conditional_default(signal, Arc::clone(&state.released))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&state.signal), number))
                 .map_err(|error| {
@@ -90,17 +89,17 @@ impl Drop for Interrupts {
     }
 }
 
-/// While one lives, a signal that no [`Interrupts`] hold back still ends the process, but something
-/// is done before. A signal that they do hold back is known to all that begin later.
+/// While this exists, a signal that no [`Interrupts`] defer runs an action before it ends the
+/// process. A signal that they do defer is seen by all later [`Interrupts`].
 pub struct Watch {
-    /// Dropped behind the thread.
+    /// Dropped after the thread has ended.
     held: Interrupts,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    /// Begins to watch; `end` is what is done before the process ends.
+    /// Starts watching; `end` runs before the process ends.
     pub fn begin(end: impl Fn() + Send + 'static) -> Result<Self> {
         let held = Interrupts::hold()?;
         let (state, is_over) = (held.state, Arc::new(AtomicBool::new(false)));
@@ -111,7 +110,7 @@ impl Watch {
                 let Ok(signal @ 1..) = i32::try_from(state.signal.load(Ordering::SeqCst)) else {
                     continue;
                 };
-                // As long as this is locked, nobody begins to write.
+                // Nobody can start to defer signals while this is locked.
                 let holders = state.holders();
                 if *holders == 1 && signal != SIGXFSZ && !over.load(Ordering::SeqCst) {
                     end();
@@ -122,7 +121,7 @@ impl Watch {
         Ok(Self { held, is_over, thread: Some(thread) })
     }
 
-    /// Leaves it to whoever asks [`Interrupts::check`] to end the process.
+    /// Leaves ending the process to callers of [`Interrupts::check`].
     pub fn stop(&self) {
         let _holders = self.held.state.holders();
         self.is_over.store(true, Ordering::SeqCst);
@@ -134,7 +133,7 @@ impl Drop for Watch {
         self.stop();
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It has nothing to tell.
+            // The thread has no result.
             let _ = thread.join();
         }
     }
@@ -152,7 +151,7 @@ mod tests {
         signal_hook::low_level::raise(SIGTERM).unwrap();
         let error = held.check().unwrap_err();
         assert_eq!(crate::error::exit_code(&error), 143);
-        // Released while a test harness still runs, so the flag is all that is tested here; the
-        // real process is killed for real in tests/.
+        // Releasing would end the test harness, so only the flag is tested here; tests/ send real
+        // signals to the real process.
     }
 }

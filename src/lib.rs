@@ -54,7 +54,7 @@ use commands::{
 use report::Report;
 use ui::Ui;
 
-/// Answers a shell that completes a command line. Gives whether one has asked.
+/// Answers a shell's completion request. Returns whether there was one.
 pub fn completes(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
     dir: Option<&std::path::Path>,
@@ -62,7 +62,7 @@ pub fn completes(
     complete::answered(arguments, dir)
 }
 
-/// Runs the command of `cli`.
+/// Runs the command in `cli`.
 #[must_use]
 pub fn run(cli: &Cli) -> Report {
     let common = cli.command.common();

@@ -1,4 +1,5 @@
-//! Parses, runs, prints the report and the one error, sets the exit code.
+//! Parses the command line, runs the command, prints the report or the one error, and sets the exit
+//! code.
 
 use clap::Parser;
 use makeinfra::cli::{Cli, is_bare, usage_failure};
@@ -7,7 +8,7 @@ use makeinfra::report::Report;
 use makeinfra::ui::{print, print_error};
 use std::process::ExitCode;
 
-/// The allocator of glibc takes a fifth longer for `check`, that of musl more than that.
+/// `check` takes a fifth longer with glibc's allocator, and even longer with musl's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     let (mut report, is_json) = match Cli::try_parse() {
         Ok(cli) => (makeinfra::run(&cli), cli.command.common().json),
         Err(asked) if !asked.use_stderr() => {
-            // Help and version; whoever closed the pipe has read enough.
+            // Help and version. If the pipe is closed, its reader has seen enough.
             let _ = asked.print();
             return ExitCode::SUCCESS;
         }

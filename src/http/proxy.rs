@@ -1,20 +1,20 @@
-//! Which proxy the usual variables name for a host: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
-//! `NO_PROXY`, in either case. As in Go's `golang.org/x/net/http/httpproxy`, which kubectl and
-//! containerd use; `ALL_PROXY` as in curl. Pure: the variables come from the caller.
+//! The proxy for a host, according to the usual variables: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
+//! and `NO_PROXY`, in either case. Behaves like Go's `golang.org/x/net/http/httpproxy`, which
+//! kubectl and containerd use; `ALL_PROXY` as in curl. Pure: the caller provides the variables.
 
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
-/// A proxy and where it was named.
+/// A proxy and the variable that sets it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Named {
-    /// The variable, which may be shown.
+    /// The name of the variable, which may be shown.
     pub(super) variable: &'static str,
-    /// What it says, which may hold a password.
+    /// The value, which may contain a password.
     pub(super) url: Zeroizing<String>,
 }
 
-/// The proxy for URLs that begin with `scheme`.
+/// The proxy for URLs with the scheme `scheme`.
 pub(super) fn named(scheme: &str, read: impl Fn(&str) -> Option<String>) -> Option<Named> {
     let names: &[&'static str] = match scheme {
         "https" => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
@@ -23,8 +23,8 @@ pub(super) fn named(scheme: &str, read: impl Fn(&str) -> Option<String>) -> Opti
     names.iter().find_map(|variable| Some(Named { variable, url: Zeroizing::new(read(variable)?) }))
 }
 
-/// Whether `host`, with `port`, is reached without a proxy: it is this machine, or `NO_PROXY` says
-/// so.
+/// Whether `host` with `port` is reached without a proxy: it is this machine, or `NO_PROXY` matches
+/// it.
 pub(super) fn is_direct(host: &str, port: u16, read: impl Fn(&str) -> Option<String>) -> bool {
     let list = ["NO_PROXY", "no_proxy"].into_iter().find_map(read).unwrap_or_default();
     let host = host.to_ascii_lowercase();
@@ -58,7 +58,7 @@ fn is_exempt(entry: &str, host: &str, port: u16) -> bool {
     }
 }
 
-/// An address as it stands in a URL, where IPv6 has brackets, or in `NO_PROXY`, where it has none.
+/// Parses an address, in the form of a URL (IPv6 in brackets) or of `NO_PROXY` (without brackets).
 fn address(text: &str) -> Option<IpAddr> {
     text.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }

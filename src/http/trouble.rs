@@ -1,62 +1,61 @@
-//! What can go wrong between here and a server, before it has said anything about credentials:
-//! name, connection, TLS, proxy. Each has a sentence; none holds anything of what was sent or
-//! received.
+//! Errors of the connection to a server: name resolution, connection, TLS, proxy. Each has a
+//! sentence; none contains anything that was sent or received.
 
 use rustls::CertificateError as Certificate;
 use std::io::{self, ErrorKind};
 use ureq::http::Uri;
 
-/// What went wrong, with which host.
+/// An error, with the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     host: String,
-    /// What of the URL tells whether the service is there: `/v2/` of a registry.
+    /// Path of a URL that shows whether the service is reachable: `/v2/` for a registry.
     probe: &'static str,
-    /// The variable that names the proxy, where there is one.
+    /// The environment variable that sets the proxy; `None` without a proxy.
     proxy: Option<&'static str>,
     pub(super) fault: Fault,
 }
 
-/// What went wrong.
+/// The kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The name has no address.
     NoSuchName,
     /// No name server answers.
     NoNameServer,
-    /// Nothing listens there.
+    /// Connection refused.
     Refused,
-    /// No way leads there.
+    /// There is no route to the host.
     Unreachable,
-    /// No answer in time.
+    /// The request timed out.
     TimeOut,
-    /// The connection broke off.
+    /// The connection broke.
     Broken,
-    /// The certificate is from an authority that is not trusted.
+    /// The certificate's authority is not trusted.
     UnknownAuthority,
     /// The certificate is for another name.
     WrongName,
-    /// The certificate is of another time.
+    /// The certificate has expired or is not valid yet.
     Expired,
-    /// The certificate has another fault.
+    /// The certificate is invalid for another reason.
     BadCertificate,
-    /// It does not speak TLS.
+    /// The server does not support TLS.
     NoTls,
-    /// TLS does not come about.
+    /// Another TLS error.
     OtherTls,
-    /// The variable of the proxy holds no URL.
+    /// The proxy variable does not contain a URL.
     ProxyUrl,
-    /// The proxy does not connect.
+    /// The proxy refuses to connect.
     ProxyRefuses,
-    /// The proxy wants a login.
+    /// The proxy requires a login.
     ProxyWantsLogin,
     /// A redirect leads from https to http.
     Downgrade,
-    /// There are too many redirects.
+    /// Too many redirects.
     Redirects,
-    /// URL or answer are too long.
+    /// The URL or the answer is too long.
     TooLong,
-    /// It does not speak HTTP.
+    /// The server does not speak HTTP.
     NoHttp,
 }
 
@@ -66,7 +65,7 @@ impl Trouble {
     }
 
     pub(super) fn through(url: &Uri, proxy: Option<&'static str>, fault: Fault) -> Self {
-        // A URI's host has no characters that a terminal would act upon.
+        // The host of a URI cannot contain terminal control characters.
         let host = url
             .authority()
             .map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or(""));
@@ -74,7 +73,7 @@ impl Trouble {
         Self { host: host.to_owned(), probe, proxy, fault }
     }
 
-    /// What `error` means. Its own text is left out: it may quote what was sent.
+    /// Classifies `error`. Its own text is dropped, because it may quote what was sent.
     pub(super) fn of(error: &ureq::Error, url: &Uri, proxy: Option<&'static str>) -> Self {
         let fault = match error {
             ureq::Error::Io(error) => of_io(error),
@@ -96,13 +95,13 @@ impl Trouble {
         Self::through(url, proxy, fault)
     }
 
-    /// What went wrong.
+    /// The kind of error.
     #[must_use]
     pub fn fault(&self) -> Fault {
         self.fault
     }
 
-    /// A sentence.
+    /// The sentence.
     #[must_use]
     pub fn message(&self) -> String {
         let host = &self.host;
@@ -215,8 +214,9 @@ fn of_io(error: &io::Error) -> Fault {
     }
 }
 
-/// What is wrong with a name. The standard library has no kind for it; getaddrinfo's errors begin
-/// so on every Unix, and `EAI_AGAIN` is worded so by glibc and macOS, and by musl.
+/// Classifies an error of name resolution. The standard library has no kind for it, but
+/// getaddrinfo's errors have this prefix on every Unix. The first text for `EAI_AGAIN` is that of
+/// glibc and macOS, the second that of musl.
 fn of_name(text: &str) -> Option<Fault> {
     let why = text.strip_prefix("failed to lookup address")?;
     let no_answer = ["Temporary failure in name resolution", "Try again"]
@@ -228,7 +228,7 @@ fn of_name(text: &str) -> Option<Fault> {
 fn of_tls(error: &rustls::Error) -> Fault {
     match error {
         rustls::Error::InvalidCertificate(error) => match error {
-            // A bad signature is that of another authority which has the name of a trusted one.
+            // A bad signature is by an authority with the same name as a trusted one.
             Certificate::UnknownIssuer | Certificate::BadSignature => Fault::UnknownAuthority,
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 Fault::WrongName
@@ -239,7 +239,7 @@ fn of_tls(error: &rustls::Error) -> Fault {
             | Certificate::NotValidYetContext { .. } => Fault::Expired,
             _ => Fault::BadCertificate,
         },
-        // What is read as TLS is the beginning of an answer in plain http.
+        // What is parsed as TLS here is the beginning of a plain http answer.
         rustls::Error::InvalidMessage(_) => Fault::NoTls,
         _ => Fault::OtherTls,
     }
