@@ -1,8 +1,8 @@
-//! Why what a repository deploys does not run: evidence of the cluster in, ranked causes out.
+//! Why the pods of a repository do not run: takes evidence from the cluster, returns ranked causes.
 //!
-//! Pure: works on what was read before, joins it with the offline checks and the Secret in the
-//! cluster, and says what to type. Nothing of a Secret and no control character is in what it says;
-//! a text that it does not know means nothing to it, and then it says so.
+//! Pure: works on data that was read before, combines it with the offline checks and the Secret in
+//! the cluster, and says what to type. The output contains no secret value and no control
+//! characters. Unknown texts are not interpreted; the finding then says so.
 
 mod case;
 mod cause;
@@ -50,62 +50,62 @@ use std::rc::Rc;
 use vendor::Vendor;
 use weight::Weight;
 
-/// All that is known.
+/// Everything that is known.
 pub struct Known<'k> {
-    /// What the cluster tells.
+    /// The answers of the cluster.
     pub evidence: &'k Evidence,
-    /// The namespace that was asked for; of saved evidence none.
+    /// The namespace that was asked for; `None` for saved evidence.
     pub namespace: Option<&'k str>,
-    /// Whether a cluster was asked, and not a file read, which can be silent of anything.
+    /// Whether a cluster was asked. A file may lack anything, so its silence proves nothing.
     pub is_live: bool,
-    /// The names of the Secrets that the cluster was asked for and would have given.
+    /// Names of Secrets that were requested from the cluster and readable if they existed.
     pub asked: &'k [String],
-    /// The kinds that the cluster did not give, `pods` or `events`.
+    /// Kinds that the cluster did not return, `pods` or `events`.
     pub refused: &'k [String],
-    /// The repository, if there is one.
+    /// The repository; `None` if there is none.
     pub repository: Option<&'k Inspection>,
-    /// Its checks.
+    /// The checks of the repository.
     pub checks: &'k [Check],
-    /// The time to which ages are counted.
+    /// The reference time for ages.
     pub now: Timestamp,
-    /// Empty at first.
+    /// A cache; empty at first.
     pub hidden: HiddenByNamespace,
 }
 
-/// What no text about a namespace may show, found once for each.
+/// Values that no text about a namespace may show, cached by namespace.
 #[derive(Default)]
 pub struct HiddenByNamespace(RefCell<HashMap<String, Rc<Hidden>>>);
 
-/// Something that was found.
+/// A finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What.
+    /// The cause.
     pub cause: Cause,
-    /// Of what: a pod, a workload, a file.
+    /// The subject: a pod, a workload, a file.
     pub subject: String,
     /// One sentence.
     pub message: String,
-    /// What the cluster said of it.
+    /// The relevant texts from the cluster.
     pub evidence: Vec<String>,
     /// What to type.
     pub hint: Advice,
-    /// The check that says so, too.
+    /// The check that reports the same problem; `None` if there is none.
     pub check: Option<Id>,
-    /// Whose words the evidence is; `None` if that does not show.
+    /// The layer that the evidence comes from; `None` if that is undetermined.
     pub layer: Option<Layer>,
 }
 
-/// What came out.
+/// The result.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// The most likely cause first.
+    /// The findings, the most likely cause first.
     pub findings: Vec<Finding>,
-    /// How many pods were looked at.
+    /// The number of pods examined.
     pub pods: usize,
 }
 
 impl Known<'_> {
-    /// The causes.
+    /// Determines the causes.
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
         let pods: Vec<_> =
@@ -138,8 +138,8 @@ impl Known<'_> {
         here && (self.takes_all() || self.workload_of(pod).is_some())
     }
 
-    /// Whether nobody knows which pods are of the repository: there is none, or its names are made
-    /// by what of kustomize is not understood.
+    /// Whether all pods count as the repository's, because there is no repository, or its names
+    /// depend on unsupported features of kustomize.
     fn takes_all(&self) -> bool {
         self.repository.is_none_or(|repository| {
             let beyond = |fault: &Fault| fault.kind == FaultKind::Beyond;
@@ -148,7 +148,7 @@ impl Known<'_> {
         })
     }
 
-    /// What the next pull will meet, where no pod has met it.
+    /// What the next pull will run into although no pod has yet.
     fn not_met_yet(&self, findings: &[Finding]) -> Vec<Finding> {
         let told = |check: &Check| findings.iter().any(|finding| finding.check == Some(check.id));
         let of_pulls = |id: Id| (Id::PullSecretPresent..=Id::WorkloadsNamePullSecret).contains(&id);
@@ -187,7 +187,7 @@ impl Known<'_> {
         Some(finding)
     }
 
-    /// A finding with the words of its cause.
+    /// A finding with the standard sentence and hint of its cause.
     fn finding(
         &self,
         cause: Cause,
@@ -215,7 +215,7 @@ impl Known<'_> {
         }
     }
 
-    /// `fill` without the values that a token is in.
+    /// `fill` without the values that contain a token.
     fn without_tokens(&self, fill: &Fill) -> Fill {
         fill.without(|value| text::holds_token(value, &self.hidden(&fill.namespace)))
     }
@@ -226,7 +226,8 @@ impl Known<'_> {
             .map_or(Place::default(), |repository| Place::of_namespace(repository, namespace))
     }
 
-    /// `hint`, which may set the tag of `image`, where that is none of the project's own component.
+    /// `hint`, which may set the tag of `image`, extended by the image's name unless it is that of
+    /// the project's own component.
     fn with_image(&self, hint: Advice, image: &str) -> Advice {
         let record =
             self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
@@ -238,7 +239,7 @@ impl Known<'_> {
         }
     }
 
-    /// Whose registry a pull of `image` for `pod` asked, as far as that shows.
+    /// The vendor of the registry from which `pod` pulls `image`, as far as that shows.
     fn vendor(&self, told: &Told, image: &str, pod: &Pod) -> &'static Vendor {
         let host = link::registry_of(image);
         let record =
@@ -261,8 +262,8 @@ impl Known<'_> {
         vendor::of(&host, told.speaker.is_gitlab || is_recorded() || is_signed_in())
     }
 
-    /// The passwords of the pull secrets that are known, which may be in no text about `namespace`:
-    /// a kubelet has only those of a pod's own.
+    /// The known passwords, which no text about `namespace` may show: a kubelet only has those for
+    /// its pod.
     fn hidden(&self, namespace: &str) -> Rc<Hidden> {
         let mut known = self.hidden.0.borrow_mut();
         if let Some(hidden) = known.get(namespace) {
@@ -276,7 +277,7 @@ impl Known<'_> {
 }
 
 impl Diagnosis {
-    /// What follows for the exit code.
+    /// The outcome, for the exit code.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.findings.first().map(|finding| finding.cause.weight()) {
@@ -286,7 +287,7 @@ impl Diagnosis {
         }
     }
 
-    /// One cause alone, for what stands in the way of any evidence.
+    /// A diagnosis with a single cause, for what prevents any evidence.
     #[must_use]
     pub fn of(
         cause: Cause,
@@ -317,7 +318,7 @@ impl Diagnosis {
     }
 }
 
-/// The heaviest first, then in the order of the causes; what several pods say alike is said once.
+/// Sorts by weight and then by cause, and merges what several pods report alike.
 fn ranked(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.cause.weight(), finding.cause));
     let mut kept: Vec<(Finding, usize)> = Vec::new();

@@ -1,4 +1,4 @@
-//! A pod with its events, and what is said of it.
+//! A pod with its events and the findings about it.
 
 use super::cause::Cause;
 use super::event::Event;
@@ -6,27 +6,27 @@ use super::objects::Pod;
 use super::{Fill, Finding, Known};
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a restart is news.
+/// How long a restart is worth reporting.
 const NEWS: SignedDuration = SignedDuration::from_mins(10);
 
-/// A pod with what belongs to it.
+/// A pod with everything that belongs to it.
 pub(super) struct Case<'k> {
     pub(super) known: &'k Known<'k>,
     pub(super) pod: &'k Pod,
-    /// Its events, the newest first.
+    /// The pod's events, newest first.
     pub(super) events: &'k [Event],
 }
 
 /// Pull secrets that the kubelet did not find.
 pub(super) struct Missed {
-    /// Their names; empty if the kubelet did not tell them.
+    /// Their names; empty if the kubelet did not report them.
     names: Vec<String>,
-    /// The event that says so.
+    /// The event that reports it.
     pub(super) said: String,
 }
 
 impl Missed {
-    /// Those of the kubelet's `Unable to retrieve some image pull secrets (NAME, NAME); …`.
+    /// Parses the kubelet's `Unable to retrieve some image pull secrets (NAME, NAME); …`.
     fn of(said: String) -> Self {
         let names =
             said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(names, _)| names);
@@ -35,7 +35,7 @@ impl Missed {
         Self { names: names.filter(|name| !name.is_empty()).collect(), said }
     }
 
-    /// Whether `name` is one of them, as far as that is known.
+    /// Whether `name` is, or may be, one of them.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|missed| missed == name)
     }
@@ -48,7 +48,7 @@ impl<'k> Case<'k> {
         Self { known, pod, events }
     }
 
-    /// What a probe said last.
+    /// The last result of a probe.
     pub(super) fn probe(&self, container: &str) -> Option<String> {
         let mut events =
             self.events.iter().filter(|event| event.is("Unhealthy") || event.is("ProbeWarning"));

@@ -1,7 +1,7 @@
-//! Why pods do not run: the names of the causes, which are part of the interface (scripts read them
-//! in `--json`), with a sentence and what to type for each. Knows nothing of how a cause is found.
+//! The causes why pods do not run. Their identifiers are part of the interface, because scripts
+//! read them in `--json`. Each has a sentence and a hint. Does not know how a cause is detected.
 //!
-//! `{…}` in them stands for what a finding knows: see [`super::Fill`].
+//! `{…}` stands for a value of the finding: see [`super::Fill`].
 
 #[macro_use]
 mod declare;

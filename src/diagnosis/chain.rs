@@ -1,11 +1,11 @@
-//! The nested error of a pull, taken apart as Go programs put it together:
-//! `WRAP: WRAP: Get "URL": dial tcp ADDRESS: CAUSE`. From its structure follows who speaks, before
-//! any of its words mean something. Pure; knows nothing of causes.
+//! Splits the nested error of a pull in the way Go programs build it: `WRAP: WRAP: Get "URL": dial
+//! tcp ADDRESS: CAUSE`. Its structure tells which layer reports the error, before its words are
+//! interpreted. Pure; knows no causes.
 
 use super::layer::Layer;
 use super::link::{Link, registry_of, same_registry};
 
-/// What containerd puts before an answer of the token service.
+/// Prefixes that containerd adds to an answer of the token service.
 const SIGN_IN: [&str; 5] = [
     "failed to fetch anonymous token",
     "failed to fetch oauth token",
@@ -13,7 +13,7 @@ const SIGN_IN: [&str; 5] = [
     "unable to retrieve auth token",
     "requesting bearer token",
 ];
-/// What is done on the node, once the bytes are there, or before anything is asked for.
+/// Steps on the node, after the download or before any request.
 const LOCAL: [&str; 12] = [
     "failed to extract layer",
     "failed to register layer",
@@ -28,7 +28,7 @@ const LOCAL: [&str; 12] = [
     "failed to inspect image",
     " locked for ",
 ];
-/// The download of a blob.
+/// Prefixes of a blob's download.
 const DOWNLOAD: [&str; 7] = [
     "httpreadseeker",
     "error pulling image configuration",
@@ -38,10 +38,10 @@ const DOWNLOAD: [&str; 7] = [
     "failed to read expected number of bytes",
     "failed to copy",
 ];
-/// How Go's parts begin of what is between the node and its proxy. The last is of old ones.
+/// Prefixes of Go's errors between the node and its proxy. The last is from old versions.
 const PROXY: [&str; 4] =
     ["proxyconnect", "socks connect", "invalid proxy", "error connecting to proxy"];
-/// Words behind which an image reference stands in quotes, or without.
+/// Words that precede an image reference, quoted or not.
 const NAMES_IMAGE: [&str; 7] = [
     "failed to resolve reference ",
     "failed to pull and unpack image ",
@@ -52,30 +52,30 @@ const NAMES_IMAGE: [&str; 7] = [
     "docker://",
 ];
 
-/// A text, taken apart.
+/// A parsed text.
 pub(super) struct Chain<'t> {
-    /// All of it, in lower case.
+    /// The whole text, in lower case.
     pub(super) text: String,
-    /// The parts between the colons, the outermost first.
+    /// The parts between the colons, outermost first.
     parts: Vec<&'t str>,
-    /// The URLs in it, in their order.
+    /// The URLs in it, in order.
     links: Vec<Link<'t>>,
     /// The image that it names.
     image: Option<&'t str>,
 }
 
-/// Who speaks.
+/// The source of an error.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Speaker {
-    /// `None` if the structure does not tell.
+    /// The layer; `None` if the structure does not tell.
     pub(super) layer: Option<Layer>,
-    /// The host that was asked, with its port.
+    /// The host that was contacted, with its port.
     pub(super) host: Option<String>,
     /// The name server that was asked.
     pub(super) resolver: Option<String>,
-    /// Whether that is where the registry of the image answers.
+    /// Whether the host is that of the image's registry.
     pub(super) is_own: bool,
-    /// Whether GitLab's token service shows.
+    /// Whether GitLab's token service is mentioned.
     pub(super) is_gitlab: bool,
 }
 
@@ -90,8 +90,8 @@ impl<'t> Chain<'t> {
         }
     }
 
-    /// The text in lower case without what people have named: neither a link nor the image that is
-    /// pulled, which may be called as an error is.
+    /// The text in lower case without links and image names, which may contain the words of an
+    /// error.
     pub(super) fn words(&self, image: &str) -> String {
         let mut words = String::with_capacity(self.text.len());
         let mut end = 0;
@@ -109,7 +109,7 @@ impl<'t> Chain<'t> {
         names.iter().fold(words, |words, name| words.replace(name, "<>"))
     }
 
-    /// Who speaks of a pull of `image`, unless the text itself names another.
+    /// The source of an error about a pull of `image`, unless the text itself names another image.
     pub(super) fn speaker(&self, image: &str) -> Speaker {
         let image = self.image.unwrap_or(image);
         let link = self.links.last();
@@ -129,8 +129,8 @@ impl<'t> Chain<'t> {
         }
     }
 
-    /// Whether a manifest was asked for by a digest that `image` does not name: its tag was found
-    /// before.
+    /// Whether a manifest was requested by a digest that `image` does not contain, so that its tag
+    /// had been found before.
     pub(super) fn asks_for_part(&self, image: &str) -> bool {
         let image = self.image.unwrap_or(image);
         let of_part = self.part("reading manifest ").and_then(|rest| rest.split(' ').next());
@@ -148,7 +148,7 @@ impl<'t> Chain<'t> {
         if self.part("lookup ").is_some() {
             return Some(Layer::NameServer);
         }
-        // Object stores answer so; no registry does.
+        // The format of object stores, which no registry uses.
         if self.text.contains("<error><code>") {
             return Some(Layer::Storage);
         }
@@ -180,24 +180,24 @@ impl<'t> Chain<'t> {
         }
     }
 
-    /// Whether a proxy refused to open the way to an https server: Go then ends with the text of
-    /// its status alone.
+    /// Whether a proxy refused a tunnel to an https server: Go's error then ends with the text of
+    /// the status alone.
     fn is_of_tunnel(&self) -> bool {
         let Some((last, before)) = self.parts.split_last() else { return false };
         let is_request = match before {
             [.., request] if request.contains("https://") => true,
-            // A URL that was broken in two by whoever showed the text.
+            // A URL that whoever displayed the text broke in two.
             [.., request, path] => request.ends_with("https") && path.starts_with('/'),
             _ => false,
         };
         let is_phrase = last.len() > 3 && last.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
         let is_status = last.starts_with(|c: char| c.is_ascii_uppercase()) && !last.contains("EOF");
-        // Some proxies write it in one word.
+        // Some proxies write the status text in one word.
         let is_word = last.len() > 12 && !last.contains(' ');
         is_request && is_phrase && (is_status || is_word)
     }
 
-    /// What stands behind `start` in the innermost part that begins so.
+    /// The rest of the innermost part that begins with `start`.
     fn part(&self, start: &str) -> Option<&'t str> {
         self.parts.iter().rev().find_map(|part| part.strip_prefix(start))
     }
@@ -207,8 +207,8 @@ impl<'t> Chain<'t> {
     }
 }
 
-/// How runtimes and registries write the name of `image`, in lower case. One word alone could be
-/// any word.
+/// Spellings of the name of `image` by runtimes and registries, in lower case. A single word is
+/// excluded, because it could be any word.
 fn spellings(image: &str) -> Vec<String> {
     let image = image.to_ascii_lowercase();
     let untagged = |name: &str| {
@@ -237,7 +237,7 @@ fn spellings(image: &str) -> Vec<String> {
         .collect()
 }
 
-/// The parts of an error: a colon and a space stand between them.
+/// The parts of an error, separated by a colon and a space.
 fn parts(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
@@ -253,7 +253,7 @@ fn parts(text: &str) -> Vec<&str> {
     trimmed.filter(|part| !part.is_empty()).collect()
 }
 
-/// `HOST on SERVER`, or a host alone.
+/// Parses `HOST on SERVER`, or a host alone.
 fn lookup(words: &str) -> (&str, Option<&str>) {
     let mut words = words.split_whitespace();
     let host = words.next().unwrap_or_default();
@@ -261,8 +261,8 @@ fn lookup(words: &str) -> (&str, Option<&str>) {
     (host, server)
 }
 
-/// What a runtime says of its other tries does not speak: CRI-O's mirrors, which the registry
-/// itself comes after, and its try to read the image as an artifact.
+/// Removes a runtime's report of its other attempts: CRI-O's mirrors, which precede the registry
+/// itself, and its attempt to read the image as an artifact.
 fn without_others(text: &str) -> &str {
     let text = text.split_once("; artifact err:").map_or(text, |(text, _)| text);
     match text.split_once("(Mirrors also failed: [") {
@@ -271,9 +271,9 @@ fn without_others(text: &str) -> &str {
     }
 }
 
-/// The image that the text names, the innermost.
+/// The innermost image that the text names.
 fn image(text: &str) -> Option<&str> {
-    // In lower case all of these have the same length.
+    // ASCII lower case keeps the length, so positions match.
     let lower = text.to_ascii_lowercase();
     let names = NAMES_IMAGE.iter().filter_map(|words| {
         let at = lower.rfind(words)? + words.len();
@@ -282,7 +282,7 @@ fn image(text: &str) -> Option<&str> {
             rest.find(|c: char| c.is_whitespace() || "\"\\”,".contains(c)).unwrap_or(rest.len());
         Some(rest[..end].trim_end_matches(':')).filter(|name| !name.is_empty())
     });
-    // What a runtime resolves is the name in full.
+    // A runtime resolves the full name.
     let mut names = names;
     names.next()
 }

@@ -1,17 +1,17 @@
-//! What tells how things are now, and what only how they were. What an older rollout met is over,
-//! though its pods stay until the newer one works. So is what a pod failed of (a run of a Job, an
-//! eviction) once a later one has settled, though it stays until somebody deletes it.
+//! Separates current evidence from outdated evidence. Problems of an older rollout are over,
+//! although its pods stay until the newer one works. A failed pod (of a Job, or evicted) is over
+//! once a later one has settled, although it stays until somebody deletes it.
 
 use super::Known;
 use super::objects::{Metadata, Pod, Workload};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-/// The namespace, the kind of the owner, and the name that all have in common that come one after
-/// the other.
+/// Identifies a series of successive pods: the namespace, the owner's kind, and the name that they
+/// have in common.
 pub(super) type Line<'k> = (&'k str, &'k str, &'k str);
 
-/// The pods that tell.
+/// The pods that are current evidence.
 pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
     let sets = known.evidence.workloads.iter().filter(|object| object.kind == "ReplicaSet");
     let revisions: HashMap<_, _> = sets
@@ -36,7 +36,7 @@ pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
             *so_far = (*so_far).max(pod.metadata.created());
         }
     }
-    // What a Job failed of is not over because another of its pods did better.
+    // The failure of a Job is not over because another pod of it did better.
     let jobs: Vec<_> =
         known.evidence.workloads.iter().filter(|object| object.kind == "Job").collect();
     let failed: HashSet<_> = failed_jobs(&jobs)
@@ -59,7 +59,7 @@ pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
     pods.iter().filter(tells).copied().collect()
 }
 
-/// The Jobs that have failed, and after which none of the same `CronJob` has ended.
+/// The Jobs that have failed and were not followed by a completed one of the same `CronJob`.
 pub(super) fn failed_jobs<'k>(jobs: &[&'k Workload]) -> Vec<&'k Workload> {
     let line = |job: &'k Workload| line_of(&job.metadata.namespace, "Job", &job.metadata.name);
     let mut last: HashMap<_, Option<Timestamp>> = HashMap::new();
@@ -79,26 +79,26 @@ fn owner(metadata: &Metadata) -> (&str, &str) {
         .map_or(("", &metadata.name), |owner| (&owner.kind, &owner.name))
 }
 
-/// The line of a pod.
+/// The series of a pod.
 pub(super) fn line(metadata: &Metadata) -> Line<'_> {
     let (kind, name) = owner(metadata);
     line_of(&metadata.namespace, kind, name)
 }
 
-/// The line of the pods of this owner.
+/// The series of an owner's pods.
 pub(super) fn line_of<'k>(namespace: &'k str, kind: &'k str, name: &'k str) -> Line<'k> {
     match kind {
         "ReplicaSet" => (namespace, kind, name.rsplit_once('-').map_or(name, |(name, _)| name)),
         "Job" => (namespace, kind, run_of(name)),
-        // What makes those that make pods is of the same line.
+        // Objects that create pods belong to the same series.
         "Deployment" => (namespace, "ReplicaSet", name),
         "CronJob" => (namespace, "Job", name),
         _ => (namespace, kind, name),
     }
 }
 
-/// What a Job is a run of: a `CronJob`'s have its name and the time, in digits; any other is the
-/// only one.
+/// What a Job is a run of: the name of a `CronJob`'s Job ends with digits for its time; any other
+/// Job is its own series.
 fn run_of(job: &str) -> &str {
     let is_time = |rest: &str| rest.len() >= 8 && rest.bytes().all(|byte| byte.is_ascii_digit());
     job.rsplit_once('-').filter(|(_, rest)| is_time(rest)).map_or(job, |(name, _)| name)

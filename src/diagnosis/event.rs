@@ -1,4 +1,4 @@
-//! Events of the cluster's API: what was seen to happen to an object. Pure.
+//! Events of the cluster's API. Pure.
 //!
 //! Source: Kubernetes API reference, core/v1 and events.k8s.io/v1.
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Event {
     metadata: Metadata,
-    /// What it is about; `regarding` in events.k8s.io/v1.
+    /// The object concerned; `regarding` in events.k8s.io/v1.
     #[serde(alias = "regarding")]
     pub(super) involved_object: Involved,
     pub(super) reason: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Event {
     pub(super) message: Option<String>,
     #[serde(rename = "lastTimestamp")]
     last: Option<String>,
-    /// In place of it, in newer ones.
+    /// Replaces `lastTimestamp` in newer events.
     #[serde(rename = "eventTime")]
     time: Option<String>,
     series: Option<Series>,
@@ -69,13 +69,13 @@ impl Event {
         format!("{}: {}", self.reason.as_deref().unwrap_or_default(), self.text())
     }
 
-    /// The container that it is about; empty where it does not tell.
+    /// The container concerned; empty if unknown.
     pub(super) fn container(&self) -> &str {
         let path = self.involved_object.field_path.as_deref().and_then(|path| path.split_once('{'));
         path.map_or("", |(_, name)| name.trim_end_matches('}'))
     }
 
-    /// Whether it is about `container`, as far as both are known.
+    /// Whether it concerns `container`, as far as both are known.
     pub(super) fn concerns(&self, container: &str) -> bool {
         container.is_empty() || self.container().is_empty() || self.container() == container
     }

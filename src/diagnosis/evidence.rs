@@ -1,6 +1,6 @@
-//! What the cluster tells: pods, events, workloads, service accounts and Secrets, from the JSON
-//! that `kubectl get -o json` prints. An item that is not as the API has it is left out and
-//! counted. Pure; keeps nothing of a Secret but what `pull_secret` makes of it.
+//! Evidence from the cluster: pods, events, workloads, service accounts and Secrets, from the JSON
+//! that `kubectl get -o json` prints. Malformed items are skipped and counted. Pure; keeps nothing
+//! of a Secret apart from what `pull_secret` extracts.
 
 use super::event::Event;
 use super::objects::{Account, Metadata, Pod, Workload};
@@ -13,25 +13,25 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// All that is known of a namespace.
+/// Everything known about namespaces.
 #[derive(Default)]
 pub struct Evidence {
     pub(super) pods: Vec<Pod>,
-    /// By what they are about, and of that the newest first.
+    /// Sorted by object, and then newest first.
     pub(super) events: Vec<Event>,
     pub(super) workloads: Vec<Workload>,
-    /// By namespace and name.
+    /// Sorted by namespace and name.
     pub(super) accounts: Vec<Account>,
-    /// The pull secrets among what was read, by namespace and name.
+    /// The pull secrets, sorted by namespace and name.
     pub(super) secrets: Vec<Inspected>,
-    /// Namespaces and names of the others.
+    /// Namespaces and names of other Secrets.
     other_secrets: BTreeSet<(String, String)>,
-    /// How many items were not understood.
+    /// The number of malformed items.
     pub(super) not_understood: usize,
 }
 
-/// What tells how an object is to be read. Its parts are looked into one after the other, so that
-/// never all of a large List is in memory twice.
+/// The fields that tell how to parse an object. Its parts are parsed one after the other, so that a
+/// large List is never in memory twice.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Head<'j> {
@@ -42,7 +42,7 @@ struct Head<'j> {
 }
 
 impl<'j> Head<'j> {
-    /// Of what is no object, nothing; serde would take a list for one.
+    /// Empty for anything but an object; serde would accept a list in place of one.
     fn of(object: &'j RawValue) -> Self {
         let object = Some(object.get()).filter(|text| text.starts_with('{'));
         object.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
@@ -50,8 +50,8 @@ impl<'j> Head<'j> {
 }
 
 impl Evidence {
-    /// Adds what `json` holds: a List of any kinds, single objects, or several of either one after
-    /// the other. The error is a sentence about "it", without anything of its content.
+    /// Adds the content of `json`: a List of any kinds, single objects, or several of these in a
+    /// row. The error is a sentence about "it", without any of its content.
     pub fn read(&mut self, json: &[u8]) -> Result<(), &'static str> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         let Ok(json) = std::str::from_utf8(json) else { return Err("it is not text (UTF-8)") };
@@ -62,7 +62,7 @@ impl Evidence {
             let document = document.map_err(|_| "it is not JSON")?;
             let head = Head::of(document);
             let Some(kind) = head.kind else { return Err("it is not what `kubectl get` prints") };
-            // The API's own lists do not repeat the kind.
+            // Lists of the API do not repeat the kind in their items.
             let of = kind.strip_suffix("List").unwrap_or_default();
             match head.items {
                 None => self.add(&kind, document),
@@ -108,7 +108,7 @@ impl Evidence {
         true
     }
 
-    /// The events of a pod, the newest first.
+    /// The events of a pod, newest first.
     pub(super) fn events_of(&self, pod: &Metadata) -> &[Event] {
         let key = ("Pod", pod.namespace.as_str(), pod.name.as_str());
         let start = self.events.partition_point(|event| event.involved_object.key() < key);
@@ -126,13 +126,13 @@ impl Evidence {
 
     /// The pull secret `name` in `namespace`.
     pub(super) fn secret(&self, namespace: &str, name: &str) -> Option<&Inspected> {
-        // What a file holds may lack the namespace.
+        // Saved evidence may lack the namespace.
         let find = |wanted| self.secrets.binary_search_by(|secret| key(secret).cmp(&wanted)).ok();
         let at = find((Some(namespace), Some(name))).or_else(|| find((None, Some(name))))?;
         self.secrets.get(at)
     }
 
-    /// The pull secrets of `namespace`, and those that name none.
+    /// The pull secrets in `namespace`, and those without a namespace.
     pub(super) fn secrets_of(&self, namespace: &str) -> impl Iterator<Item = &Inspected> {
         let of = |namespace: Option<&str>| {
             let rest =
@@ -142,12 +142,12 @@ impl Evidence {
         of(None).iter().chain(of(Some(namespace)))
     }
 
-    /// Whether there is a Secret `name` in `namespace` that is no pull secret.
+    /// Whether there is a Secret `name` in `namespace` that is not a pull secret.
     pub(super) fn has_other_secret(&self, namespace: &str, name: &str) -> bool {
         self.other_secrets.contains(&(namespace.to_owned(), name.to_owned()))
     }
 
-    /// The names of the pull secrets that pods, what they are made from, and service accounts name.
+    /// Names of the pull secrets that pods, their templates and service accounts reference.
     pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
         let of_pods = self.pods.iter().flat_map(|pod| &pod.spec.image_pull_secrets);
         let templates = self.workloads.iter().filter_map(|object| object.spec.template.as_ref());
@@ -156,7 +156,7 @@ impl Evidence {
         of_pods.chain(of_templates).chain(of_accounts).map(|secret| secret.name.as_str())
     }
 
-    /// The pods of which there is nothing but events: name and namespace, and nothing in them.
+    /// Pods that are only known from events, with nothing but namespace and name.
     pub(super) fn ghosts(&self) -> Vec<Pod> {
         let of_pods = self
             .events
@@ -167,7 +167,7 @@ impl Evidence {
         names.into_iter().map(|(namespace, name)| Pod::ghost(namespace, name)).collect()
     }
 
-    /// The newest time in it.
+    /// The newest time in the evidence.
     #[must_use]
     pub fn newest(&self) -> Option<Timestamp> {
         let of_pods = self.pods.iter().filter_map(|pod| pod.metadata.created());
@@ -179,7 +179,7 @@ fn key(secret: &Inspected) -> (Option<&str>, Option<&str>) {
     (secret.namespace.as_deref(), secret.name.as_deref())
 }
 
-/// The items of a list; of what is none, nothing.
+/// The items of a list; `None` if there is no list.
 fn items<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<&'de RawValue>>, D::Error> {

@@ -1,11 +1,11 @@
-//! What a finding knows, put into the words of its cause. Pure.
+//! Fills the values of a finding into the words of its cause. Pure.
 
 use super::layer::Layer;
 use super::link::registry_of;
 use super::pull_signs::Told;
 use super::vendor::{OTHER, Vendor};
 
-/// What a finding knows, for the braces in a cause's words; empty if it does not.
+/// The values of a finding for the braces in a cause's words; empty if unknown.
 #[derive(Default, Clone)]
 pub(super) struct Fill {
     pub(super) namespace: String,
@@ -15,18 +15,18 @@ pub(super) struct Fill {
     pub(super) image: String,
     pub(super) code: String,
     pub(super) age: String,
-    /// The host that was asked.
+    /// The host that was contacted.
     pub(super) host: String,
-    /// What that host is.
+    /// The role of that host.
     pub(super) role: &'static str,
     /// The name server.
     pub(super) resolver: String,
-    /// Whose registry it is.
+    /// The vendor of the registry.
     pub(super) vendor: Option<&'static Vendor>,
 }
 
 impl Fill {
-    /// The same with who was asked for `image`.
+    /// Adds what was contacted for `image`.
     pub(super) fn of_pull(self, told: &Told, image: &str) -> Self {
         let registry = registry_of(image);
         let asked = told.speaker.host.clone();
@@ -46,12 +46,12 @@ impl Fill {
         Self { image: image.to_owned(), host, role: role.noun(), resolver, ..self }
     }
 
-    /// The same with what a credential is called at `vendor`.
+    /// Adds the vendor's words for a credential.
     pub(super) fn of_vendor(self, vendor: &'static Vendor) -> Self {
         Self { vendor: Some(vendor), ..self }
     }
 
-    /// The same without the values that are `bad`.
+    /// Clears the values that are `bad`.
     pub(super) fn without(&self, bad: impl Fn(&str) -> bool) -> Self {
         let kept =
             |value: &String| Some(value.clone()).filter(|value| !bad(value)).unwrap_or_default();
@@ -69,11 +69,13 @@ impl Fill {
         }
     }
 
-    /// `words` with what is known in place of its braces; only what can be pasted into a shell.
+    /// `words` with the known values in place of braces, limited to those that are safe to paste
+    /// into a shell.
     pub(super) fn fills(&self, words: &str) -> String {
         let role = if self.role.is_empty() { Layer::Registry.noun() } else { self.role };
         let vendor = self.vendor.unwrap_or(&OTHER);
-        // One that is not known is no reason for a gap, nor is a proxy's, which the host is not.
+        // An unknown host must not leave a gap. Neither must a proxy's, since the host is not the
+        // proxy.
         let server = match is_plain(&self.host) && self.role != Layer::Proxy.noun() {
             true => format!("{role} `{}`", self.host),
             false => role.to_owned(),
@@ -104,7 +106,7 @@ impl Fill {
     }
 }
 
-/// Whether a name is one: what came from a file could be anything.
+/// Whether a name is valid: text from a file could be anything.
 pub(super) fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._/:@ ".contains(c);
     !name.is_empty() && name.len() <= 300 && !name.starts_with('-') && name.chars().all(plain)

@@ -1,4 +1,4 @@
-//! The Secrets of the cluster beside those of the repository. Pure.
+//! Compares the Secrets in the cluster with those in the repository. Pure.
 
 use super::cause::Cause;
 use super::refusal::Refusal;
@@ -7,11 +7,11 @@ use crate::advice::Advice;
 use crate::inspection::PullSecret;
 use crate::pull_secret::{Inspected, SecretDiff};
 
-/// What the Secret of a name is in the cluster.
+/// The Secret of a given name in the cluster.
 pub(super) enum InCluster<'k> {
     Unknown,
     Missing,
-    /// It is there, and no pull secret.
+    /// It exists but is not a pull secret.
     Other,
     There(&'k Inspected),
 }
@@ -25,7 +25,7 @@ pub(super) fn in_cluster<'k>(known: &Known<'k>, namespace: &str, name: &str) -> 
     }
 }
 
-/// The Secret of the repository that is meant to be `secret` in the cluster.
+/// The Secret in the repository that corresponds to `secret` in the cluster.
 pub(super) fn file_of<'k>(known: &Known<'k>, secret: &Inspected) -> Option<&'k PullSecret> {
     let here = |file: &&PullSecret| {
         let namespace = &file.secret.namespace;
@@ -38,8 +38,7 @@ pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
     secret.likeness(&file.secret) != SecretDiff::Same
 }
 
-/// Secrets of the repository that the cluster does not have as they are, where no finding says so
-/// yet.
+/// Secrets of the repository that differ in the cluster, unless a finding says so already.
 pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
     let tells = |finding: &Finding| {
         let is_refused =
@@ -50,7 +49,7 @@ pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
         return Vec::new();
     }
     let files = known.repository.into_iter().flat_map(|repository| {
-        // Of another namespace nobody has asked.
+        // Other namespaces were not asked.
         let is_asked = |file: &&PullSecret| {
             let namespace = repository.namespace(file);
             namespace.is_none() || known.namespace.is_none() || namespace == known.namespace

@@ -1,8 +1,7 @@
-//! What a refused pull means, once the pod, the Secret in the cluster and the repository are looked
-//! at together.
+//! Explains a refused pull by combining the pod, the Secret in the cluster and the repository.
 //!
-//! The pod is asked first, then the Secret in the cluster, since the kubelet used that, and the
-//! repository's files only where the Secret in the cluster is not known.
+//! The pod is considered first, then the Secret in the cluster, because the kubelet used that one,
+//! and the repository's files only if the Secret in the cluster is unknown.
 
 use super::case::{Case, Missed};
 use super::cause::Cause;
@@ -16,9 +15,9 @@ use crate::checks::{self, Check, Id, Status};
 use crate::inspection::{Inspection, PullSecret};
 use crate::pull_secret::{Aspect, Hidden, Inspected};
 
-/// A pull that failed.
+/// A failed pull.
 pub(super) struct Pull<'p> {
-    /// What its text tells.
+    /// The meaning of its text.
     pub(super) told: &'p Told,
     pub(super) image: &'p str,
     /// The pull secrets that the kubelet missed; `None` if it missed none.
@@ -31,7 +30,7 @@ fn is_official(image: &str) -> bool {
         .is_ok_and(|image| image.is_docker_hub() && image.path().starts_with("library/"))
 }
 
-/// `finding` of an official image, which Docker Hub denies mostly because it does not have it.
+/// `finding` for an official image: Docker Hub usually refuses one that does not exist.
 fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
     let hint = "correct the image's name in the workload, then: {make deploy}".into();
     let message = known.without_tokens(fill).fills(
@@ -40,7 +39,8 @@ fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
     Finding { cause: Cause::PullDenied, message, hint, ..finding }
 }
 
-/// `finding` of a pull, with what else is known. `fill` is what it knows.
+/// `finding` for a pull, combined with everything else that is known. `fill` has the values that
+/// `finding` knows.
 pub(super) fn joined(
     known: &Known,
     case: &Case,
@@ -51,7 +51,7 @@ pub(super) fn joined(
     let Some(refusal) = Refusal::of(finding.cause) else {
         return told_by_registry(known, case, finding, pull.image);
     };
-    // A status alone may be of a login that is refused.
+    // A status alone may stand for a refused login.
     let says_absent = finding.evidence.iter().any(|text| text.contains("pull access denied"));
     if refusal == Refusal::Denied && says_absent && is_official(pull.image) {
         return no_official_image(known, finding, fill);
@@ -59,10 +59,10 @@ pub(super) fn joined(
     let join = Join { known, case, pull, fill, refusal };
     let better = join.of_pod().or_else(|| join.of_cluster()).or_else(|| join.of_files());
     let Finding { cause, subject, evidence, .. } = finding;
-    // The event about the Secret is the kubelet's.
+    // The event about the Secret comes from the kubelet.
     let layer = finding.layer.or(pull.missed.map(|_| Layer::Kubelet));
     match better {
-        // Registries deny what they do not have, too.
+        // Registries also deny images that do not exist.
         Some(mut better)
             if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == Refusal::Denied =>
         {
@@ -70,7 +70,7 @@ pub(super) fn joined(
             Finding { subject, evidence, layer, ..better }
         }
         Some(better) => Finding { subject, evidence, layer, ..better },
-        // That a token is valid is known only of one that is known.
+        // The token is only known to be valid if it is known at all.
         None if cause == Cause::TokenOfAnotherProject && !join.sent_a_good_one() => {
             let denied = Finding { subject, evidence, layer, ..join.finding(Cause::PullDenied) };
             told_by_registry(known, case, denied, pull.image)
@@ -85,15 +85,15 @@ pub(super) fn joined(
     }
 }
 
-/// `finding` with what the registry says that was asked with the repository's credentials.
+/// `finding`, extended by the answer of a registry that was asked with the repository's
+/// credentials.
 fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &str) -> Finding {
     let title = known.workload_of(case.pod).map(|found| format!("{} {}", found.kind, found.name));
     let is_its = |check: &&Check| {
         check.id.is_online() && title.as_ref().is_some_and(|title| *title == check.subject)
     };
     let mut checks: Vec<_> = known.checks.iter().filter(is_its).collect();
-    // What is said of another image of the same workload tells nothing, if there is one of this
-    // image.
+    // The answer about another image of the workload only counts if there is none about this one.
     checks.sort_by_key(|check| check.image.as_deref() != Some(image));
     let Some(check) = checks.first() else { return finding };
     finding
@@ -119,7 +119,8 @@ struct Join<'k> {
 }
 
 impl<'k> Join<'k> {
-    /// What the pod itself tells: which pull secrets it names, and that one of them was not there.
+    /// The explanation from the pod alone: which pull secrets it references, and which of them was
+    /// missing.
     fn of_pod(&self) -> Option<Finding> {
         let pod = self.case.pod;
         if pod.is_ghost()
@@ -146,7 +147,7 @@ impl<'k> Join<'k> {
         })
     }
 
-    /// A pod that names no pull secret.
+    /// The explanation for a pod without pull secrets.
     fn of_pod_without_secret(&self) -> Option<Finding> {
         let pod = self.case.pod;
         match self.refusal {
@@ -190,8 +191,7 @@ impl<'k> Join<'k> {
         Some(finding)
     }
 
-    /// Whether the kubelet had a credential for the image in which nothing is wrong, as far as the
-    /// Secret is known.
+    /// Whether the kubelet had a flawless credential for the image, as far as the Secret is known.
     fn sent_a_good_one(&self) -> bool {
         let good = |secret: &Inspected| self.serves(secret) && self.flaw(secret).is_none();
         if self.case.pod.is_ghost() {
@@ -206,7 +206,7 @@ impl<'k> Join<'k> {
         })
     }
 
-    /// Whether the repository has a pull secret for the image, and its checks find nothing wrong.
+    /// Whether the repository has a pull secret for the image, and its checks found no problem.
     fn is_fine_in_files(&self) -> bool {
         let is_wrong = |check: &Check| check.status == Status::Problem;
         self.files().any(|file| self.serves(&file.secret))
@@ -221,15 +221,15 @@ impl<'k> Join<'k> {
         in_cluster(self.known, &self.case.pod.metadata.namespace, name)
     }
 
-    /// Whether all that the kubelet missed is there by now.
+    /// Whether everything that the kubelet missed exists by now.
     fn are_there_now(&self, missed: &Missed) -> bool {
         let mut named = self.named().filter(|name| missed.has(name)).peekable();
         named.peek().is_some()
             && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
     }
 
-    /// Whether no other pull secret that the pod names is for the image, so that it may be one of
-    /// those that the kubelet missed.
+    /// Whether no other pull secret of the pod is for the image, so that it may be one of those
+    /// that the kubelet missed.
     fn is_explained_by(&self, missed: &Missed) -> bool {
         let serves = |name: &str| {
             let mut files =
@@ -239,7 +239,7 @@ impl<'k> Join<'k> {
         let workload = self.known.workload_of(self.case.pod).filter(|_| self.case.pod.is_ghost());
         let of_workload = workload.into_iter().flat_map(|workload| &workload.pull_secrets);
         let mut named = self.named().chain(of_workload.map(String::as_str));
-        // A registry makes whoever it does not know wait, too, and mostly for another reason.
+        // Registries also limit the rate of unknown users, mostly for other reasons.
         if self.pull.told.cause == Some(Cause::RateLimited) {
             return named.any(|name| missed.has(name) && serves(name) == Some(true));
         }
@@ -250,7 +250,7 @@ impl<'k> Join<'k> {
         })
     }
 
-    /// What the Secrets in the cluster tell that the pod names.
+    /// The explanation from the pod's Secrets in the cluster.
     fn of_cluster(&self) -> Option<Finding> {
         let all: Vec<_> = self.named().map(|name| self.in_cluster(name)).collect();
         if all.is_empty() || all.iter().any(|secret| matches!(secret, InCluster::Unknown)) {
@@ -276,11 +276,11 @@ impl<'k> Join<'k> {
         if one_is_good && self.refusal == Refusal::Anonymous {
             return Some(self.finding(Cause::SecretChangedSince));
         }
-        // The kubelet tries them all, so that a bad one beside a good one explains nothing.
+        // The kubelet tries all credentials, so a bad one next to a good one explains nothing.
         let suspects = there.iter().filter(|_| !one_is_good);
         let flawed = suspects.into_iter().find_map(|secret| Some((*secret, self.flaw(secret)?)));
         let Some((secret, (id, cause, message))) = flawed else {
-            // In what shows no refusal, a Secret that has changed explains nothing.
+            // If the text shows no refusal, a changed Secret explains nothing.
             if self.refusal == Refusal::Hidden {
                 return None;
             }
@@ -319,12 +319,12 @@ impl<'k> Join<'k> {
         Some(finding)
     }
 
-    /// What to type so that `secret` serves `image`.
+    /// The command that makes `secret` serve `image`.
     fn key_for(&self, image: &ImageRef, secret: &Inspected) -> Advice {
         let first = || self.known.repository.and_then(|repository| repository.pull_secrets.first());
         match (self.known.repository, self.file(secret).or_else(first)) {
             (Some(repository), Some(file)) => checks::key_for(repository, image, &[file]),
-            // Nobody knows which registry is the project's own.
+            // It is unknown which registry is the project's own.
             _ => {
                 let key = RegistryKey::for_image(image);
                 let beside = Advice::makeinfra("rotate").with(format_args!("--add-registry {key}"));
@@ -334,7 +334,7 @@ impl<'k> Join<'k> {
         }
     }
 
-    /// The first thing that is wrong with a Secret and explains the refusal.
+    /// The first flaw of a Secret that explains the refusal.
     fn flaw(&self, secret: &Inspected) -> Option<(Id, Cause, String)> {
         self.refusal.suspects().iter().find_map(|(id, cause)| {
             let aspect = match id {
@@ -372,7 +372,7 @@ impl<'k> Join<'k> {
         file_of(self.known, secret)
     }
 
-    /// What the checks of the repository tell.
+    /// The explanation from the checks of the repository.
     fn of_files(&self) -> Option<Finding> {
         let is_known = |name| !matches!(self.in_cluster(name), InCluster::Unknown);
         let all_known = !self.case.pod.is_ghost() && self.named().all(is_known);
@@ -395,7 +395,7 @@ impl<'k> Join<'k> {
         }
     }
 
-    /// The problem that check `id` has with the pod's workload, or with a file.
+    /// The problem that the check `id` reports about the pod's workload, or about a file.
     fn problem(&self, id: Id) -> Option<&'k Check> {
         let workload = self
             .known
@@ -438,7 +438,7 @@ fn title(secret: &Inspected) -> String {
     format!("Secret {name}")
 }
 
-/// What a check says to type, and what brings it to the cluster.
+/// The hint of a check, followed by the command that deploys the change.
 fn then_deploy(hint: &Advice) -> Advice {
     hint.clone().then(Advice::make("deploy"))
 }

@@ -1,36 +1,35 @@
-//! Who speaks in a text: the part of the way from a pod to its image, or of the cluster, whose
-//! words these are.
+//! The layer that a text comes from: a part of the way from a pod to its image, or of the cluster.
 
 use serde::Serialize;
 
-/// A part that can speak.
+/// A part that reports errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
-    /// The node's way out.
+    /// The node's proxy.
     Proxy,
-    /// What the node looks names up with.
+    /// The node's name server.
     NameServer,
-    /// A host that the node asks in place of the registry.
+    /// A host that the node uses in place of the registry.
     Mirror,
-    /// What a registry sends its callers to for a sign-in.
+    /// The service that issues tokens for a registry.
     TokenService,
-    /// The registry, or what answers at its address.
+    /// The registry, or whatever answers at its address.
     Registry,
-    /// Where the layers of an image lie.
+    /// The storage of the image's layers.
     Storage,
-    /// The container runtime of the node.
+    /// The node's container runtime.
     Runtime,
-    /// The kubelet of the node.
+    /// The node's kubelet.
     Kubelet,
-    /// What chooses a node.
+    /// The scheduler.
     Scheduler,
-    /// What creates the objects.
+    /// The API server.
     ApiServer,
 }
 
 impl Layer {
-    /// What it is called in a sentence.
+    /// Its name in a sentence.
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Proxy => "the proxy",

@@ -1,33 +1,33 @@
-//! The URLs in an error, and what they are of: a registry's API, a blob, a token service. Pure.
+//! URLs in an error, and what they belong to: a registry's API, a blob, a token service. Pure.
 
 use crate::answers::ImageRef;
 use std::ops::Range;
 
-/// Where Docker Hub answers.
+/// Hosts of Docker Hub.
 const DOCKER_HUB: [&str; 4] =
     ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
-/// Registries that send their callers on to Google's.
+/// Registries that redirect to Google's.
 const KUBERNETES: [&str; 2] = ["registry.k8s.io", "k8s.gcr.io"];
 
-/// A URL, without what could be a secret in it.
+/// A URL, without the parts that could be secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Link<'t> {
-    /// With the port, without user and password.
+    /// The host with its port, without user and password.
     pub(super) host: &'t str,
     path: &'t str,
     query: &'t str,
-    /// Where it stands in the text, without its scheme.
+    /// Its position in the text, without the scheme.
     pub(super) place: Range<usize>,
 }
 
 impl<'t> Link<'t> {
-    /// All that are in `text`, in their order.
+    /// All URLs in `text`, in order.
     pub(super) fn all(text: &'t str) -> Vec<Self> {
         let links = text.match_indices("://").filter_map(|(at, separator)| {
             let before =
                 text[..at].strip_suffix("https").or_else(|| text[..at].strip_suffix("http"))?;
             let link = Self::at(text, at + separator.len())?;
-            // Registries name pages that explain, too.
+            // Registries also mention web pages with explanations.
             let is_asked =
                 link.is_api() || link.is_token_service() || link.is_blob() || is_request(before);
             is_asked.then_some(link)
@@ -55,13 +55,12 @@ impl<'t> Link<'t> {
             || ends.iter().any(|end| self.path.ends_with(end))
     }
 
-    /// Whether GitLab answers tokens there.
+    /// Whether it is GitLab's token service.
     pub(super) fn is_gitlab(&self) -> bool {
         self.path.ends_with("/jwt/auth") || self.query.contains("service=container_registry")
     }
 
-    /// The digest of the manifest that was asked for; `None` if it is none of a manifest, or of a
-    /// tag.
+    /// The digest of the requested manifest; `None` if it is not a manifest's URL, or has a tag.
     pub(super) fn manifest_digest(&self) -> Option<&'t str> {
         let (_, reference) = self.path.rsplit_once("/manifests/")?;
         reference.contains(':').then_some(reference)
@@ -71,14 +70,13 @@ impl<'t> Link<'t> {
         self.path.contains("/blobs/")
     }
 
-    /// Whether it is one of a registry's API (OCI distribution specification), or of the one
-    /// before.
+    /// Whether it belongs to a registry's API (OCI distribution specification), or its predecessor.
     pub(super) fn is_api(&self) -> bool {
         ["/v2/", "/v1/"].iter().any(|api| self.path.contains(api)) || self.path.ends_with("/v2")
     }
 }
 
-/// Whether what stands before a URL says that it was asked.
+/// Whether the text before a URL says that the URL was requested.
 fn is_request(before: &str) -> bool {
     let before = before.trim_end_matches(['"', '\\', '\'', ' ']);
     let word =
@@ -87,12 +85,12 @@ fn is_request(before: &str) -> bool {
         .contains(&word.to_lowercase().as_str())
 }
 
-/// Whether `host` is where the registry of `image` answers.
+/// Whether `host` is that of the registry of `image`.
 pub(super) fn same_registry(image: &str, host: &str) -> bool {
     let registry = registry_of(image);
     let plain = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
     let (registry, host) = (plain(&registry), plain(host));
-    // What people put in place of a name tells nothing.
+    // Placeholders by people tell nothing.
     let is_blank = |name: &str| name.contains(['<', '$', '*']);
     registry == host
         || without_crosses(&registry) == without_crosses(&host)
@@ -104,7 +102,7 @@ pub(super) fn same_registry(image: &str, host: &str) -> bool {
             && (host.ends_with(".pkg.dev") || host.ends_with("gcr.io")))
 }
 
-/// `host` with two crosses in place of more, which people put over letters without counting them.
+/// `host` with longer runs of crosses shortened to two: people anonymise with any number of them.
 fn without_crosses(host: &str) -> String {
     let mut short = String::with_capacity(host.len());
     for letter in host.chars() {
@@ -115,7 +113,7 @@ fn without_crosses(host: &str) -> String {
     short
 }
 
-/// The registry host of `image`, which may be no more than something like a reference.
+/// The registry host of `image`, which need not be a complete reference.
 pub(super) fn registry_of(image: &str) -> String {
     if let Ok(image) = ImageRef::parse_unpinned(image) {
         return image.host().to_owned();

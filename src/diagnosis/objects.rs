@@ -1,4 +1,4 @@
-//! The objects of the cluster's API, as far as they tell why pods do not run. Pure.
+//! Objects of the cluster's API, reduced to what explains why pods do not run. Pure.
 //!
 //! Source: Kubernetes API reference, core/v1, apps/v1 and events.k8s.io/v1.
 
@@ -28,13 +28,13 @@ impl Metadata {
         time(self.creation_timestamp.as_deref())
     }
 
-    /// Which rollout a `ReplicaSet` is of.
+    /// The rollout that a `ReplicaSet` belongs to.
     pub(super) fn revision(&self) -> Option<u64> {
         self.annotations.as_ref()?.get("deployment.kubernetes.io/revision")?.parse().ok()
     }
 }
 
-/// A reference: `kind` is that of an owner, and empty elsewhere.
+/// A reference. `kind` is that of an owner, and empty elsewhere.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Named {
@@ -83,7 +83,7 @@ pub(super) struct Volume {
     pub(super) image: Option<ImageVolume>,
 }
 
-/// The files of an image (KEP-4639), pulled as containers' images are.
+/// A volume with the files of an image (KEP-4639), which is pulled like a container's image.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ImageVolume {
@@ -169,7 +169,7 @@ pub(super) struct Terminated {
     pub(super) message: Option<String>,
 }
 
-/// A Deployment, a `ReplicaSet`, a Job, a `CronJob` or another object that makes pods.
+/// A Deployment, a `ReplicaSet`, a Job, a `CronJob` or another object that creates pods.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Workload {
@@ -184,7 +184,7 @@ pub(super) struct Workload {
 pub(super) struct WorkloadSpec {
     pub(super) replicas: Option<i64>,
     pub(super) suspend: Option<bool>,
-    /// What pods are made from; a `CronJob` has none of its own.
+    /// The template of its pods; `None` for a `CronJob`.
     pub(super) template: Option<Template>,
 }
 
@@ -202,13 +202,13 @@ pub(super) struct WorkloadStatus {
 }
 
 impl Workload {
-    /// The condition of this kind, if it holds.
+    /// The condition of this kind, if it is true.
     pub(super) fn condition(&self, kind: &str) -> Option<&Condition> {
         let mut conditions = self.status.conditions.iter();
         conditions.find(|condition| condition.kind == kind && condition.status == "True")
     }
 
-    /// Whether a Job has done its work, or given up.
+    /// Whether a Job has completed or failed.
     pub(super) fn has_ended(&self) -> bool {
         self.condition("Complete").or_else(|| self.condition("Failed")).is_some()
     }
@@ -224,7 +224,7 @@ pub(super) struct Account {
 }
 
 impl Pod {
-    /// One of which no more than its name is known.
+    /// A pod of which only the name is known.
     pub(super) fn ghost(namespace: &str, name: &str) -> Self {
         let metadata = Metadata {
             namespace: namespace.to_owned(),
@@ -234,23 +234,23 @@ impl Pod {
         Self { metadata, ..Self::default() }
     }
 
-    /// Whether no more than its name is known.
+    /// Whether only the name is known.
     pub(super) fn is_ghost(&self) -> bool {
         self.spec.containers.is_empty()
     }
 
-    /// Whether it is on its way out.
+    /// Whether it is being deleted.
     pub(super) fn is_ending(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Whether it ended without having done its work; it is then never started again.
+    /// Whether it failed; it is then never restarted.
     pub(super) fn has_failed(&self) -> bool {
         self.status.phase.as_deref() == Some("Failed")
     }
 
-    /// Whether it tells how those after which it comes ended: it did, or it works as one that is to
-    /// stay.
+    /// Whether it decides about its predecessors: it has ended, or it works as a pod that is meant
+    /// to stay.
     pub(super) fn has_settled(&self) -> bool {
         match self.status.phase.as_deref() {
             Some("Succeeded" | "Failed") => true,
@@ -263,7 +263,7 @@ impl Pod {
         self.spec.restart_policy.as_deref().is_some_and(|policy| policy != "Always")
     }
 
-    /// Whether all its containers do what they should.
+    /// Whether all its containers are in order.
     pub(super) fn is_fine(&self) -> bool {
         let statuses = &self.status.container_statuses;
         match self.status.phase.as_deref() {
@@ -278,7 +278,7 @@ impl Pod {
         spec.init_containers.iter().chain(&spec.containers).chain(&spec.ephemeral_containers)
     }
 
-    /// Whether `container` was put into the pod while it ran.
+    /// Whether `container` was added to the running pod.
     pub(super) fn is_ephemeral(&self, container: &str) -> bool {
         self.spec.ephemeral_containers.iter().any(|found| found.name == container)
     }
@@ -288,13 +288,13 @@ impl Pod {
         self.containers().map(|container| container.image.as_str())
     }
 
-    /// The image of a container, as the pod names it.
+    /// The image of a container, as written in the pod.
     pub(super) fn image(&self, container: &str) -> &str {
         let mut all = self.containers();
         all.find(|found| found.name == container).map_or("", |found| found.image.as_str())
     }
 
-    /// The volumes that are images, with these.
+    /// The volumes that are images, each with its image.
     pub(super) fn image_volumes(&self) -> impl Iterator<Item = (&str, &str)> {
         let images =
             self.spec.volumes.iter().filter_map(|volume| Some((volume, volume.image.as_ref()?)));
@@ -306,7 +306,7 @@ impl Pod {
     }
 }
 
-/// What was said with a reason and a message, each of which may be missing or repeat the other.
+/// Combines a reason and a message, each of which may be missing or repeat the other.
 pub(super) fn said(reason: Option<&str>, message: Option<&str>) -> String {
     match (reason.unwrap_or_default(), message.unwrap_or_default()) {
         (reason, "") => reason.to_owned(),
@@ -320,7 +320,7 @@ pub(super) fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok()
 }
 
-/// A list that may be null, as Go writes an empty one.
+/// Deserialises a list that may be null, as Go encodes an empty one.
 fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {

@@ -1,5 +1,6 @@
-//! One pod: what its containers wait for or ended with, and what its events say of that. An event
-//! of something that is over by now (a pull that worked at the second try) says nothing.
+//! Diagnoses one pod: what its containers wait for or ended with, and what its events say about
+//! that. Events about something that is over (a pull that succeeded on the second attempt) are
+//! ignored.
 
 use super::case::Case;
 use super::cause::Cause;
@@ -11,22 +12,22 @@ use super::signs::Told as Sign;
 use super::{Fill, Finding, Known, Layer, join, signs, vendor};
 use jiff::SignedDuration;
 
-/// How long a pod may be on its way before that needs a reason.
+/// How long a pod may be starting before that needs a reason.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
-/// What is wrong where GitLab itself refuses a token, and not what bans addresses in front of it.
+/// The message if GitLab itself refuses a token, in contrast to a ban by the server in front of it.
 const ONLY_SCOPE: &str =
     "GitLab knows the token, and it may not use the registry: it lacks the scope read_registry";
-/// How a container ends that was told to, or killed: 128 and the signal's number.
+/// Exit codes of a container that was told to end, or killed: 128 plus the signal's number.
 const TOLD_TO_END: [i64; 2] = [137, 143];
 
-/// What the events tell of pods that are not among the evidence.
+/// Findings from the events of pods that are not in the evidence.
 pub(super) fn gone(known: &Known) -> Vec<Finding> {
     let ghosts = known.evidence.ghosts().into_iter().filter(|pod| known.is_named_as_ours(pod));
     let told = |pod: Pod| Case::of(known, &pod).told_by_events();
     ghosts.flat_map(told).collect()
 }
 
-/// What is wrong with `pod`, for each container.
+/// Problems of `pod`, for each container.
 pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
     let case = Case::of(known, pod);
     let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
@@ -57,12 +58,12 @@ impl Case<'_> {
         if !statuses.is_empty() {
             return statuses.iter().flat_map(|status| self.container(status)).collect();
         }
-        // The kubelet has not told anything of its containers.
+        // The kubelet has not reported any container.
         let found = self.prepared().map_or_else(|| self.told_by_events(), |found| vec![found]);
         if found.is_empty() { vec![self.waits("")] } else { found }
     }
 
-    /// What the events since the last start tell, for a pod of which nothing else is known.
+    /// Findings from the events since the last start, for a pod of which nothing else is known.
     fn told_by_events(&self) -> Vec<Finding> {
         let since = self.events.iter().take_while(|event| !event.is("Started"));
         let since: Vec<_> = since.collect();
@@ -108,7 +109,7 @@ impl Case<'_> {
         Some(self.told(sign, "", &texts))
     }
 
-    /// What is wrong with one container, if anything is.
+    /// Problems of one container.
     fn container(&self, status: &ContainerStatus) -> Vec<Finding> {
         match &status.state.waiting {
             Some(waiting) => self.waiting(status, waiting),
@@ -159,7 +160,7 @@ impl Case<'_> {
                 found.into_iter().collect()
             }
             _ if is_pull(reason) => self.pull(name, text),
-            // The kubelet puts the error itself where the reason should be, if it knows no other.
+            // If the kubelet has no other reason, it uses the error itself as the reason.
             _ => match signs::start(&text) {
                 Some(sign) => vec![self.told(sign, name, &[text])],
                 None if pull_signs::of_kubelet(&text).is_some() => self.pull(name, text),
@@ -173,21 +174,20 @@ impl Case<'_> {
         }
     }
 
-    /// What is said of a container, and who says it.
+    /// A finding about a container, with the layer that reports it.
     fn told(&self, (cause, layer): Sign, container: &str, evidence: &[String]) -> Finding {
         Finding { layer: Some(layer), ..self.finding(cause, container, evidence) }
     }
 
-    /// The ephemeral containers that cannot be started; those that ended have done what somebody
-    /// wanted of them.
+    /// Ephemeral containers that cannot be started; those that ended have served their purpose.
     fn ephemeral(&self) -> Vec<Finding> {
         let statuses = self.pod.status.ephemeral_container_statuses.iter();
         let waiting = statuses.filter_map(|status| Some((status, status.state.waiting.as_ref()?)));
         waiting.flat_map(|(status, waiting)| self.waiting(status, waiting)).collect()
     }
 
-    /// A pull that failed. The status may be only the back-off after it: then the newest event
-    /// tells.
+    /// Findings for a failed pull. If the status is only the back-off after it, the newest event
+    /// has the reason.
     fn pull(&self, container: &str, text: String) -> Vec<Finding> {
         let own = self.pod.image(container);
         let names = |text: &str, image: &str| !image.is_empty() && text.contains(image);
@@ -197,7 +197,7 @@ impl Case<'_> {
             volumes.filter(|(_, image)| !names(text, own) && names(text, image)).last()
         };
         let tells = |event: &&Event| {
-            // Only a pull names the image; CRI-O may inspect one without a name.
+            // Only a pull names the image; CRI-O's inspection may omit it.
             let text = event.text();
             let is_of_other = event.container().is_empty()
                 && !names(text, own)
@@ -224,7 +224,7 @@ impl Case<'_> {
         };
         let mut found = self.pulled(&told, words, image, subject, &self.fill(container));
         for finding in found.iter_mut().filter(|finding| finding.cause == Cause::TagMissing) {
-            // make sets the images of containers alone.
+            // `make` only sets the images of containers.
             if volume.is_some() {
                 finding.hint =
                     "correct the reference of the volume's image in the workload, then: {make \
@@ -237,8 +237,8 @@ impl Case<'_> {
         found
     }
 
-    /// What a text of a pull of `image` means for this pod: the cause first, then what the text
-    /// says besides, and the cause does not explain.
+    /// The findings for a text about a pull of `image` by this pod: the cause first, then problems
+    /// in the text that the cause does not explain.
     fn pulled(
         &self,
         told: &Told,
@@ -265,7 +265,7 @@ impl Case<'_> {
         let vendor = self.known.vendor(told, image, self.pod);
         let fill = fill.clone().of_pull(told, image).of_vendor(vendor);
         let cause = match told.cause {
-            // Who is known there and may not even ask has a token without any scope for the
+            // A user that is known but may not even ask has a token without any scope for the
             // registry.
             Some(Cause::TokenDenied) if vendor == &vendor::GITLAB => Cause::TokenWithoutScope,
             cause => cause.unwrap_or(Cause::PullFailed),
@@ -284,7 +284,8 @@ impl Case<'_> {
         [joined].into_iter().chain(worded).chain(of_others).collect()
     }
 
-    /// The pull secrets that the kubelet missed, where `found` tells of a pull and not of them.
+    /// The pull secrets that the kubelet missed, if `found` is about a pull and does not mention
+    /// them.
     fn also_missed(&self, found: &[Finding]) -> Option<Finding> {
         let missed = self.missed()?;
         let causes = || found.iter().map(|finding| finding.cause);
@@ -298,7 +299,7 @@ impl Case<'_> {
         (is_refused && !is_told).then(|| self.told(sign, "", &[missed.said]))
     }
 
-    /// A container that ended, and why.
+    /// The finding for a container that ended.
     fn ended(&self, status: &ContainerStatus, end: &Terminated) -> Finding {
         let name = status.name.as_str();
         let text = said(end.reason.as_deref(), end.message.as_deref());
@@ -315,7 +316,7 @@ impl Case<'_> {
             None if self.pod.has_failed() => (Cause::ContainerFailed, None),
             None => (Cause::CrashLoop, None),
         };
-        // Without a reason nothing is known of how it ended.
+        // Without a reason, it is unknown how the container ended.
         let code = if end.reason.is_some() { end.exit_code.to_string() } else { "?".to_owned() };
         let restarts = Some(status.restart_count).filter(|count| *count > 0);
         let restarts = restarts.map(|count| format!(", {count} restarts")).unwrap_or_default();
@@ -325,7 +326,7 @@ impl Case<'_> {
         Finding { layer, ..self.known.finding(cause, self.subject(name), &fill, &evidence) }
     }
 
-    /// Pods that run, and whose containers did not always.
+    /// Findings about containers that run now but were restarted.
     fn restarts(&self) -> Vec<Finding> {
         let statuses = self.pod.status.container_statuses.iter();
         let found = statuses.filter_map(|status| {
@@ -336,7 +337,7 @@ impl Case<'_> {
         found.collect()
     }
 
-    /// Why the pod's volumes, network or image are not there yet.
+    /// Why the pod's volumes, network or image are not ready.
     fn prepared(&self) -> Option<Finding> {
         let bad = |event: &&Event| {
             [
@@ -353,7 +354,7 @@ impl Case<'_> {
             let words = event.words();
             return Some(self.unprepared(event, words));
         }
-        // Nothing came after the pull began.
+        // The pull has begun, and nothing has happened since.
         let pulling = self.events.first().filter(|event| event.is("Pulling"))?;
         let age = self.age(pulling.seen()).filter(|age| *age > PATIENCE)?;
         let image = pulling.text().split('"').nth(1).unwrap_or_default().to_owned();
@@ -361,7 +362,7 @@ impl Case<'_> {
         Some(self.known.finding(Cause::PullSlow, self.subject(""), &fill, &[pulling.words()]))
     }
 
-    /// A node that cannot make the pod; the image that it makes every pod's sandbox of is pulled
+    /// The finding for a node that cannot set up the pod. The image of the pod's sandbox is pulled
     /// like any other.
     fn unprepared(&self, event: &Event, words: String) -> Finding {
         let is_pull = event.is("FailedCreatePodSandBox") && words.contains("sandbox image");
@@ -371,7 +372,7 @@ impl Case<'_> {
             let sign = signs::prepare(&words).unwrap_or((Cause::MountFailed, Layer::Kubelet));
             return self.told(sign, "", &[words]);
         };
-        // It is the node's image, and no pull secret of the pod is for it.
+        // The image belongs to the node, so no pull secret of the pod applies.
         let image =
             words.split_once("sandbox image \"").and_then(|(_, rest)| rest.split('"').next());
         let image = image.unwrap_or_default().to_owned();
@@ -381,7 +382,7 @@ impl Case<'_> {
         Finding { layer: told.layer, ..finding }
     }
 
-    /// Nothing is known to be wrong: that is fine for a while.
+    /// No known problem, which is normal for a while.
     fn waits(&self, container: &str) -> Finding {
         let newest = self.events.first();
         let created = self.pod.metadata.created();
@@ -397,14 +398,14 @@ impl Case<'_> {
     }
 }
 
-/// Whether an event is of a pull that failed, with the reason in it, or of an entry that cannot be
-/// read before a pull.
+/// Whether an event reports a failed pull and its reason, or an entry that could not be read before
+/// a pull.
 fn is_of_pull(event: &Event) -> bool {
     let is_kubelets = || event.is("Failed") && pull_signs::of_kubelet(event.text()).is_some();
     event.is("InspectFailed") || event.text().starts_with("Failed to pull image") || is_kubelets()
 }
 
-/// Whether a container waits for its image, by the kubelet's reason.
+/// Whether `reason`, the kubelet's, means that a container waits for its image.
 pub(super) fn is_pull(reason: &str) -> bool {
     reason.contains("ImagePull")
         || matches!(

@@ -1,7 +1,7 @@
-//! What a text of a pull means: who speaks in it, and then its words. A table, and how it is read.
-//! Pure.
+//! The meaning of a text about a pull: first the layer that it comes from, then its words. A table
+//! and its lookup. Pure.
 //!
-//! tests/vectors/pull-texts.json has the texts that it was made from, with where each was seen.
+//! tests/vectors/pull-texts.json has the texts that it is based on, with their sources.
 
 use super::cause::Cause;
 use super::chain::{Chain, Speaker};
@@ -11,7 +11,7 @@ use super::layer::Layer::{
 use super::text::bounded;
 use super::tries::tries;
 
-/// Who can say it, the cause, and words of a text that tells it: all of one row, in lower case.
+/// The possible layers, the cause, and words that must all be in the text, in lower case.
 type Sign = (&'static [Layer], Cause, &'static [&'static str]);
 
 const KUBELET: &[Layer] = &[Kubelet];
@@ -22,16 +22,16 @@ const MIRROR: &[Layer] = &[Mirror];
 const TOKENS: &[Layer] = &[TokenService];
 const REGISTRY: &[Layer] = &[Registry];
 const STORAGE: &[Layer] = &[Storage];
-/// Who writes to the node's disk.
+/// Layers that write to the node's disk.
 const DISK: &[Layer] = &[Runtime, Storage];
-/// Who decides on credentials.
+/// Layers that decide about credentials.
 const FRONT: &[Layer] = &[Registry, TokenService];
-/// Whoever is asked through the network.
+/// Layers that are reached through the network.
 const REMOTE: &[Layer] = &[Registry, TokenService, Storage, Mirror, Proxy];
 
-/// The first row that fits counts, so that what tells more comes first. Rows of the kubelet and the
-/// runtime have words that nobody else says; those of all others, and rows without words, count
-/// only where they speak.
+/// The first matching row counts, so specific rows come first. Rows of the kubelet and the runtime
+/// have words that no other layer uses; all other rows, and rows without words, only count if the
+/// text comes from their layers.
 const PULL: &[Sign] = &[
     (KUBELET, Cause::AuthMalformed, &["illegal base64 data"]),
     (KUBELET, Cause::AuthMalformed, &["unable to parse auth field"]),
@@ -73,7 +73,7 @@ const PULL: &[Sign] = &[
     (RUNTIME, Cause::FormatNotSupported, &["unsupported manifest media type"]),
     (RUNTIME, Cause::FormatNotSupported, &["unsupported media type application/"]),
     (RUNTIME, Cause::FormatNotSupported, &["unsupported mediatype application/"]),
-    // x509 is Go's, whoever it talks to.
+    // Go's x509 errors are the same for every peer.
     (REMOTE, Cause::CertificateExpired, &["certificate has expired"]),
     (REMOTE, Cause::CertificateExpired, &["certificate is not yet valid"]),
     (REMOTE, Cause::CertificateWithoutAddress, &["doesn't contain any ip sans"]),
@@ -222,11 +222,11 @@ const PULL: &[Sign] = &[
     (TOKENS, Cause::TokenServiceBroken, &["502"]),
     (TOKENS, Cause::TokenServiceBroken, &["503"]),
     (TOKENS, Cause::TokenServiceBroken, &["504"]),
-    // Cloudflare's own, from 520 to 530, and without a text.
+    // Cloudflare's own status codes, 520 to 530, which have no text.
     (TOKENS, Cause::TokenServiceBroken, &["unexpected status", ": 52"]),
     (TOKENS, Cause::TokenServiceBroken, &["unexpected status", ": 530"]),
-    // Docker puts "pull access denied" before the answer of whoever it asked, with credentials or
-    // without; CRI-O says "invalid username/password" of any 401.
+    // Docker adds "pull access denied" to any answer, with or without credentials; CRI-O reports
+    // "invalid username/password" for any 401.
     (FRONT, Cause::PullDenied, &["may require 'docker login'"]),
     (FRONT, Cause::PullDenied, &["may require authorization"]),
     (FRONT, Cause::PullDenied, &["invalid username/password"]),
@@ -266,10 +266,10 @@ const PULL: &[Sign] = &[
     (FRONT, Cause::RegistryTimeout, &["no route to host"]),
     (FRONT, Cause::RegistryTimeout, &["host is down"]),
     (FRONT, Cause::RegistryTimeout, &["network is unreachable"]),
-    // Whatever the system calls it.
+    // The system's message differs.
     (FRONT, Cause::RegistryTimeout, &["dial tcp"]),
     (FRONT, Cause::RegistryTimeout, &["connection timed out"]),
-    // Of a request, and not of the pull as a whole.
+    // The time-out of a request, not of the whole pull.
     (FRONT, Cause::RegistryTimeout, &["://\": context deadline exceeded"]),
     (FRONT, Cause::RegistryTimeout, &["://: context deadline exceeded"]),
     (FRONT, Cause::TlsFails, &["tls: "]),
@@ -295,24 +295,24 @@ const PULL: &[Sign] = &[
     (RUNTIME, Cause::PullGivenUp, &["deadlineexceeded"]),
 ];
 
-/// What a text means.
+/// The meaning of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
-    /// `None` if the words mean nothing here.
+    /// `None` if the words have no known meaning.
     pub(super) cause: Option<Cause>,
-    /// Who speaks; `None` if neither structure nor words tell.
+    /// The layer that it comes from; `None` if neither structure nor words tell.
     pub(super) layer: Option<Layer>,
     pub(super) speaker: Speaker,
-    /// Whether it quotes a registry's own words of denial, and not a status alone.
+    /// Whether it quotes a registry's own denial, and not just a status.
     pub(super) is_denied: bool,
 }
 
-/// What `text` tells of a pull of `image`.
+/// The meaning of `text` about a pull of `image`.
 pub(super) fn read(text: &str, image: &str) -> Told {
     let text = &*bounded(text);
     let tries = read_tries(text, image);
-    // The kubelet tries every credential that it has: one that gets further than a refusal was
-    // good. Whoever could not be asked, or failed, has not decided on one.
+    // The kubelet tries all its credentials: one that got further than a refusal was valid. A
+    // server that was not reached, or failed, has not judged a credential.
     let further = |told: &&Told| {
         told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.is_of_the_way())
     };
@@ -321,8 +321,7 @@ pub(super) fn read(text: &str, image: &str) -> Told {
     best.cloned().unwrap_or_else(|| read_one(text, image))
 }
 
-/// What went wrong with further tries, beside the refusal that [`read`] tells: words of others,
-/// that it does not explain.
+/// Problems of further attempts that the refusal returned by [`read`] does not explain.
 pub(super) fn beside(text: &str, image: &str) -> Vec<Told> {
     let text = &*bounded(text);
     if read(text, image).cause.is_none_or(|cause| !cause.is_refusal()) {
@@ -338,7 +337,7 @@ fn read_tries(text: &str, image: &str) -> Vec<Told> {
     tries(text).into_iter().map(|text| read_one(text, image)).collect()
 }
 
-/// Whether the kubelet says in `text` why it does not even ask a runtime.
+/// The cause, if `text` is the kubelet's reason for not even asking a runtime.
 pub(super) fn of_kubelet(text: &str) -> Option<Cause> {
     let text = text.to_lowercase();
     let rows = PULL.iter().filter(|(layers, ..)| *layers == KUBELET);
@@ -361,7 +360,7 @@ fn read_one(text: &str, image: &str) -> Told {
     };
     let is_denied = ["access forbidden", "denied"].iter().any(|denial| words.contains(denial));
     match row.map(|(_, cause, _)| *cause) {
-        // A registry that hands its blobs out itself decides on them as on all else.
+        // A registry that serves its blobs itself also decides about access to them.
         Some(Cause::StorageRefuses) if speaker.is_own => {
             Told { cause: Some(Cause::PullDenied), layer: Some(Registry), speaker, is_denied }
         }
@@ -383,7 +382,8 @@ fn fits((.., words): &Sign, text: &str) -> bool {
     })
 }
 
-/// Whether a number stands in `text` by itself, and not in a digest, a tag, an address or a port.
+/// Whether `text` contains a number on its own, and not within a digest, a tag, an address or a
+/// port.
 fn has_number(text: &str, number: &str) -> bool {
     let is_end =
         |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric() && !".-_:/".contains(c));

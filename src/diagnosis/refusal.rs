@@ -6,17 +6,17 @@ use crate::checks::Id;
 /// How a pull was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// As somebody who showed nothing.
+    /// It was anonymous.
     Anonymous,
-    /// Without telling whether anything was shown.
+    /// It is unknown whether credentials were sent.
     Denied,
-    /// With credentials that are good, but not for this.
+    /// The credentials are valid, but not for this image.
     NotFor,
-    /// With credentials that are refused.
+    /// The credentials are refused.
     Refused,
-    /// Before anything was sent.
+    /// The entry is malformed, so nothing was sent.
     Malformed,
-    /// In words that a registry may also have for whoever shows nothing.
+    /// The text may also be an answer to an anonymous pull.
     Hidden,
 }
 
@@ -33,13 +33,13 @@ impl Refusal {
         })
     }
 
-    /// Whether nothing was shown, as far as anybody knows.
+    /// Whether no credentials were sent, or may not have been.
     pub(super) fn without_credential(self) -> bool {
         matches!(self, Self::Anonymous | Self::Denied)
     }
 
-    /// What explains it, the first thing first: the check that finds it in the files, and the cause
-    /// that it is.
+    /// Possible explanations, the most likely first: the check that finds it in the files, and the
+    /// cause.
     pub(super) fn suspects(self) -> &'static [(Id, Cause)] {
         match self {
             Self::Anonymous => &DENIED[..7],
@@ -56,7 +56,7 @@ impl Refusal {
     }
 }
 
-/// What explains that nothing was shown, and last, what explains that the wrong thing was.
+/// Explanations for a pull without credentials; the last ones are for wrong credentials.
 const DENIED: [(Id, Cause); 9] = [
     (Id::PullSecretPresent, Cause::SecretMissing),
     (Id::PullSecretNamespace, Cause::SecretInAnotherNamespace),

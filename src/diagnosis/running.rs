@@ -1,10 +1,9 @@
-//! Whether pods that run could be pulled again: by the next node, or by this one once it has freed
-//! their images.
+//! Whether running pods could be pulled again: by another node, or by the same one after it has
+//! deleted their images.
 //!
-//! Finds what the kubelet would sign in with; what the registry says to that comes from outside.
-//! The next pod is made from its owner's template, and the API server gives a pod that names no
-//! pull secret those of its service account (Kubernetes, `plugin/pkg/admission/serviceaccount`).
-//! Pure.
+//! Determines the kubelet's credentials; the registry's answer comes from outside. The next pod is
+//! created from its owner's template, and the API server gives a pod without pull secrets those of
+//! its service account (Kubernetes, `plugin/pkg/admission/serviceaccount`). Pure.
 
 use super::evidence::Evidence;
 use super::objects::{ContainerStatus, Named, Pod, PodSpec, Workload};
@@ -21,7 +20,7 @@ use crate::secret::Secret;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// A namespace of a cluster in which pods run.
+/// A namespace of a cluster in which pods are running.
 pub struct Running<'e> {
     evidence: &'e Evidence,
     namespace: &'e str,
@@ -35,44 +34,44 @@ pub struct Running<'e> {
     hidden: Hidden,
 }
 
-/// An image that some pods run, and what the next pull of it would be.
+/// A running image, and how it would be pulled next.
 pub struct NextPull<'e> {
     running: &'e Running<'e>,
     /// `Deployment hello`.
     subject: String,
-    /// How many pods run it.
+    /// The number of pods that run it.
     pods: usize,
-    /// The image reference, as it is in the pods.
+    /// The image reference, as in the pods.
     reference: &'e str,
     image: Option<ImageRef>,
     login: Login<'e>,
 }
 
-/// What the kubelet would sign in with.
+/// The kubelet's credentials for a pull.
 enum Login<'e> {
-    /// Nothing: the pod forbids to pull the image.
+    /// None: the pod forbids pulling the image.
     Never,
-    /// Nobody can tell, and why.
+    /// Undetermined, for this reason.
     Unknown(&'static str),
-    /// Nothing: it refuses all Secrets because of this one.
+    /// None: the kubelet refuses all Secrets because of this one.
     Malformed(&'e str),
-    /// What these Secrets hold for the image.
+    /// Those of these Secrets.
     Known { names: Vec<&'e str>, credentials: Vec<Secret> },
 }
 
-/// What pods have in common that are pulled alike.
+/// The common properties of pods that are pulled alike.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Group<'e> {
     subject: String,
     reference: &'e str,
     is_never_pulled: bool,
-    /// The pull secrets that the next pod names; `None` if that cannot be known.
+    /// The pull secrets of the next pod; `None` if undetermined.
     names: Option<Vec<&'e str>>,
 }
 
 impl<'e> Running<'e> {
-    /// The pods of `evidence`, all of them in `namespace`. `refused`: the kinds that this user may
-    /// not read.
+    /// The pods of `evidence`, all in `namespace`. `refused` are the kinds that this user may not
+    /// read.
     #[must_use]
     pub fn of(
         evidence: &'e Evidence,
@@ -103,13 +102,13 @@ impl<'e> Running<'e> {
         }
     }
 
-    /// How many pods run.
+    /// The number of running pods.
     #[must_use]
     pub fn pods(&self) -> usize {
         self.evidence.pods.iter().filter(|pod| runs(pod)).count()
     }
 
-    /// Each image of the pods that run, once for all that would pull it alike.
+    /// All images of running pods, one entry for all that are pulled alike.
     #[must_use]
     pub fn next_pulls(&'e self) -> Vec<NextPull<'e>> {
         let mut groups: BTreeMap<Group<'e>, HashSet<&str>> = BTreeMap::new();
@@ -137,8 +136,8 @@ impl<'e> Running<'e> {
         NextPull { running: self, subject, pods, reference, image, login }
     }
 
-    /// The kubelet's own rule: one malformed entry spoils all Secrets; one that is missing, of
-    /// another type or for other images only does not help.
+    /// Applies the kubelet's rule: one malformed entry invalidates all Secrets; a Secret that is
+    /// missing, of another type or for other images is merely ignored.
     fn login(&self, names: Vec<&'e str>, image: &ImageRef) -> Login<'e> {
         let Some(secrets) = &self.secrets else {
             return match names.is_empty() {
@@ -159,12 +158,12 @@ impl<'e> Running<'e> {
         Login::Known { names, credentials }
     }
 
-    /// The pull secrets of the pod that would take the place of `pod`.
+    /// The pull secrets of the pod that would replace `pod`.
     fn names(&self, pod: &'e Pod) -> Option<Vec<&'e str>> {
         let texts = |named: &'e [Named]| named.iter().map(|secret| secret.name.as_str()).collect();
         let template = self.owner(pod).and_then(|owner| owner.spec.template.as_ref());
-        // One that nobody makes again, or whose template is not known, has been given its account's
-        // already.
+        // A pod that is not recreated, or whose template is unknown, already has those of its
+        // account.
         let spec: &PodSpec = template.map_or(&pod.spec, |template| &template.spec);
         if !spec.image_pull_secrets.is_empty() {
             return Some(texts(&spec.image_pull_secrets));
@@ -186,7 +185,7 @@ impl<'e> Running<'e> {
         self.owners.get(&(owner.kind.as_str(), owner.name.as_str())).copied()
     }
 
-    /// What makes the pod, as people know it: a `ReplicaSet`'s Deployment, a Job's `CronJob`.
+    /// The owner of the pod as users know it: a `ReplicaSet`'s Deployment, a Job's `CronJob`.
     fn owner_title(&self, pod: &Pod) -> String {
         let Some(owner) = pod.metadata.owner_references.first() else {
             return format!("Pod {}", pod.metadata.name);
@@ -198,7 +197,7 @@ impl<'e> Running<'e> {
 }
 
 impl NextPull<'_> {
-    /// What to ask the registry; `None` if nothing is pulled or nobody knows with what.
+    /// What to ask the registry; `None` if nothing is pulled or the credentials are undetermined.
     #[must_use]
     pub fn pull(&self) -> Option<Pull<'_>> {
         match &self.login {
@@ -210,7 +209,7 @@ impl NextPull<'_> {
         }
     }
 
-    /// The check that the answer of the registry makes.
+    /// The check that follows from the registry's answer.
     #[must_use]
     pub fn judged(&self, verdict: Option<&Verdict>, now: Timestamp) -> Check {
         let (status, message, hint) = self.judgement(verdict, now);
@@ -284,7 +283,8 @@ impl NextPull<'_> {
         }
     }
 
-    /// Why it is refused, as far as more is known than the registry says, and what to do then.
+    /// Why the pull is refused, as far as more is known than the registry's answer, and what to do
+    /// about it.
     fn refused(
         &self,
         names: &[&str],
@@ -326,8 +326,7 @@ impl NextPull<'_> {
         (why, self.is_outdated(names).then(deploy).flatten())
     }
 
-    /// Whether the repository has other data for one of these Secrets, which the cluster has not
-    /// been given yet.
+    /// Whether the repository has other data for one of these Secrets that is not deployed yet.
     fn is_outdated(&self, names: &[&str]) -> bool {
         let Running { secrets: Some(secrets), repository: Some(repository), namespace, .. } =
             self.running
@@ -343,13 +342,13 @@ impl NextPull<'_> {
     }
 }
 
-/// Whether a pod runs, and is to stay.
+/// Whether a pod is running and meant to stay.
 fn runs(pod: &Pod) -> bool {
     pod.status.phase.as_deref() == Some("Running") && !pod.is_ending()
 }
 
-/// The images that `pod` has been started from, and whether it forbids to pull them. Ephemeral
-/// containers are left out: no other pod gets them.
+/// The images that `pod` was started from, each with whether it forbids pulling. Excludes ephemeral
+/// containers, which no other pod gets.
 fn images(pod: &Pod) -> impl Iterator<Item = (&str, bool)> {
     let statuses =
         || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
@@ -373,7 +372,7 @@ fn images(pod: &Pod) -> impl Iterator<Item = (&str, bool)> {
     of_containers.chain(of_volumes).filter(|(reference, _)| !reference.is_empty())
 }
 
-/// Whether nodes of clouds have a credential provider for `host` as a rule: `matchImages` of
+/// Whether cloud nodes usually have a credential provider for `host`: `matchImages` of
 /// ecr-credential-provider, auth-provider-gcp and acr-credential-provider.
 fn has_provider(host: &str) -> bool {
     let is_ecr =

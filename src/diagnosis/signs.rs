@@ -1,17 +1,17 @@
-//! What the texts of kubelets, schedulers, admission and container runtimes mean, but for those of
-//! a pull. Pure, and only a table: a text that is not in it means nothing.
+//! The meaning of texts from kubelets, schedulers, admission and container runtimes, except those
+//! about a pull. Pure, and only a table: a text that is not in it has no meaning.
 //!
-//! tests/vectors/pull-texts.json has the texts that it was made from, with where each was seen.
+//! tests/vectors/pull-texts.json has the texts that it is based on, with their sources.
 
 use super::cause::Cause;
 use super::layer::Layer::{
     self, ApiServer as API, Kubelet as KUBELET, Runtime as RUNTIME, Scheduler as SCHEDULER,
 };
 
-/// Who says it, the cause, and words of a text that tells it: all of one row, in lower case.
+/// The layer, the cause, and words that must all be in the text, in lower case.
 type Sign = (Layer, Cause, &'static [&'static str]);
 
-/// Why a container is not made or started.
+/// Why a container is not created or started.
 const START: &[Sign] = &[
     (KUBELET, Cause::RunsAsRoot, &["runasnonroot and image will run as root"]),
     (KUBELET, Cause::RunsAsRoot, &["runasnonroot but container will run as root"]),
@@ -23,7 +23,7 @@ const START: &[Sign] = &[
     (KUBELET, Cause::ConfigMapMissing, &["configmaps \"", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secret \"", "not found"]),
     (KUBELET, Cause::AppSecretMissing, &["secrets \"", "not found"]),
-    // What was pulled, as the node has it.
+    // What was pulled, in the node's store.
     (RUNTIME, Cause::StoreDamaged, &["image not known"]),
     (RUNTIME, Cause::StoreDamaged, &["layer not known"]),
     (RUNTIME, Cause::StoreDamaged, &["does not resolve to an image id"]),
@@ -57,8 +57,8 @@ const START: &[Sign] = &[
     (RUNTIME, Cause::OutOfMemory, &["container init was oom-killed"]),
 ];
 
-/// Why no node takes a pod. Several reasons stand in one text: the one that its owner can mend
-/// comes first.
+/// Why no node accepts a pod. A text may contain several reasons: those that the owner can fix come
+/// first.
 const SCHEDULE: &[Sign] = &[
     (SCHEDULER, Cause::VolumeNotBound, &["persistentvolumeclaim"]),
     (SCHEDULER, Cause::VolumeNotBound, &["volume node affinity conflict"]),
@@ -95,7 +95,7 @@ const CREATE: &[Sign] = &[
     (API, Cause::AdmissionRefused, &["is invalid"]),
 ];
 
-/// Why a pod's volumes and network are not there.
+/// Why a pod's volumes and network are not ready.
 const PREPARE: &[Sign] = &[
     (KUBELET, Cause::KeyMissing, &["references non-existent"]),
     (KUBELET, Cause::ConfigMapMissing, &["configmap", "not found"]),
@@ -113,7 +113,7 @@ const PREPARE: &[Sign] = &[
     (KUBELET, Cause::MountFailed, &["failedmapvolume"]),
 ];
 
-/// What a text means, and whose it is.
+/// The meaning of a text and the layer that it comes from.
 pub(super) type Told = (Cause, Layer);
 
 pub(super) fn start(text: &str) -> Option<Told> {
@@ -132,7 +132,7 @@ pub(super) fn prepare(text: &str) -> Option<Told> {
     find(PREPARE, text)
 }
 
-/// Any of them, for a text of which nothing else is known.
+/// Searches all tables, for a text without context.
 pub(super) fn any(text: &str) -> Option<Told> {
     [START, PREPARE, SCHEDULE, CREATE].into_iter().find_map(|table| find(table, text))
 }

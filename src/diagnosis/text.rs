@@ -1,22 +1,22 @@
-//! Texts of a cluster made fit to be shown: no terminal escapes, no control characters, nothing
-//! that could be a token, and not longer than somebody reads. Pure.
+//! Makes texts from a cluster safe to display: no terminal escapes, no control characters, nothing
+//! that could be a token, and a limited length. Pure.
 
 use crate::answers::after_prefixes;
 use crate::pull_secret::Hidden;
 use std::borrow::Cow;
 
-/// The longest text that is shown whole.
+/// The longest text that is shown in full.
 const LONGEST: usize = 480;
-/// How much of the beginning of a longer one is kept; what tells is mostly at its end.
+/// How much of the beginning of a longer text is kept; the important part is mostly at its end.
 const BEGINNING: usize = 160;
-/// How many bytes of the beginning and of the end of a text are looked at.
+/// How many bytes of the beginning and of the end of a text are examined.
 const LOOKED_AT: usize = 4096;
-/// How far behind the beginning of a token its letters are looked at.
+/// How many characters after a token's prefix are examined.
 const TOKEN: usize = 128;
-/// The shortest word that is taken for a token by its letters alone.
+/// The shortest word that counts as a token because of its characters alone.
 const WORD: usize = 16;
 
-/// `text` as it may be shown, with nothing of what is `hidden` in it.
+/// `text` made safe to display, without anything `hidden`.
 pub(super) fn shown(text: &str, hidden: &Hidden) -> String {
     let text = hidden.redact(text);
     let text: String = console::strip_ansi_codes(&bounded(&text))
@@ -28,9 +28,8 @@ pub(super) fn shown(text: &str, hidden: &Hidden) -> String {
     cut(&words.join(" "))
 }
 
-/// `text`, or the words at its beginning and its end if it is longer than anybody writes. A word
-/// that does not fit is left out as a whole: a part of it might not look like the secret that it
-/// is.
+/// `text`, or the words at its beginning and end if it is too long. A word at the cut is dropped as
+/// a whole, since a part of it might not be recognised as a secret.
 pub(super) fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= 2 * LOOKED_AT {
         return Cow::Borrowed(text);
@@ -44,16 +43,15 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{head} …{tail}"))
 }
 
-/// Characters that move the cursor, or that nobody sees, such as those that turn the direction of
-/// writing.
+/// Control characters and invisible characters, such as those that change the writing direction.
 fn is_strange(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// `text` with `***` in place of the user and the password of URLs and addresses, whatever these
-/// are made of. A URL in quotes ends with them: its password may have blanks.
+/// `text` with `***` in place of the user and password in URLs and addresses, whatever characters
+/// these have. A quoted URL ends at the quote, because its password may contain blanks.
 fn without_logins(text: &str) -> String {
     let is_quote = |c: char| c == '"' || c == '\'' || c == '`';
     let mut shown = String::with_capacity(text.len());
@@ -78,8 +76,7 @@ fn without_logins(text: &str) -> String {
     shown
 }
 
-/// `word` without a user and a password before an `@`. The digest of an image stands behind one,
-/// too.
+/// `word` without a user and a password before an `@`. An image's digest also follows an `@`.
 fn without_login(word: &str) -> String {
     let (scheme, address) =
         word.split_once("://").map_or(("", word), |(scheme, address)| (scheme, address));
@@ -95,7 +92,7 @@ fn without_login(word: &str) -> String {
     let is_host = !authority.contains('@')
         && authority.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
     match word.contains("://") {
-        // An `@` of a path is none of a login.
+        // The `@` is part of a path.
         true if is_host => word.to_owned(),
         true => format!("{scheme}://***{}", &address[at..]),
         false if address[..at].contains(':') => format!("***{}", &address[at..]),
@@ -103,9 +100,9 @@ fn without_login(word: &str) -> String {
     }
 }
 
-/// A word without what could be a token in it: a run of letters as a token or base64 has them,
-/// capitals, small ones and digits mixed, or one that begins as GitLab's tokens do. Names, digests
-/// and paths have no capitals.
+/// Masks parts of a word that could be a token: a run of characters as in tokens or base64, with
+/// upper case, lower case and digits mixed, or one with a prefix of GitLab's tokens. Names, digests
+/// and paths have no upper case.
 fn masked(word: &str) -> String {
     let in_run = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
     let mut shown = String::with_capacity(word.len());
@@ -128,7 +125,7 @@ fn could_be_token(run: &str) -> bool {
     (run.len() >= WORD && mixed) || has_prefix(run)
 }
 
-/// Whether something in `text` begins as GitLab's tokens do, and goes on as no name does.
+/// Whether `text` contains a prefix of GitLab's tokens, continued in a way that no name is.
 fn has_prefix(text: &str) -> bool {
     after_prefixes(text).any(|value| {
         let telling = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
@@ -136,7 +133,7 @@ fn has_prefix(text: &str) -> bool {
     })
 }
 
-/// Whether `name`, which may have any letters that a name has, is known to hold a token.
+/// Whether `name`, which may contain any characters of a name, is known to contain a token.
 pub(super) fn holds_token(name: &str, hidden: &Hidden) -> bool {
     has_prefix(name) || hidden.is_in(name)
 }
@@ -234,7 +231,7 @@ mod tests {
         assert_eq!(bounded("a b"), "a b");
         let accents = bounded(&"ä ".repeat(LOOKED_AT)).into_owned();
         assert!(accents.len() <= 2 * LOOKED_AT + 4 && !accents.contains("  "), "{}", accents.len());
-        // What is looked at does not grow with the text, so that the time does not, either.
+        // The examined part does not grow with the text, so neither does the time.
         let tokens = "gldt-aaaaaaaaaaaaaaaaaaaaa ".repeat(100_000);
         assert!(bounded(&tokens).len() <= 2 * LOOKED_AT + 4);
     }

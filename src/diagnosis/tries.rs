@@ -1,6 +1,6 @@
-//! What the kubelet puts together of several tries of one pull. Pure.
+//! Splits an error in which the kubelet combines several attempts of one pull. Pure.
 
-/// How a try begins, as runtimes and kubelets of several ages write it.
+/// Prefixes of an attempt, from runtimes and kubelets of different ages.
 const TRY: [&str; 5] = [
     "rpc error: ",
     "failed to pull and unpack image ",
@@ -9,7 +9,7 @@ const TRY: [&str; 5] = [
     "initializing source ",
 ];
 
-/// The tries that the kubelet puts together in brackets, one for each credential.
+/// The attempts that the kubelet lists in brackets, one for each credential.
 pub(super) fn tries(text: &str) -> Vec<&str> {
     let begins = |separator: &str| {
         let places = text.match_indices(separator).map(|(at, found)| at + found.len());

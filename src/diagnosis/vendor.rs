@@ -1,16 +1,16 @@
-//! Whose registry it is, as far as that shows, and what a credential for it is called there. A
-//! table. Pure.
+//! Vendors of registries, as far as they can be recognised, and what their credentials are called.
+//! A table. Pure.
 
 /// A kind of registry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Vendor {
-    /// The hosts, or what these end with after a dot.
+    /// Its hosts, or their parent domains.
     hosts: &'static [&'static str],
-    /// What signs in to it, in a sentence.
+    /// What is used to sign in to it, as part of a sentence.
     pub(super) token: &'static str,
-    /// The same, with what it must be able to and where to make it.
+    /// Like `token`, with the required permission and where to create it.
     pub(super) credential: &'static str,
-    /// What is wrong with one that is good, but not for an image.
+    /// Why a valid credential may not work for an image.
     pub(super) elsewhere: &'static str,
 }
 
@@ -23,8 +23,7 @@ pub(super) const GITLAB: Vendor = Vendor {
     credential: "deploy token with read_registry in GitLab",
 };
 
-/// One that is not known; Harbor, Nexus, Artifactory and plain registries show nothing by their
-/// hosts.
+/// An unknown vendor: the hosts of Harbor, Nexus, Artifactory and plain registries reveal nothing.
 pub(super) const OTHER: Vendor = Vendor {
     hosts: &[],
     token: "credential",
@@ -73,7 +72,7 @@ const VENDORS: &[Vendor] = &[
     },
 ];
 
-/// The vendor of `host`; `shows_gitlab` if something besides its name tells that it is GitLab's.
+/// The vendor of `host`. `shows_gitlab` if something other than the host shows that it is GitLab's.
 pub(super) fn of(host: &str, shows_gitlab: bool) -> &'static Vendor {
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
     let is_its = |name: &str| {

@@ -1,15 +1,15 @@
-//! What follows from a cause.
+//! The consequences of a cause.
 
 use super::Cause;
 
-/// How much follows from it, the heaviest first.
+/// The weight of a cause, heaviest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// Something does not run because of it.
+    /// It keeps something from running.
     Wrong,
-    /// Nobody can tell.
+    /// Undetermined.
     Unknown,
-    /// Worth a line.
+    /// Worth mentioning.
     Note,
 }
 
@@ -36,7 +36,7 @@ impl Cause {
         }
     }
 
-    /// Whether a registry was reached, and refused the pull for want of a right.
+    /// Whether a registry was reached and refused the pull for lack of permission.
     pub(super) fn is_refusal(self) -> bool {
         matches!(
             self,
@@ -51,8 +51,8 @@ impl Cause {
         )
     }
 
-    /// Whether whoever decides on a credential was not reached, or failed, so that nothing is known
-    /// of the credential.
+    /// Whether the service that decides about a credential was not reached, or failed, so that
+    /// nothing is known about the credential.
     pub(super) fn is_of_the_way(self) -> bool {
         (Self::RateLimited..=Self::NotARegistry).contains(&self)
             || matches!(
@@ -65,8 +65,8 @@ impl Cause {
             )
     }
 
-    /// Whether a text that tells it is not explained by a pull secret alone, though a pull secret
-    /// may be wrong, too.
+    /// Whether a pull secret alone does not explain the text of this cause, although a pull secret
+    /// may also be wrong.
     pub(super) fn says_more_than_a_refusal(self) -> bool {
         matches!(self, Self::TagMissing | Self::RateLimited | Self::TokenExpired)
     }

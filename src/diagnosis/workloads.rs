@@ -1,4 +1,4 @@
-//! Workloads: which pods are whose, and why there are none.
+//! Workloads: which pods belong to which, and why pods are missing.
 
 use super::cause::Cause;
 use super::event::Event;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
 impl<'k> Known<'k> {
-    /// The workload of the repository that a pod is of.
+    /// The workload of the repository that owns a pod.
     pub(super) fn workload_of(&self, pod: &Pod) -> Option<&'k Workload> {
         let namespace = |workload: &&Workload| {
             workload.namespace.as_ref().is_none_or(|namespace| *namespace == pod.metadata.namespace)
@@ -22,8 +22,8 @@ impl<'k> Known<'k> {
         })
     }
 
-    /// Whether a pod of which only the name is known may be of the repository: pods are named after
-    /// their owners.
+    /// Whether a pod of which only the name is known may belong to the repository: pods are named
+    /// after their owners.
     pub(super) fn is_named_as_ours(&self, pod: &Pod) -> bool {
         let name = &pod.metadata.name;
         let ours = |workload: &Workload| {
@@ -40,7 +40,7 @@ impl<'k> Known<'k> {
         self.repository.into_iter().flat_map(|repository| repository.manifests.workloads())
     }
 
-    /// Whether an object of `kind` and `name` is one of the repository's, or was made for one.
+    /// Whether an object of `kind` and `name` is one of the repository's, or was created by one.
     fn has(&self, kind: &str, name: &str) -> bool {
         self.takes_all()
             || self.manifest_workloads().any(|workload| {
@@ -53,7 +53,7 @@ impl<'k> Known<'k> {
     }
 }
 
-/// Whether `workload` makes objects of `kind` with such a name: the controllers add a hash or a
+/// Whether `workload` creates objects of `kind` with this name: controllers append a hash or a
 /// number.
 fn owns(workload: &Workload, kind: &str, name: &str) -> bool {
     let made = || {
@@ -82,12 +82,12 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
             .map(|one| of_object(known, Cause::ScaledToZero, one, &[])),
     );
     found.extend(batch(known, ours));
-    // What ends needs no pods just now.
+    // Jobs and CronJobs need not have pods at the moment.
     let ends = ["CronJob", "Job"].into_iter().any(|kind| objects(known, kind).next().is_some());
     if !found.is_empty() || !ours.is_empty() || (ends && deployments.is_empty()) {
         return found;
     }
-    // Only a cluster that was asked tells by its silence.
+    // Silence only proves something if a cluster was asked.
     let tells = known.is_live && known.refused.is_empty();
     let Some(namespace) = known.namespace.filter(|_| tells) else {
         let fill =
@@ -108,7 +108,7 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
     vec![known.finding(cause, format!("namespace {namespace}"), &fill, &[])]
 }
 
-/// Jobs that gave up and of which no pod that failed is left to tell why, and what starts none.
+/// Jobs that failed without leaving a failed pod as evidence, and CronJobs that start none.
 fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let jobs: Vec<_> = objects(known, "Job").collect();
     let failed = pods.iter().filter(|pod| !pod.is_fine());
@@ -124,7 +124,7 @@ fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     failed.chain(suspended.map(|object| of_object(known, Cause::Suspended, object, &[]))).collect()
 }
 
-/// What refused to create pods, after the newest one of the same owner that there is.
+/// Refusals to create pods, newer than the newest existing pod of the same owner.
 fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let mut newest: HashMap<_, Option<Timestamp>> = HashMap::new();
     for pod in pods {
@@ -182,7 +182,7 @@ fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String)
     Finding { layer: Some(layer), ..finding }
 }
 
-/// A rollout that did not end in time.
+/// A rollout that did not complete in time.
 pub(super) fn stalled(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let late = objects(known, "Deployment").filter_map(|deployment| {
         let condition = deployment.status.conditions.iter().find(|condition| {
@@ -195,7 +195,7 @@ pub(super) fn stalled(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     late.filter(|_| !pods.iter().all(|pod| pod.is_fine())).collect()
 }
 
-/// A Deployment without pods and without a reason.
+/// A Deployment without pods and without a reported reason.
 fn young(known: &Known, deployment: &Object) -> Finding {
     let finding = of_object(known, Cause::Unexplained, deployment, &[]);
     let message = "it has no pods, and nothing that is known here tells why".to_owned();

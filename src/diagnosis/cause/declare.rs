@@ -1,6 +1,6 @@
-//! How a cause is written down: its name, its stable name, a sentence, and what to type.
+//! Defines the causes: variant, identifier, sentence, and hint.
 
-/// Declares the causes in one place, the ones that explain the others first.
+/// Declares all causes in one place; those that explain others come first.
 macro_rules! causes {
     ($($name:ident = $id:literal, $sentence:literal, $hint:literal;)*) => {
         /// Why something does not run.
@@ -10,10 +10,10 @@ macro_rules! causes {
         }
 
         impl Cause {
-            /// All of them.
+            /// All causes.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The stable name.
+            /// The stable identifier.
             #[must_use]
             pub fn id(self) -> &'static str {
                 match self {
@@ -21,7 +21,7 @@ macro_rules! causes {
                 }
             }
 
-            /// The sentence, and what to type.
+            /// The sentence and the hint.
             pub(super) fn words(self) -> (&'static str, &'static str) {
                 match self {
                     $(Self::$name => ($sentence, $hint),)*

@@ -54,8 +54,7 @@ fn a_try_that_nobody_answered_is_no_better_than_one_that_was_refused() {
     let text = format!("[{broken}, {refused}, {broken}]");
     means(image, &text, Cause::TokenRefused, TokenService);
     assert_eq!(beside(&text, image).len(), 1);
-    // Whoever got an answer had a credential that is good: what became of the others explains
-    // nothing.
+    // An attempt that got an answer had a valid credential, so the others explain nothing.
     let gone = format!("[{refused}, {head}r.example.com/a:1: not found]");
     means(image, &gone, Cause::TagMissing, Registry);
     assert_eq!(beside(&gone, image), []);
