@@ -1,7 +1,7 @@
-//! The answers that shape a repository, each in a type that only valid text can become.
+//! The answers that determine a repository, each in a type that only a valid text can become.
 //!
-//! Does no I/O. A refusal is a [`Rule`]: it says what is allowed and gives an example, and never
-//! quotes the refused text, which may be a token that landed in the wrong place.
+//! Does no I/O. A refusal is a [`Rule`] that says what is allowed, with an example; it never quotes
+//! the refused text, which may be a misplaced token.
 
 mod choices;
 mod component;
@@ -45,50 +45,51 @@ pub use token_ref::{Owner, Superseded, TokenRef};
 pub use version::Version;
 pub use workload::{Arguments, ClusterIssuer, Schedule, TimeZone, Workload};
 
-/// Why a text was refused: what is allowed, as a sentence that follows "must".
+/// What is allowed, as a sentence that follows "must".
 pub type Rule = &'static str;
 
 /// A value that a user types: an option, a line of the answers file, a prompt.
 pub trait Answer: Sized {
-    /// A value that is accepted, for hints.
+    /// An accepted value, for hints.
     const EXAMPLE: &'static str;
-    /// All values, if they are few.
+    /// All values, if there are few.
     const CHOICES: &'static [&'static str] = &[];
 
-    /// The value in `text`, or the rule that it breaks.
+    /// Parses `text`, or fails with the rule that it breaks.
     fn parse(text: &str) -> Result<Self, Rule>;
 }
 
-/// Everything that the templates depend on, bar the token. The same answers give the same bytes.
+/// Everything on which the templates depend, apart from the token. The same answers give the same
+/// bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answers {
     /// Project name; the repository is called `<project>-infra`.
     pub project: ProjectName,
-    /// What runs. The first is the project's own: it bears its name.
+    /// The components. The first is the project's own, with the project's name.
     pub components: OneOrMore<Component>,
-    /// Where it runs.
+    /// The environments.
     pub environments: OneOrMore<Environment>,
-    /// The key under which the pull secret holds the credentials.
+    /// The registry key of the project's own entry in the pull secret.
     pub registry: RegistryKey,
-    /// Pod Security Standard that the pods keep.
+    /// The Pod Security Standard of the namespaces.
     pub pod_security: PodSecurity,
     /// Name of the pull secret.
     pub secret_name: DnsLabel,
     /// Type of the pull secret.
     pub secret_type: SecretType,
-    /// E-mail address inside the pull secret; registries ignore it.
+    /// E-mail address in the pull secret; registries ignore it.
     pub email: Option<Email>,
-    /// What checks and deploys the repository beside its users.
+    /// The service that checks and deploys the repository.
     pub ci: Ci,
-    /// The image of the pipeline's jobs, which has makeinfra and all that it needs; `None`: they
-    /// install their tools.
+    /// The image for the pipeline's jobs, which contains makeinfra and its tools; `None` if the
+    /// jobs install their tools.
     pub ci_image: Option<ImageRef>,
-    /// Whether a schedule of the pipeline replaces deploy tokens that end soon.
+    /// Whether a scheduled pipeline rotates deploy tokens that expire soon.
     pub ci_rotate: bool,
 }
 
 impl Answers {
-    /// The hosts that several Ingresses of one cluster would have, each with who has it.
+    /// Hosts that several Ingresses of a cluster share, each with its users.
     #[must_use]
     pub fn shared_hosts(&self) -> Vec<(String, String)> {
         let mut all: Vec<(Option<&str>, &Host, Vec<String>)> = Vec::new();
@@ -123,13 +124,13 @@ impl Answers {
         &self.components.first.image
     }
 
-    /// The name of `environment` where commands need it: `None` if it is the only one.
+    /// The name of `environment` if commands need it; `None` if it is the only one.
     #[must_use]
     pub fn choice<'e>(&self, environment: &'e Environment) -> Option<&'e EnvironmentName> {
         (!self.environments.rest.is_empty()).then_some(&environment.name)
     }
 
-    /// What `make` is told to choose `environment`: nothing if it is the only one, else
+    /// The argument with which `make` selects `environment`: empty if it is the only one, otherwise
     /// ` ENV=NAME`.
     #[must_use]
     pub fn make_argument(&self, environment: &Environment) -> String {
@@ -142,7 +143,7 @@ impl Answers {
         self.environments.iter().map(|one| one.secret_file(&self.secret_name)).collect()
     }
 
-    /// The environment called `name`.
+    /// The environment `name`.
     #[must_use]
     pub fn environment(&self, name: &str) -> Option<&Environment> {
         self.environments.iter().find(|environment| environment.is_called(name))
@@ -152,19 +153,19 @@ impl Answers {
 /// A list that is never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOrMore<T> {
-    /// The first.
+    /// The first item.
     pub first: T,
-    /// Those after it.
+    /// The others.
     pub rest: Vec<T>,
 }
 
 impl<T> OneOrMore<T> {
-    /// All of them.
+    /// All items.
     pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// All of them, to be changed.
+    /// All items, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
@@ -185,7 +186,7 @@ impl Answer for Port {
     }
 }
 
-/// How many pods a Deployment has.
+/// The number of pods of a Deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replicas(pub u32);
 
@@ -200,7 +201,7 @@ impl Answer for Replicas {
     }
 }
 
-/// Digits only: Rust's own parser would take `+8080`, too.
+/// Accepts digits only: Rust's own parser would also accept `+8080`.
 fn plain_number<N: std::str::FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

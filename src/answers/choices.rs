@@ -1,4 +1,4 @@
-//! Answers that are one of a few.
+//! Answers with a few possible values.
 
 use super::{Answer, Rule};
 
@@ -12,7 +12,7 @@ pub enum PodSecurity {
 }
 
 impl PodSecurity {
-    /// The name that Kubernetes uses.
+    /// Kubernetes' name for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,10 +45,10 @@ pub enum SecretType {
 }
 
 impl SecretType {
-    /// Both, in the order in which they are offered.
+    /// Both types, in the order in which they are offered.
     pub const ALL: [Self; 2] = [Self::Dockercfg, Self::Dockerconfigjson];
 
-    /// The option's value.
+    /// The value of the option.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl SecretType {
         }
     }
 
-    /// The key of the Secret's `data` that this type requires.
+    /// The key of the Secret's `data` that the type requires.
     #[must_use]
     pub fn data_key(self) -> &'static str {
         match self {
@@ -93,12 +93,12 @@ impl Answer for SecretType {
 pub enum Ci {
     /// GitLab CI/CD: `.gitlab-ci.yml`.
     Gitlab,
-    /// None: people do.
+    /// None: deployed by hand.
     None,
 }
 
 impl Ci {
-    /// The option's value.
+    /// The value of the option.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,61 +1,61 @@
-//! What runs in the cluster.
+//! The components of a project.
 
 use super::{
     Arguments, Ci, ClusterIssuer, ComponentName, Config, HealthPath, Host, ImageRef, Name, Port,
     Refused, Replicas, Rule, Schedule, Switch, TimeZone, Values, Workload, given,
 };
 
-/// Pods of a Deployment, if nobody says how many.
+/// The default number of pods of a Deployment.
 pub(super) const REPLICAS: u32 = 2;
 
 /// Who may pull an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Those who have credentials.
+    /// Only users with credentials.
     Private,
-    /// Anybody.
+    /// Anyone.
     Public,
 }
 
-/// One workload with what belongs to it.
+/// A workload with everything that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// Its name, which everything of it bears.
+    /// The name, which its objects share.
     pub name: ComponentName,
-    /// Its image.
+    /// The image.
     pub image: ImageRef,
     /// How it runs.
     pub workload: Workload,
-    /// When it runs, if it is a cron job.
+    /// The schedule; `None` unless it is a cron job.
     pub schedule: Option<Schedule>,
-    /// The time zone of that; none: the cluster's.
+    /// The time zone of the schedule; `None` for that of the cluster.
     pub time_zone: Option<TimeZone>,
-    /// What its container gets as arguments.
+    /// The container's arguments.
     pub args: Arguments,
-    /// The container's port; none: nobody can reach it, as a worker.
+    /// The container's port; `None` for a worker, which accepts no connections.
     pub port: Option<u16>,
-    /// How many pods run, if it is a Deployment.
+    /// The number of pods of a Deployment.
     pub replicas: u32,
-    /// Host of the Ingress; none: no Ingress.
+    /// Host of the Ingress; `None` for no Ingress.
     pub ingress: Option<Host>,
-    /// Whether the Ingress speaks TLS.
+    /// Whether the Ingress uses TLS.
     pub tls: bool,
-    /// What makes its certificate; none: somebody else.
+    /// What issues its certificate; `None` if it comes from elsewhere.
     pub tls_issuer: Option<ClusterIssuer>,
-    /// Path of the HTTP probes; none: TCP probes.
+    /// Path of the HTTP probes; `None` for TCP probes.
     pub health_path: Option<HealthPath>,
-    /// Whether its pods have a service account of their own.
+    /// Whether its pods have their own service account.
     pub service_account: bool,
     /// Who may pull its image.
     pub(super) access: Access,
-    /// Whether it has settings in a config map.
+    /// Whether it has settings in a ConfigMap.
     pub config: bool,
-    /// Those settings, where they are known. They are no answer: people change them in their file.
+    /// The settings, if known. They are not an answer: users edit them in their file.
     pub settings: Option<Config>,
 }
 
 impl Component {
-    /// What a component's section of a file may say.
+    /// The answers that a component's section of a file may contain.
     pub const NAMES: [Name; 14] = [
         Name::Image,
         Name::Workload,
@@ -73,14 +73,14 @@ impl Component {
         Name::Public,
     ];
 
-    /// Whether anybody may pull its image, so that the pull Secret need not be for it.
+    /// Whether anyone may pull its image, so that it needs no pull Secret.
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.access == Access::Public
     }
 
-    /// The file of its settings, below the directory of the manifests, for one whose files' names
-    /// begin with `prefix`.
+    /// The file with its settings, below the directory of manifests, for a component with the file
+    /// prefix `prefix`.
     #[must_use]
     pub fn config_file(prefix: &str) -> String {
         format!("{prefix}config.env")
@@ -92,7 +92,8 @@ impl Component {
         self.tls.then(|| format!("{}-tls", self.name))
     }
 
-    /// What in `values` does not go together, or lacks another one; none if all of it does.
+    /// The first answer in `values` that contradicts another one or requires one that is missing;
+    /// `None` if they are consistent.
     #[must_use]
     pub fn contradiction(values: &Values) -> Option<Refused> {
         let said = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
@@ -112,7 +113,7 @@ impl Component {
         })
     }
 
-    /// The component called `name`, with the default for each value that is not there.
+    /// The component `name`, with defaults for missing values.
     pub(super) fn from_values(
         name: ComponentName,
         image: ImageRef,
@@ -156,14 +157,14 @@ impl Component {
         })
     }
 
-    /// Checks what depends on more than its own values. `named` is the answer that gave it its
-    /// name.
+    /// Validates what depends on more than single values. `named` is the answer from which its name
+    /// comes.
     pub(super) fn check(&self, named: Name) -> Result<(), Refused> {
         if self.tls && self.ingress.is_none() {
             let name = if self.tls_issuer.is_some() { Name::TlsIssuer } else { Name::Tls };
             return Err(Refused::Alone(name, Name::Ingress, None));
         }
-        // Its Jobs are called like it, with eleven characters more (batch/v1,
+        // Its Jobs have the same name with eleven more characters (batch/v1,
         // ValidateCronJobCreate).
         if self.workload == Workload::CronJob && self.name.as_str().len() > 52 {
             return Err(Refused::Broken(
@@ -182,8 +183,7 @@ impl Component {
     }
 }
 
-/// Why there is no answer called `name` about a component that the others in `values` describe;
-/// none if there is one.
+/// Why a component with the other `values` cannot have an answer `name`; `None` if it can.
 #[must_use]
 pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
     let workload = given::<Workload>(values, Name::Workload).ok().flatten().unwrap_or_default();

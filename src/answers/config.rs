@@ -1,17 +1,17 @@
-//! The settings of a component that are no secret: a file of `KEY=VALUE` lines, as kustomize reads
-//! it for a config map.
+//! The settings of a component that are not secret: a file of `KEY=VALUE` lines, as kustomize reads
+//! it for a ConfigMap.
 
 use super::{Answer, Rule, looks_like_token};
 use std::collections::BTreeSet;
 
 /// The longest line that kustomize reads (Go's bufio.Scanner).
 const LONGEST: usize = 64 * 1024;
-/// As much as a config map holds (Kubernetes API reference, `ConfigMap`), less what its keys and
-/// quotes cost.
+/// The capacity of a ConfigMap (Kubernetes API reference, `ConfigMap`), minus room for keys and
+/// quotes.
 const LARGEST: usize = 900 * 1024;
 
-/// Where the settings are read from. `.makeinfra.yaml` says `yes` in its place: there they are the
-/// user's own file.
+/// The source of the settings. `.makeinfra.yaml` has `yes` instead, because the file then belongs
+/// to the user.
 pub(super) struct ConfigFile;
 
 impl Answer for ConfigFile {
@@ -25,27 +25,26 @@ impl Answer for ConfigFile {
 /// The settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Lines, each with a line break at its end.
+    /// Lines, each with a final line break.
     text: String,
-    /// Names that sound as if their values were secret.
+    /// Names that suggest a secret value.
     suspects: Vec<String>,
 }
 
-/// What is wrong with a line. The first is 1. Never quotes it: it may hold a secret.
+/// Why a line is invalid. Never quotes the line, which may contain a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// The line's number; none if it is about the whole file.
+    /// The line number from 1; `None` if the fault is about the whole file.
     pub line: Option<usize>,
-    /// What is wrong there.
+    /// The broken rule.
     pub rule: Rule,
-    /// Whether it is a token.
+    /// Whether the line contains a token.
     pub is_token: bool,
 }
 
 impl Config {
-    /// Reads `bytes` by the rules of kustomize (api/kv, `keyValuesFromLine`), and stricter in that
-    /// a line needs a `=`: a key alone would take its value from the environment of whoever
-    /// deploys.
+    /// Parses `bytes` by kustomize's rules (api/kv, `keyValuesFromLine`), but requires a `=` in
+    /// each line: the value of a lone key would come from the environment of whoever deploys.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigFault> {
         let fault = |line, rule| ConfigFault { line, rule, is_token: false };
         let whole = |rule| fault(None, rule);
@@ -58,7 +57,7 @@ impl Config {
         let mut suspects = Vec::new();
         for (at, line) in text.lines().enumerate() {
             let fault = |rule| fault(Some(at + 1), rule);
-            // Comments, too: the whole file goes into git.
+            // Includes comments, because the whole file is committed.
             if looks_like_token(line) {
                 return Err(ConfigFault {
                     is_token: true,
@@ -101,21 +100,20 @@ impl Config {
         Ok(Self { text: format!("{text}{end}"), suspects })
     }
 
-    /// The file's text.
+    /// The text of the file.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The variables whose names sound as if their values were secret.
+    /// The variables whose names suggest a secret value.
     #[must_use]
     pub fn suspects(&self) -> &[String] {
         &self.suspects
     }
 }
 
-/// Whether `key` is what Kubernetes takes for the name of a variable (apimachinery,
-/// `IsEnvVarName`).
+/// Whether Kubernetes accepts `key` as the name of a variable (apimachinery, `IsEnvVarName`).
 fn is_variable(key: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !key.is_empty()

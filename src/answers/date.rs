@@ -1,11 +1,11 @@
-//! The day on which a deploy token ends.
+//! The expiry of a deploy token.
 
 use super::{Answer, Rule};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::fmt;
 
-/// A token's expiry: `YYYY-MM-DD` (from midnight UTC, as GitLab counts), RFC 3339, or `never`. Kept
-/// as it was written.
+/// A token's expiry: `YYYY-MM-DD` (midnight UTC at its start, as in GitLab), RFC 3339, or `never`.
+/// Preserves the notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
     text: String,
@@ -15,25 +15,25 @@ pub struct Expiry {
 impl Expiry {
     const NEVER: &str = "never";
 
-    /// The text as it was written.
+    /// The text as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the token has no end.
+    /// Whether the token never expires.
     #[must_use]
     pub fn is_never(&self) -> bool {
         self.text == Self::NEVER
     }
 
-    /// Whether the token has expired by now.
+    /// Whether the token has expired.
     #[must_use]
     pub fn is_past(&self) -> bool {
         self.is_over(Timestamp::now())
     }
 
-    /// The moment itself.
+    /// The point in time.
     #[must_use]
     pub fn instant(&self) -> Timestamp {
         self.instant
@@ -45,7 +45,7 @@ impl Expiry {
         self.instant <= now
     }
 
-    /// Whole days from `now` until the token ends; negative if it has ended.
+    /// Whole days from `now` until the expiry; negative if it has passed.
     #[must_use]
     pub fn days_left(&self, now: Timestamp) -> i64 {
         (self.instant.as_second() - now.as_second()).div_euclid(24 * 60 * 60)
@@ -67,8 +67,8 @@ impl Answer for Expiry {
         if text == Self::NEVER {
             return Ok(Self { text: text.to_owned(), instant: Timestamp::MAX });
         }
-        // The crate reads more than RFC 3339 (zone names in brackets, week dates): only its letters
-        // pass.
+        // The crate accepts more than RFC 3339 (zone names in brackets, week dates), so other
+        // characters are excluded.
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-+:.TZtz".contains(&byte));
         let instant = match text.len() {
             10 => text
@@ -95,7 +95,7 @@ mod tests {
         assert!(Expiry::parse("2020-02-29").unwrap().is_past());
         assert!(!Expiry::parse("2999-01-01").unwrap().is_past());
         assert!(!Expiry::parse("never").unwrap().is_past());
-        // What GitLab's API answers.
+        // The format of GitLab's API.
         let gitlab = Expiry::parse("2021-01-01T00:00:00.000Z").unwrap();
         assert_eq!(gitlab.instant, Expiry::parse("2021-01-01").unwrap().instant);
         assert!(Expiry::parse("2027-12-31T12:00:00+02:00").is_ok());

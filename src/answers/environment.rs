@@ -1,4 +1,4 @@
-//! Where a project runs.
+//! The environments of a project.
 
 use super::component::REPLICAS;
 use super::location::{DEFAULT_SECRETS, SecretsDir};
@@ -7,29 +7,29 @@ use super::{
     Refused, Replicas, Switch, Values, given,
 };
 
-/// A namespace that the project is deployed to, and what is different there.
+/// A namespace to which the project is deployed, and what differs there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// Its name.
+    /// The name.
     pub name: EnvironmentName,
-    /// Its namespace.
+    /// The namespace.
     pub namespace: DnsLabel,
-    /// The kubectl context of its cluster; none: whichever is current.
+    /// The kubectl context of its cluster; `None` for the current one.
     pub context: Option<ContextName>,
     /// Whether `make` asks before it changes anything there.
     pub protect: bool,
-    /// How many pods of the project's own component run there.
+    /// The number of pods of the project's own component.
     pub replicas: u32,
-    /// The host of that component's Ingress there.
+    /// The host of that component's Ingress.
     pub ingress: Option<Host>,
     /// The directory of its Secrets, below the top of the repository.
     pub secrets: String,
-    /// What is different there about each component, in their order.
+    /// How each component differs there, in the components' order.
     pub deployed: Vec<Deployed>,
 }
 
 impl Environment {
-    /// What an environment's section of a file may say.
+    /// The answers that an environment's section of a file may contain.
     pub const NAMES: [Name; 6] = [
         Name::Namespace,
         Name::Context,
@@ -39,10 +39,10 @@ impl Environment {
         Name::Secrets,
     ];
 
-    /// The file in its overlay that the Makefile reads.
+    /// The file in its overlay that the Makefile includes.
     pub const SETTINGS: &str = "environment.mk";
 
-    /// Where Secrets are, if the environments were not named.
+    /// The directory of Secrets if the environments were not named.
     pub const SECRETS: &str = DEFAULT_SECRETS;
 
     /// Whether it is called `name`.
@@ -51,7 +51,7 @@ impl Environment {
         self.name.as_str() == name
     }
 
-    /// The file of the pull secret where nobody says anything else.
+    /// The default file of the pull secret.
     #[must_use]
     pub fn default_secret_file() -> String {
         format!("{}/{}.secret.yaml", Self::SECRETS, DnsLabel::gitlab())
@@ -63,19 +63,19 @@ impl Environment {
         format!("kubernetes/overlays/{}", self.name)
     }
 
-    /// The file with its jobs in the pipeline.
+    /// The file with its pipeline jobs.
     #[must_use]
     pub fn pipeline_file(&self) -> String {
         format!(".gitlab/{}.yml", self.name)
     }
 
-    /// Whether the host of a further component's Ingress leaves room for the environment's name
-    /// before it.
+    /// Whether the environment's name can be prepended to the host of a further component's
+    /// Ingress.
     pub(super) fn has_room_for(&self, component: &Component) -> bool {
         component.ingress.as_ref().is_none_or(|host| self.name.host(host, self.protect).is_ok())
     }
 
-    /// The file of the Secret called `name`, below the top of the repository.
+    /// The file of the Secret `name`, below the top of the repository.
     #[must_use]
     pub fn secret_file(&self, name: &DnsLabel) -> String {
         format!("{}/{name}.secret.yaml", self.secrets)
@@ -100,8 +100,7 @@ impl Environment {
         })
     }
 
-    /// The environment called `name`. What `values` do not say is made of what `common` says of all
-    /// of them.
+    /// The environment `name`. Values that `values` lacks are derived from `common`.
     pub(super) fn named(
         name: EnvironmentName,
         values: &Values,
@@ -145,35 +144,35 @@ impl Environment {
     }
 }
 
-/// What holds for all environments that do not say otherwise.
+/// Settings of all environments that do not override them.
 #[derive(Debug, Default)]
 pub(super) struct Common {
-    /// A namespace with `{project}` and `{env}` in it.
+    /// A namespace that may contain `{project}` and `{env}`.
     pub namespace: Option<String>,
     pub context: Option<ContextName>,
     pub replicas: Option<u32>,
-    /// The host of production and of protected environments; the others have theirs below it.
+    /// The host of production and of protected environments; those of others are subdomains.
     pub ingress: Option<Host>,
 }
 
-/// A component as an environment has it: by rule, until people change it in the manifests. So it is
-/// no answer.
+/// A component in an environment. Derived by rule until users change the manifests, so it is not an
+/// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployed {
-    /// Its image, with the tag or digest of the environment.
+    /// The image, with the tag or digest of the environment.
     pub image: ImageRef,
-    /// Whether the kustomization says that tag; else it stands in the manifest.
+    /// Whether the kustomization sets that tag; otherwise the manifest does.
     pub has_tag: bool,
-    /// How many pods run; none: what all environments share says so, or nobody does.
+    /// The number of pods; `None` if the base sets it, or nothing does.
     pub replicas: Option<u32>,
-    /// The host of its Ingress; none likewise.
+    /// The host of its Ingress; `None` if the base sets it, or nothing does.
     pub host: Option<Host>,
-    /// Whether that host is the one of its certificate, too.
+    /// Whether that host is also in its certificate.
     pub tls: bool,
 }
 
 impl Deployed {
-    /// `component` in `environment`, as the rules have it. `main` is the project's own component.
+    /// `component` in `environment`, derived by rule. `main` is the project's own component.
     pub(super) fn new(environment: &Environment, component: &Component, main: &Component) -> Self {
         Self {
             image: component.image.clone(),
@@ -190,7 +189,7 @@ fn replicas(environment: &Environment, component: &Component, main: &Component) 
     differs.then_some(environment.replicas)
 }
 
-/// Its host, if that is not what base says.
+/// The host, if it differs from that in the base.
 fn host(environment: &Environment, component: &Component, main: &Component) -> Option<Host> {
     let shared = component.ingress.as_ref()?;
     let host = if component.name == main.name {

@@ -1,19 +1,19 @@
-//! Wanted answers among those that the files have: an answer that nobody asked to change is as the
-//! files say.
+//! Combines wanted answers with those in the files: an answer that was not asked to change keeps
+//! the value in the files.
 
 use super::{Answer, Answers, Component, Deployed, Environment, ImageRef, Name};
 
-/// What is known of every answer: as it was recorded, as the files have it, and as it is wanted.
+/// Compares every answer: as recorded, as in the files, and as wanted.
 struct Followed<'c> {
-    /// What is changed in the files and asked to become something else.
+    /// Answers that were changed in the files and are wanted with yet another value.
     disputed: &'c mut Vec<String>,
-    /// The section that is looked at, with a final dot.
+    /// The current section, with a trailing dot.
     section: String,
 }
 
 impl Answers {
-    /// `self`, the wanted answers, with what `found` has for each answer that is `recorded` so; and
-    /// the answers that all three say differently, by their places in the record.
+    /// The wanted answers `self`, in which every answer that equals `recorded` has the value of
+    /// `found`; and the answers that differ in all three, by their paths in the record.
     #[must_use]
     pub fn following(&self, recorded: &Self, found: &Self) -> (Self, Vec<String>) {
         let mut disputed = Vec::new();
@@ -69,7 +69,7 @@ impl Followed<'_> {
     }
 
     fn component(&mut self, recorded: &Component, found: &Component, wanted: &mut Component) {
-        // Its tag is the overlays', and disputed there.
+        // The tag belongs to the overlays, and is compared there.
         wanted.image = image(&recorded.image, &found.image, &wanted.image).0;
         self.one(Name::Schedule, &recorded.schedule, &found.schedule, &mut wanted.schedule);
         self.one(Name::TimeZone, &recorded.time_zone, &found.time_zone, &mut wanted.time_zone);
@@ -105,8 +105,8 @@ impl Followed<'_> {
     }
 }
 
-/// An image's name and its tag or digest are two answers: a name that is asked for keeps the tag
-/// that the files have.
+/// Treats an image's name as an answer separate from its tag or digest: a wanted name keeps the tag
+/// in the files.
 fn image(recorded: &ImageRef, found: &ImageRef, wanted: &ImageRef) -> (ImageRef, bool) {
     let version = |image: &ImageRef| image.as_str()[image.name().len()..].to_owned();
     let name = if wanted.name() == recorded.name() { found.name() } else { wanted.name() };
@@ -118,8 +118,7 @@ fn image(recorded: &ImageRef, found: &ImageRef, wanted: &ImageRef) -> (ImageRef,
 }
 
 impl Followed<'_> {
-    /// What an environment has of a component follows from answers, but for what people have
-    /// changed in its overlay.
+    /// Derived properties of a component in an environment, unless users have changed its overlay.
     fn deployed(&mut self, recorded: &Deployed, found: &Deployed, wanted: &mut Deployed) {
         let (image, is_disputed) = image(&recorded.image, &found.image, &wanted.image);
         if is_disputed {
@@ -133,7 +132,7 @@ impl Followed<'_> {
     }
 }
 
-/// `wanted` as the files have it, unless something else was asked for.
+/// Sets `wanted` to the value in the files, unless another one was asked for.
 fn keep<T: PartialEq + Clone>(recorded: &T, found: &T, wanted: &mut T) {
     if wanted == recorded {
         wanted.clone_from(found);
@@ -157,7 +156,7 @@ mod tests {
         let recorded = answers("1", "80", "a");
         let found = answers("2", "80", "b");
         assert_eq!(recorded.following(&recorded, &found), (found.clone(), vec![]));
-        // The port is asked for, and the rest is kept.
+        // The port is asked for, and everything else stays.
         let (followed, disputed) = answers("1", "90", "a").following(&recorded, &found);
         assert_eq!((followed, disputed), (answers("2", "90", "b"), vec![]));
         // Both were changed.

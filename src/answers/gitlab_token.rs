@@ -1,16 +1,17 @@
-//! How GitLab's tokens begin (its documentation, "Token prefixes"): the only table of them. A hint
-//! and never a proof, since an instance may prepend its own prefix and old tokens have none.
+//! The only table of the prefixes of GitLab's tokens (its documentation, "Token prefixes"). A
+//! prefix is a hint and never a proof: an instance may have its own prefix, and old tokens have
+//! none.
 
-/// What a token opens.
+/// What a token grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// What its scopes say of one project or group.
+    /// The scopes within one project or group.
     Deploy,
-    /// A CI job, for as long as the job runs.
+    /// The permissions of a CI job, while the job runs.
     Job,
-    /// A registry, and all else that a person may do.
+    /// A registry, and everything else that a user may do.
     Broad,
-    /// Something that is no use for a registry; what it is called.
+    /// Nothing useful for a registry; what the token is called.
     Other(&'static str),
 }
 
@@ -32,14 +33,14 @@ const PREFIXES: [(&str, TokenKind); 14] = [
 ];
 
 impl TokenKind {
-    /// The kind of the token that `text` is, as far as its beginning tells.
+    /// The kind of the token `text`, judging by its prefix.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix)).map(|(_, kind)| *kind)
     }
 }
 
-/// What follows each prefix of a token in `text`; a prefix in the middle of a word is none.
+/// The text after each token prefix in `text`; a prefix in the middle of a word does not count.
 pub fn after_prefixes(text: &str) -> impl Iterator<Item = &str> {
     PREFIXES.iter().flat_map(move |(prefix, _)| {
         let begins =
@@ -49,7 +50,7 @@ pub fn after_prefixes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether something in `text` begins as GitLab's tokens do, and goes on as long.
+/// Whether `text` contains a prefix of GitLab's tokens followed by enough characters.
 #[must_use]
 pub fn looks_like_token(text: &str) -> bool {
     let goes_on = |rest: &str| {

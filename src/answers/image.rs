@@ -1,4 +1,4 @@
-//! Image references, as the container runtimes read them.
+//! Image references, as container runtimes parse them.
 
 use super::{Answer, Rule};
 use std::fmt;
@@ -9,13 +9,13 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRef {
     text: String,
-    /// End of `HOST[:PORT]`, 0 for a Docker Hub image that names no host.
+    /// End of `HOST[:PORT]`; 0 for a Docker Hub image without a host.
     host_end: usize,
-    /// End of the name, where tag or digest begin.
+    /// End of the name, where the tag or digest begins.
     name_end: usize,
 }
 
-/// The host of images that name none.
+/// The default host.
 const DOCKER_HUB: &str = "docker.io";
 
 impl ImageRef {
@@ -25,32 +25,32 @@ impl ImageRef {
         &self.text
     }
 
-    /// Host and path as they were written, without tag and digest.
+    /// Host and path as written, without tag and digest.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.text[..self.name_end]
     }
 
-    /// The tag, if there is one.
+    /// The tag; `None` if there is none.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         let rest = self.text[self.name_end..].strip_prefix(':')?;
         Some(rest.split_once('@').map_or(rest, |(tag, _)| tag))
     }
 
-    /// The digest, `sha256:…`, if there is one.
+    /// The digest, `sha256:…`; `None` if there is none.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.text[self.name_end..].split_once('@').map(|(_, digest)| digest)
     }
 
-    /// The registry's host, with its port if it has one; `docker.io` if the reference names none.
+    /// The registry's host, including a port; `docker.io` by default.
     #[must_use]
     pub fn host(&self) -> &str {
         if self.host_end == 0 { DOCKER_HUB } else { &self.text[..self.host_end] }
     }
 
-    /// The repository's path on its registry; `library/nginx` for `nginx`.
+    /// The path on the registry; `library/nginx` for `nginx`.
     #[must_use]
     pub fn path(&self) -> String {
         let path = self.name()[self.host_end..].trim_start_matches('/');
@@ -58,20 +58,21 @@ impl ImageRef {
         format!("{library}{path}")
     }
 
-    /// What the manifest is asked for by: the digest if there is one, else the tag, else `latest`.
+    /// The reference of the manifest in a request: the digest if there is one, otherwise the tag,
+    /// otherwise `latest`.
     #[must_use]
     pub fn reference(&self) -> &str {
         self.digest().or(self.tag()).unwrap_or("latest")
     }
 
-    /// Whether the image lives on Docker Hub.
+    /// Whether the image is on Docker Hub.
     #[must_use]
     pub fn is_docker_hub(&self) -> bool {
         matches!(self.host(), DOCKER_HUB | "index.docker.io")
     }
 
-    /// Host and path in full, which is what the kubelet looks credentials up for:
-    /// `nginx:1.27` is `docker.io/library/nginx`.
+    /// Host and path in full, for which the kubelet looks up credentials: `nginx:1.27` is
+    /// `docker.io/library/nginx`.
     #[must_use]
     pub fn normalized_name(&self) -> String {
         if !self.is_docker_hub() {
@@ -82,8 +83,8 @@ impl ImageRef {
 }
 
 impl ImageRef {
-    /// Reads a reference that may have neither a tag nor a digest, as a runtime does: it is then
-    /// the tag `latest` that is pulled.
+    /// Parses a reference that may lack both tag and digest. Like a runtime, treats it as having
+    /// the tag `latest`.
     pub fn parse_unpinned(text: &str) -> Result<Self, Rule> {
         Self::parse(text).or_else(|rule| Self::parse(&format!("{text}:latest")).map_err(|_| rule))
     }
@@ -111,7 +112,7 @@ impl Answer for ImageRef {
                 "must have a digest of the form `sha256:` and 64 lower-case hexadecimal digits",
             );
         }
-        // A colon after the last slash begins a tag; before it, a port.
+        // A colon after the last slash begins a tag; one before it begins a port.
         let path_start = named.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match named[path_start..].find(':') {
             Some(colon) => (&named[..path_start + colon], Some(&named[path_start + colon + 1..])),
@@ -133,7 +134,7 @@ impl Answer for ImageRef {
                 "must name a registry host[:port] of lower-case letters, digits, `-` and dots",
             );
         }
-        // With a host, its slash is not part of the path; without one, no slash may come first.
+        // With a host, the path begins after its slash; without one, no leading slash is allowed.
         let path = if host_end == 0 { name } else { &name[(host_end + 1).min(name.len())..] };
         if name.len() > 255 || !path.split('/').all(is_path_component) {
             return Err(
@@ -145,15 +146,15 @@ impl Answer for ImageRef {
     }
 }
 
-/// Whether the first part of a name is a host and not a Docker Hub user.
+/// Whether the first part of a name is a host rather than a Docker Hub user.
 fn is_host_like(first: &str) -> bool {
     first.contains(['.', ':'])
         || first == "localhost"
         || first.contains(|c: char| c.is_ascii_uppercase())
 }
 
-/// Whether `host` is empty or `HOST[:PORT]`. The kubelet compares hosts case-sensitively and
-/// containerd lower-cases none, so upper case is refused.
+/// Whether `host` is empty or `HOST[:PORT]`. Refuses upper case, because the kubelet compares hosts
+/// case-sensitively and containerd does not normalise them.
 fn is_host(host: &str) -> bool {
     let (name, port) = host.split_once(':').unwrap_or((host, "1"));
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
@@ -164,7 +165,7 @@ fn is_host(host: &str) -> bool {
 fn is_path_component(part: &str) -> bool {
     let word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = part.as_bytes();
-    // Separators: one `.`, one or two `_`, any number of `-`; never at an end.
+    // Separators: one `.`, one or two `_`, any number of `-`; never at either end.
     let separators = bytes.split(|byte| word(byte)).all(|run| match run {
         [] | [b'.' | b'_'] | [b'_', b'_'] => true,
         run => run.iter().all(|byte| *byte == b'-'),

@@ -1,26 +1,25 @@
-//! Which GitLab is meant: `https://HOST[:PORT][/ROOT]`.
+//! A GitLab instance: `https://HOST[:PORT][/ROOT]`.
 
 use super::{Answer, Rule, names::is_dns_label};
 use std::fmt;
 
-/// A GitLab by the URL of its start page, without the slash at its end. Two that are written
-/// differently and mean the same are equal: the host is in lower case, and the scheme's own port is
-/// left out.
+/// The URL of a GitLab's start page without a trailing slash. Normalised, so that equal URLs are
+/// equal texts: lower-case host, no default port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     url: String,
-    /// Where the host begins and where it ends, with its port.
+    /// Start and end of the host, including its port.
     host: (usize, usize),
 }
 
 impl Instance {
-    /// The one that is meant if none is named.
+    /// The default instance.
     #[must_use]
     pub fn gitlab_com() -> Self {
         Self { url: "https://gitlab.com".to_owned(), host: (8, 18) }
     }
 
-    /// The URL, without a slash at its end.
+    /// The URL, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.url
@@ -32,20 +31,20 @@ impl Instance {
         &self.url[self.host.0..self.host.1]
     }
 
-    /// The host without its port.
+    /// The host without the port.
     #[must_use]
     pub fn host(&self) -> &str {
         let authority = self.authority();
         authority.rsplit_once(':').map_or(authority, |(host, _)| host)
     }
 
-    /// Whether it is spoken to without TLS.
+    /// Whether the URL is plain http.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.url.starts_with("http://")
     }
 
-    /// The GitLab whose token service is at `realm`, as a registry's challenge names it (GitLab's
+    /// The GitLab whose token service is at `realm`, as in a registry's challenge (GitLab's
     /// `config/routes.rb`: `jwt/auth`).
     #[must_use]
     pub fn of_realm(realm: &str) -> Option<Self> {

@@ -1,44 +1,43 @@
-//! What names the place where a project runs: the environment, the kubectl context, the directory
-//! of its Secrets.
+//! Where a project runs: the environment's name, the kubectl context, the directory of its Secrets.
 
 use super::names::is_dns_label;
 use super::{Answer, Host, Rule};
 use std::fmt;
 
-/// Where Secrets are, if the environments were not named.
+/// The directory of Secrets if the environments were not named.
 pub(super) const DEFAULT_SECRETS: &str = "secrets/kubernetes";
 
-/// The environment that there is if none was named, and that is protected if it was.
+/// The default environment, which is protected if it was named explicitly.
 const PRODUCTION: &str = "production";
 
-/// What is wrong with a host below which environments cannot have theirs.
+/// The rule for a host of which environments cannot have subdomains.
 pub(super) const NO_ROOM: Rule =
     "must have room for the names of environments before it, or be given for each, ENV=HOST";
 
-/// The name of an environment: a DNS label that begins with a letter, at most 32 characters, so
-/// that namespaces have room for it.
+/// The name of an environment: a DNS label that begins with a letter, at most 32 characters long,
+/// which leaves room in namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentName(String);
 
 impl EnvironmentName {
-    /// The one of a repository for which none was named.
+    /// The name if none was given.
     pub(super) fn production() -> Self {
         Self(PRODUCTION.to_owned())
     }
 
-    /// The name as it was accepted.
+    /// The accepted name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is the one that is protected without being told.
+    /// Whether it is the one that is protected by default.
     #[must_use]
     pub fn is_production(&self) -> bool {
         self.0 == PRODUCTION
     }
 
-    /// The host of this environment, where production and those that are protected have `host`.
+    /// The host of this environment, given the `host` of production and protected environments.
     pub(super) fn host(&self, host: &Host, protect: bool) -> Result<Host, Rule> {
         if protect || self.is_production() {
             return Ok(host.clone());
@@ -67,12 +66,12 @@ impl Answer for EnvironmentName {
     }
 }
 
-/// The name of a kubectl context: what neither make nor a shell takes apart.
+/// The name of a kubectl context, limited to characters that neither make nor a shell interprets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextName(String);
 
 impl ContextName {
-    /// The name as it was accepted.
+    /// The accepted name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,7 +87,7 @@ impl fmt::Display for ContextName {
 impl Answer for ContextName {
     const EXAMPLE: &'static str = "staging-cluster";
 
-    // Cloud providers' names have `:`, `/`, `@` and `_` in them.
+    // Cloud providers' names contain `:`, `/`, `@` and `_`.
     fn parse(text: &str) -> Result<Self, Rule> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte);
         if (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') {
@@ -104,7 +103,7 @@ impl Answer for ContextName {
 pub(super) struct SecretsDir(String);
 
 impl SecretsDir {
-    /// The directory as it was accepted.
+    /// The accepted directory.
     pub(super) fn into_text(self) -> String {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The answers in one table: how each is called in files, what it must be, and how it is asked for.
+//! The table of all answers: name in files, type, and question.
 
 use super::{
     Answer, Arguments, Ci, ClusterIssuer, ComponentName, ContextName, DnsLabel, Email,
@@ -7,9 +7,9 @@ use super::{
     config::ConfigFile, location::SecretsDir,
 };
 
-/// Declares the answers of a whole repository, in the order in which they are asked, and those of
-/// its parts alone: the name in files, the type that has rule and example, whether none is an
-/// answer or the answer is yes or no, and the question.
+/// Declares the answers of a whole repository, in the order of the questions, and those that only
+/// its parts have: the name in files, the type with rule and example, the kind of value, and the
+/// question.
 macro_rules! answers {
     (
         repository { $(
@@ -21,7 +21,7 @@ macro_rules! answers {
             $part:ident = $part_key:literal, $part_type:ty, $part_kind:ident, $part_question:literal;
         )* }
     ) => {
-        /// The name of an answer. Its order is the order in which the questions are asked.
+        /// The name of an answer. Ordered as the questions are asked.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Name {
             $($(#[$doc])* $name,)*
@@ -29,7 +29,7 @@ macro_rules! answers {
         }
 
         impl Name {
-            /// Those of a whole repository, in the order in which they are asked.
+            /// The answers of a whole repository, in the order of the questions.
             pub const ALL: [Self; [$($key),*].len()] = [$(Self::$name),*];
 
             /// The name in files; the option is `--<name>`.
@@ -38,7 +38,7 @@ macro_rules! answers {
                 match self { $(Self::$name => $key,)* $(Self::$part => $part_key,)* }
             }
 
-            /// A value that is accepted.
+            /// An accepted value.
             #[must_use]
             pub fn example(self) -> &'static str {
                 match self {
@@ -47,7 +47,7 @@ macro_rules! answers {
                 }
             }
 
-            /// All values that are accepted, if they are few.
+            /// All accepted values, if there are few.
             #[must_use]
             pub fn choices(self) -> &'static [&'static str] {
                 match self {
@@ -56,7 +56,7 @@ macro_rules! answers {
                 }
             }
 
-            /// The rule that `text` breaks as this answer, if it breaks one.
+            /// Fails with the rule that `text` breaks as this answer.
             pub fn check(self, text: &str) -> Result<(), Rule> {
                 match self {
                     $(Self::$name => <$type>::parse(text).map(drop),)*
@@ -64,7 +64,7 @@ macro_rules! answers {
                 }
             }
 
-            /// How people are asked for it.
+            /// The question for users.
             #[must_use]
             pub fn question(self) -> &'static str {
                 match self { $(Self::$name => $question,)* $(Self::$part => $part_question,)* }
@@ -77,7 +77,7 @@ macro_rules! answers {
     };
 }
 
-/// What may stand for an answer.
+/// The kind of value.
 #[derive(PartialEq, Eq)]
 enum Kind {
     /// A text.
@@ -96,15 +96,15 @@ answers! {
         Image = "image", ImageRef, Text, "Image of the container";
         /// Registry key of the pull secret.
         Registry = "registry", RegistryKey, Text, "Registry key of the pull secret";
-        /// Namespace of everything.
+        /// Namespace.
         Namespace = "namespace", NamespacePattern, Text, "Namespace";
         /// The kubectl context of the cluster.
         Context = "context", ContextName, Optional, "kubectl context (none: the current one)";
-        /// Whether it runs all the time, on a schedule or once.
+        /// Whether it runs permanently, on a schedule or once.
         Workload = "workload", Workload, Text, "How it runs";
         /// When a cron job runs.
         Schedule = "schedule", Schedule, Text, "Schedule, as cron has it (0 3 * * *, @daily)";
-        /// The time zone of that.
+        /// The time zone of the schedule.
         TimeZone = "time-zone", TimeZone, Text, "Time zone of the schedule";
         /// The container's arguments.
         Args = "args", Arguments, Text, "Arguments of the container";
@@ -114,18 +114,18 @@ answers! {
         Replicas = "replicas", Replicas, Text, "Pods";
         /// Host of the Ingress.
         Ingress = "ingress", Host, Optional, "Host of the Ingress";
-        /// Whether the Ingress speaks TLS.
+        /// Whether the Ingress uses TLS.
         Tls = "tls", Switch, Switch, "TLS at the Ingress";
-        /// What of cert-manager's makes the certificate.
+        /// The ClusterIssuer of the certificate.
         TlsIssuer = "tls-issuer", ClusterIssuer, Text, "ClusterIssuer of the certificate";
         /// Path of the HTTP probes.
         HealthPath = "health-path", HealthPath, Optional, "Path of the HTTP probes (none: TCP \
                                                            probes)";
-        /// Whether the pods have a service account of their own.
+        /// Whether the pods have their own service account.
         ServiceAccount = "service-account", Switch, Switch, "Service account";
-        /// The file with the settings that become a config map.
+        /// The file with the settings for the ConfigMap.
         Config = "config", ConfigFile, Text, "File with settings";
-        /// Whether anybody may pull the image.
+        /// Whether anyone may pull the image.
         Public = "public", Switch, Switch, "Public image";
         /// Pod Security Standard.
         PodSecurity = "pod-security", PodSecurity, Text, "Pod Security Standard";
@@ -135,13 +135,13 @@ answers! {
         SecretType = "secret-type", SecretType, Text, "Type of the pull secret";
         /// E-mail address inside the pull secret.
         Email = "email", Email, Optional, "E-mail address in the pull secret";
-        /// When the deploy token ends. Of the token, so never in `.makeinfra.yaml`.
+        /// Expiry of the deploy token. Concerns the token, so it is never in `.makeinfra.yaml`.
         ExpiresAt = "expires-at", Expiry, Optional, "When the deploy token expires";
-        /// What checks and deploys the repository.
+        /// The service that checks and deploys the repository.
         Ci = "ci", Ci, Text, "CI";
-        /// The image of the pipeline's jobs, which has makeinfra.
+        /// The image for the pipeline's jobs, which contains makeinfra.
         CiImage = "ci-image", ImageRef, Text, "Image of the pipeline's jobs";
-        /// Whether a schedule of the pipeline replaces deploy tokens.
+        /// Whether a scheduled pipeline rotates deploy tokens.
         CiRotate = "ci-rotate", Switch, Switch, "Deploy tokens replaced by a pipeline schedule";
         /// Parent directory of the repository.
         Output = "output", OutputDirectory, Text, "Parent directory";
@@ -159,12 +159,12 @@ answers! {
 }
 
 impl Name {
-    /// How it is given on the command line.
+    /// The option on the command line.
     #[must_use]
     pub fn option(self) -> String {
         match self {
             Self::Project => "PROJECT".into(),
-            // Given once for each.
+            // Given once for each argument.
             Self::Args => "--arg".into(),
             name => format!("--{}", name.as_str()),
         }
@@ -182,15 +182,15 @@ impl Name {
         self.kind() == Kind::Switch
     }
 
-    /// The value that somebody typed: `none` stands for none where there is no other word for it.
+    /// The typed value: `none` is no value if the answer has no other word for it.
     #[must_use]
     pub fn typed(self, text: String) -> Option<String> {
         (self != Self::Port || text != "none").then_some(text)
     }
 }
 
-/// A namespace, or a pattern for those of all environments, which is checked once more when they
-/// are put into it.
+/// A namespace, or a pattern for those of all environments, which is validated again after
+/// substitution.
 struct NamespacePattern;
 
 impl Answer for NamespacePattern {
@@ -212,7 +212,7 @@ impl Answer for PullSecretName {
     }
 }
 
-/// The directory in which the repository is made.
+/// The parent directory of the repository.
 struct OutputDirectory;
 
 impl Answer for OutputDirectory {

@@ -1,28 +1,27 @@
-//! Answers by name: what options, the answers file, the config file and `.makeinfra.yaml` share.
+//! Answers by name: shared by options, the answers file, the config file and `.makeinfra.yaml`.
 
 use super::{Answer, Arguments, Name, Rule};
 use crate::yaml;
 use std::collections::BTreeMap;
 
-/// Answers as text; `None` says "none" where that is an answer.
+/// Answers as text; `None` is the answer "none".
 pub type Values = BTreeMap<Name, Option<String>>;
 
-/// Why values do not make answers.
+/// Why values are not valid answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// A value that is needed and not there.
+    /// A required value is missing.
     Missing(Name),
-    /// A value that breaks a rule.
+    /// A value breaks a rule.
     Broken(Name, Rule),
-    /// A value where another answer leaves no room for one.
+    /// A value is not possible next to another answer.
     Unfit(Name, Rule),
-    /// A value that another answer is needed for: its name, and what it must be, if only one will
-    /// do.
+    /// A value requires another answer: its name, and its value if only one is possible.
     Alone(Name, Name, Option<&'static str>),
 }
 
 impl Refused {
-    /// The answer that is at fault, and what is said of it, where `title` is how a name is written.
+    /// The answer at fault, and the message about it. `title` formats a name.
     #[must_use]
     pub fn said(&self, title: impl Fn(Name) -> String) -> (Name, String) {
         match *self {
@@ -36,7 +35,7 @@ impl Refused {
     }
 }
 
-/// The value called `name`, if there is one.
+/// The value called `name`; `None` if there is none.
 pub fn given<A: Answer>(values: &Values, name: Name) -> Result<Option<A>, Refused> {
     match values.get(&name) {
         Some(Some(text)) => A::parse(text).map(Some).map_err(|rule| Refused::Broken(name, rule)),
@@ -49,28 +48,28 @@ pub(super) fn needed<A: Answer>(values: &Values, name: Name) -> Result<A, Refuse
     given(values, name)?.ok_or(Refused::Missing(name))
 }
 
-/// What is wrong with a file of answers.
+/// Why an answers file is invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FileFault {
-    /// Not YAML, or not a mapping. Line and column begin at 1.
+    /// Not YAML, or not a mapping, from this line and column on (from 1).
     NotAMapping(Option<(usize, usize)>),
     /// Nested too deeply.
     Depth,
-    /// A name that does not exist; given only if it looks like a name.
+    /// An unknown name; only contained if it looks like a name.
     Unknown(Option<String>),
     /// A value of the wrong type, or one that breaks a rule.
     Value(Name, Rule),
-    /// A section that is none.
+    /// Not a valid section.
     Section(Rule),
-    /// The name of an entry of a section breaks a rule.
+    /// The name of a section's entry breaks a rule.
     EntryName(Rule),
-    /// A name stands twice.
+    /// A repeated name.
     Twice,
-    /// Something in a section, in the entry of this name if it is one.
+    /// A fault within a section, and within the entry of this name if it is about one.
     In(&'static str, Option<String>, Box<FileFault>),
 }
 
-/// Reads the YAML in `text`, which may begin with a byte order mark.
+/// Parses the YAML in `text`, which may begin with a byte order mark.
 pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
     yaml::read(text).map_err(|fault| match fault {
         yaml::Fault::Twice(_) => FileFault::Twice,
@@ -79,9 +78,9 @@ pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
     })
 }
 
-/// The answers in the mapping `value`, in which the names in `allowed` may stand.
+/// The answers in the mapping `value`, with the names `allowed`.
 ///
-/// Faults never quote a value: a token may have landed in the file.
+/// Errors never quote a value: a token may have landed in the file.
 pub fn from_mapping(value: serde_yaml::Value, allowed: &[Name]) -> Result<Values, FileFault> {
     use serde_yaml::Value;
     let mapping = match value {
@@ -100,8 +99,8 @@ pub fn from_mapping(value: serde_yaml::Value, allowed: &[Name]) -> Result<Values
     Ok(values)
 }
 
-/// A scalar as text. Numbers are taken only where a number is meant: `1e3` as a name would become
-/// 1000.
+/// A scalar as text. Numbers are only accepted where a number is expected: `1e3` as a name would
+/// become 1000.
 fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule> {
     use serde_yaml::Value;
     let number = matches!(name, Name::Port | Name::Replicas);
@@ -109,7 +108,7 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
         Value::String(text) => Ok(name.typed(text)),
         Value::Number(value) if number => Ok(Some(value.to_string())),
         Value::Bool(value) if name.is_switch() => Ok(Some(if value { "yes" } else { "no" }.into())),
-        // Which file it was is no longer of interest.
+        // The path of the file is not recorded.
         Value::Bool(true) if name == Name::Config => Ok(Some("yes".into())),
         Value::Sequence(items) if name == Name::Args => {
             let texts = items
@@ -129,7 +128,7 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
     }
 }
 
-/// `key` if it can be shown: the form of a name, and no longer than one.
+/// `key` if it can be shown: it has the form and the length of a name.
 fn name_like(key: &str) -> Option<String> {
     let letters = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_');
     (letters && (1..=24).contains(&key.len())).then(|| key.to_owned())

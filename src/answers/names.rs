@@ -1,9 +1,9 @@
-//! Names: projects, namespaces, hosts, paths, people.
+//! Names: projects, namespaces, hosts, paths, users.
 
 use super::{Answer, Rule, TokenKind, looks_like_token};
 use std::fmt;
 
-/// Declares a text type whose only way in is [`Answer::parse`].
+/// Declares a text type that can only be created by [`Answer::parse`].
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -11,7 +11,7 @@ macro_rules! text_type {
         pub struct $name(String);
 
         impl $name {
-            /// The text as it was accepted.
+            /// The accepted text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -27,13 +27,13 @@ macro_rules! text_type {
 }
 
 text_type! {
-    /// A project's name: an RFC 1035 label, because the Service bears it. `-infra` at the end is
-    /// taken off, so `hello` and `hello-infra` are the same project.
+    /// A project's name: an RFC 1035 label, because the Service has it. An `-infra` suffix is
+    /// removed, so `hello` and `hello-infra` are the same project.
     ProjectName
 }
 
 impl ProjectName {
-    /// The label by which `make prune` and `make undeploy` know the objects of a project.
+    /// The label by which `make prune` and `make undeploy` find the objects of a project.
     pub const LABEL: &'static str = "makeinfra/project";
 
     /// The repository's directory: `<project>-infra`.
@@ -59,7 +59,7 @@ impl Answer for ProjectName {
 }
 
 text_type! {
-    /// A component's name: an RFC 1035 label, because its Service bears it.
+    /// A component's name: an RFC 1035 label, because its Service has it.
     ComponentName
 }
 
@@ -101,7 +101,7 @@ impl Answer for DnsLabel {
 }
 
 impl DnsLabel {
-    /// The name that a pull secret has by default.
+    /// The default name of a pull secret.
     #[must_use]
     pub fn gitlab() -> Self {
         Self("gitlab".into())
@@ -115,7 +115,7 @@ impl From<&ProjectName> for DnsLabel {
 }
 
 text_type! {
-    /// A DNS name for an Ingress rule; `*.` may stand for its first label.
+    /// A DNS name for an Ingress rule; its first label may be `*`.
     Host
 }
 
@@ -124,7 +124,7 @@ impl Answer for Host {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let name = text.strip_prefix("*.").unwrap_or(text);
-        // A last label of digits would make it an IP address, which an Ingress refuses.
+        // A numeric last label would make it an IP address, which an Ingress refuses.
         let numeric = name
             .rsplit('.')
             .next()
@@ -160,7 +160,7 @@ impl Answer for HealthPath {
 }
 
 text_type! {
-    /// An e-mail address, as far as a pull secret cares: one `@`, printable ASCII, no spaces.
+    /// An e-mail address, as far as a pull secret requires: one `@`, printable ASCII, no spaces.
     Email
 }
 
@@ -181,8 +181,8 @@ impl Answer for Email {
 }
 
 text_type! {
-    /// The user name of a deploy token. It ends at the first `:` of the Basic scheme (RFC 7617), so
-    /// it cannot hold one.
+    /// The user name of a deploy token. It cannot contain `:`, which ends it in the Basic scheme
+    /// (RFC 7617).
     TokenUsername
 }
 

@@ -1,4 +1,4 @@
-//! `.makeinfra.yaml`: what a generated repository was made from.
+//! `.makeinfra.yaml`: the answers from which a repository was generated.
 
 use super::{
     Answers, Ci, Component, Environment, FileFault, ImageRef, Name, Rule, Sheet, Version, named,
@@ -9,21 +9,20 @@ use crate::yaml;
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 
-/// The content of `.makeinfra.yaml`. It never holds a secret, nor anything of a token.
+/// The content of `.makeinfra.yaml`. Never contains a secret, or anything about a token.
 #[derive(Debug)]
 pub struct Record {
-    /// The answers, with defaults for those that the file does not have.
+    /// The answers, with defaults for missing ones.
     pub answers: Answers,
-    /// The answers as the file has them.
+    /// The answers as written in the file.
     pub sheet: Sheet,
     /// The version whose templates the files were rendered from; `None` if the file does not say.
     pub version: Option<Version>,
-    /// Paths of generated files that are people's own: an update leaves them alone.
+    /// Paths of generated files that users maintain themselves: updates leave them alone.
     pub own: BTreeSet<String>,
-    /// Names of images, or what they begin with, that anybody may pull, beside those of public
-    /// components.
+    /// Names or prefixes of images that anyone may pull, in addition to those of public components.
     pub public: BTreeSet<String>,
-    /// The whole file.
+    /// The text of the file.
     pub text: String,
 }
 
@@ -31,16 +30,16 @@ impl Record {
     /// The file's name, at the top of the repository.
     pub const FILE: &str = ".makeinfra.yaml";
 
-    /// The one template.
+    /// The only template.
     pub(super) const TEMPLATE: &str = "default";
 
-    /// The list of the files that an update leaves alone.
+    /// The list of the files that updates leave alone.
     pub const OWN: &str = "own";
 
     /// The list of public images.
     pub const PUBLIC: &str = "public";
 
-    /// The answers that the file records beside those of the project's own component.
+    /// The recorded answers, in addition to those of the project's own component.
     pub(super) const NAMES: [Name; 9] = [
         Name::Project,
         Name::Registry,
@@ -53,10 +52,10 @@ impl Record {
         Name::CiRotate,
     ];
 
-    /// Reads `text`, the content of the file. Errors name the place, never a value.
+    /// Parses `text`, the content of the file. Errors name the position, never a value.
     pub fn parse(text: String) -> Result<Self> {
         let file = named::from_yaml(&text);
-        // What is wrong with the file as a whole is said where its answers are read.
+        // Faults of the file as a whole are reported when its answers are parsed.
         let found = |key: &str| file.as_ref().ok()?.get(key);
         let version = found("version").map(version).transpose()?;
         let own = found(Self::OWN).map(own).transpose()?.unwrap_or_default();
@@ -80,7 +79,7 @@ impl Record {
         Ok(Self { answers, sheet, version, own, public, text })
     }
 
-    /// The failure of an option `--env` that names no environment of the repository.
+    /// The failure for an option `--env` that names no environment of the repository.
     #[must_use]
     pub fn no_environment(&self) -> Failure {
         let failure = Failure::usage("`--env` is not an environment of this repository");
@@ -92,11 +91,11 @@ impl Record {
 
     fn sheet(file: std::result::Result<Value, FileFault>) -> std::result::Result<Sheet, String> {
         let mut sheet = file.and_then(Self::read).map_err(said)?;
-        // The record has the name itself; reading a name takes one `-infra` off.
+        // The record has the exact name; parsing a name would strip an `-infra` suffix.
         if let Some(Some(project)) = sheet.values.get_mut(&Name::Project) {
             project.push_str("-infra");
         }
-        // A record by hand need not say it: nothing is generated that nobody asked for.
+        // A record written by hand need not have it: nothing is generated without a request.
         sheet.values.entry(Name::Ci).or_insert_with(|| Some(Ci::None.as_str().into()));
         Ok(sheet)
     }
@@ -107,8 +106,7 @@ impl Record {
     }
 }
 
-/// The version that the file says. Fails if this makeinfra cannot know what the rest of the file
-/// means.
+/// The version in the file. Fails if this makeinfra cannot know the meaning of the rest.
 fn version(value: &Value) -> Result<Version> {
     let cannot =
         |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
@@ -144,7 +142,7 @@ fn template(value: &Value) -> Result<()> {
         .into())
 }
 
-/// The paths of the list `own`.
+/// The paths in the list `own`.
 fn own(value: &Value) -> Result<BTreeSet<String>> {
     let is_below = |path: &str| {
         !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
@@ -152,14 +150,14 @@ fn own(value: &Value) -> Result<BTreeSet<String>> {
     list(value, Record::OWN, "must be a list of paths below the top of the repository", is_below)
 }
 
-/// The names of the list `public`.
+/// The names in the list `public`.
 fn public(value: &Value) -> Result<BTreeSet<String>> {
     let is_name =
         |name: &str| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == name);
     list(value, Record::PUBLIC, "must be a list of image names, without tags", is_name)
 }
 
-/// The texts of the list `value`, called `key`, which are all `right`.
+/// The strings in the list `value`, called `key`, each of which must be `right`.
 fn list(
     value: &Value,
     key: &str,
@@ -175,7 +173,7 @@ fn list(
     })?)
 }
 
-/// What is wrong with the file, as a sentence.
+/// The problem of the file, as a sentence.
 fn said(fault: FileFault) -> String {
     match fault {
         FileFault::NotAMapping(Some((line, column))) => {

@@ -1,16 +1,17 @@
-//! The registry key of a pull secret: what stands before an entry in its JSON.
+//! The registry key of a pull secret, under which its JSON has an entry.
 
 use super::{Answer, ImageRef, Rule, names::is_dns_label};
 use std::fmt;
 
-/// A registry key that the kubelet can match to an image: `[http[s]://]HOST[:PORT][/PATH]`, where a
-/// label of HOST may hold `*`. Whether it matches a given image: `pull_secret::keyring`.
+/// A registry key that the kubelet can match to an image: `[http[s]://]HOST[:PORT][/PATH]`, in
+/// which a label of HOST may contain `*`. `pull_secret::keyring` tells whether it matches a given
+/// image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryKey(String);
 
 impl RegistryKey {
-    /// The key that `docker login` would write for `image`: its `host[:port]`, or for Docker Hub
-    /// the address that docker has always used.
+    /// The key that `docker login` would use for `image`: its `host[:port]`, or for Docker Hub
+    /// docker's traditional address.
     #[must_use]
     pub fn for_image(image: &ImageRef) -> Self {
         if image.is_docker_hub() {
@@ -20,14 +21,14 @@ impl RegistryKey {
         }
     }
 
-    /// The key as it stands in the Secret.
+    /// The key as in the Secret.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether both are for the whole of one registry, written differently: with or without a
-    /// scheme, or Docker Hub by another of its names.
+    /// Whether both are for the same whole registry in different notations: with or without a
+    /// scheme, or by another name of Docker Hub.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (self.whole(), other.whole()) {
@@ -36,7 +37,7 @@ impl RegistryKey {
         }
     }
 
-    /// The host if it is for everything there; `None` if it is for a path.
+    /// The host, if the key is for the whole registry; `None` if it is for a path.
     fn whole(&self) -> Option<&str> {
         let path = without_scheme(&self.0).split_once('/').map_or("", |(_, path)| path);
         let whole = matches!(path, "" | "v1" | "v1/" | "v2" | "v2/");
@@ -46,7 +47,7 @@ impl RegistryKey {
         })
     }
 
-    /// Its `host[:port]`, without scheme and path.
+    /// The `host[:port]`, without scheme and path.
     #[must_use]
     pub fn host(&self) -> &str {
         let rest = without_scheme(&self.0);
@@ -99,7 +100,7 @@ impl Answer for RegistryKey {
     }
 }
 
-/// `key` without the two schemes that the kubelet knows; it compares them exactly.
+/// `key` without a scheme known to the kubelet, which compares schemes exactly.
 fn without_scheme(key: &str) -> &str {
     key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key)
 }

@@ -1,8 +1,8 @@
-//! JSON schemas (draft 7) of the files that hold answers, for editors: `.makeinfra.yaml` and the
-//! file of `--answers`. Made from the one table of answers.
+//! JSON schemas (draft 7) of the files with answers, for editors: `.makeinfra.yaml` and the file of
+//! `--answers`. Built from the one table of answers.
 //!
-//! They say what form a value has. Rules between answers, and most rules within a text, are left to
-//! makeinfra.
+//! They describe the form of values. Rules between answers, and most rules within a text, are only
+//! checked by makeinfra.
 
 use super::{Component, Environment, Name, Record, Sheet};
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 pub fn record() -> Value {
     let mut recorded =
         answers(&[&Record::NAMES[..], &Component::NAMES].concat(), &["project", "image"]);
-    // Which file it was is no longer known.
+    // The path of the file is not recorded.
     let config = json!({"description": Name::Config.question(), "enum": [true, "yes"]});
     let further =
         &mut recorded["properties"][Sheet::SECTIONS[1]]["additionalProperties"]["properties"];
@@ -41,7 +41,7 @@ pub fn record() -> Value {
     })
 }
 
-/// The schema of a file that `makeinfra new --answers` reads.
+/// The schema of the file of `makeinfra new --answers`.
 #[must_use]
 pub fn answers_file() -> Value {
     let mut schema = answers(&Name::ALL, &[]);
@@ -50,7 +50,7 @@ pub fn answers_file() -> Value {
     schema
 }
 
-/// A mapping with the answers `names`, and the sections with those of environments and components.
+/// A mapping with the answers `names`, and the sections of environments and components.
 fn answers(names: &[Name], required: &[&str]) -> Value {
     let [environments, components] = Sheet::SECTIONS;
     let mut properties = answers_of(names);
@@ -99,7 +99,7 @@ fn answer(name: Name) -> Value {
     schema
 }
 
-/// `schema` as text, a property a line.
+/// `schema` as text, one property per line.
 #[must_use]
 pub fn text(schema: &Value) -> String {
     let mut text = String::new();
@@ -124,7 +124,7 @@ fn write(value: &Value, depth: usize, is_properties: bool, text: &mut String) {
     text.push_str(&format!("\n{}}}", "  ".repeat(depth)));
 }
 
-/// Whether `value` has properties of its own anywhere.
+/// Whether `value` contains properties at any depth.
 fn nests(value: &Value) -> bool {
     value
         .as_object()

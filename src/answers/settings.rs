@@ -1,14 +1,14 @@
-//! `environment.mk`, the file in an overlay that the Makefile includes: lines `NAME := value`,
-//! where a value is the rest of its line. Pure.
+//! `environment.mk`, the file in an overlay that the Makefile includes: lines `NAME := value`, in
+//! which the value is the rest of the line. Pure.
 
 use std::ops::Range;
 
 /// The variables of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// The namespace of everything.
+    /// The namespace.
     Namespace,
-    /// The kubectl context; nothing: whichever is current.
+    /// The kubectl context; empty for the current one.
     Context,
     /// `yes` if `make` asks before it changes anything.
     Protected,
@@ -17,7 +17,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// The variable's name.
+    /// The name of the variable.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -28,14 +28,14 @@ impl Setting {
         }
     }
 
-    /// Its value in `text`, the last one as in make; `None` if it is not set, or to what only make
-    /// could tell.
+    /// The value in `text`, the last one as in make; `None` if it is not set, or only make could
+    /// evaluate it.
     #[must_use]
     pub fn of(self, text: &str) -> Option<&str> {
         self.range(text).map(|at| text[at].trim()).filter(|value| !value.contains('$'))
     }
 
-    /// `text` with another value for it, all else byte for byte; `None` if it is not set there.
+    /// `text` with another value, unchanged otherwise; `None` if the variable is not set.
     #[must_use]
     pub fn set(self, text: &str, value: &str) -> Option<String> {
         let at = self.range(text)?;
@@ -46,7 +46,7 @@ impl Setting {
         Some(format!("{}{gap}{value}{end}{}", &text[..at.start], &text[at.end..]))
     }
 
-    /// Where all that follows the operator stands.
+    /// The range of everything after the operator.
     fn range(self, text: &str) -> Option<Range<usize>> {
         let mut start = 0;
         let mut found = None;
@@ -60,7 +60,7 @@ impl Setting {
         found
     }
 
-    /// What follows the operator, if `line` sets it.
+    /// The text after the operator; `None` unless `line` sets the variable.
     fn value(self, line: &str) -> Option<&str> {
         let rest = line.strip_prefix(self.as_str())?.trim_start_matches([' ', '\t']);
         ["::=", ":=", "="].iter().find_map(|operator| rest.strip_prefix(operator))

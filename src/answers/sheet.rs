@@ -1,5 +1,5 @@
-//! Everything that was answered, as text: of the repository, and of each environment and component
-//! that has answers of its own.
+//! All answers as text: those of the repository, and those of each environment and component that
+//! has its own.
 
 use super::environment::Common;
 use super::location::NO_ROOM;
@@ -11,27 +11,26 @@ use super::{
 };
 use std::fmt::Display;
 
-/// Answers as text, by what they are about.
+/// Answers as text, by subject.
 #[derive(Debug, Clone, Default)]
 pub struct Sheet {
-    /// Of the repository, its own component included.
+    /// Those of the repository, including its own component.
     pub values: Values,
-    /// Of each environment, in the order in which they were named; empty: there is `production`
-    /// alone.
+    /// Those of each environment, in the order of naming; if empty, there is only `production`.
     pub environments: Vec<(EnvironmentName, Values)>,
-    /// Of each further component.
+    /// Those of each further component.
     pub components: Vec<(ComponentName, Values)>,
 }
 
 impl Sheet {
-    /// The names in a file that are no answers but sections with answers.
+    /// The names of sections in a file.
     pub const SECTIONS: [&'static str; 2] = [Self::ENVIRONMENTS, "components"];
-    /// The first of them.
+    /// The section of the environments.
     pub const ENVIRONMENTS: &'static str = "environments";
 
-    /// Reads the mapping `value`: answers with the names in `allowed`, and the sections.
+    /// Parses the mapping `value`: answers with the names `allowed`, and the sections.
     ///
-    /// Faults never quote a value: a token may have landed in the file.
+    /// Errors never quote a value: a token may have landed in the file.
     pub fn from_yaml(mut value: serde_yaml::Value, allowed: &[Name]) -> Result<Self, FileFault> {
         let [environments, components] = Self::SECTIONS.map(|name| {
             value.as_mapping_mut().and_then(|mapping| mapping.remove(name)).unwrap_or_default()
@@ -43,7 +42,7 @@ impl Sheet {
         })
     }
 
-    /// All answers, whatever they are about.
+    /// All answers, on any subject.
     pub fn all(&self) -> impl Iterator<Item = (&Name, &Option<String>)> {
         let environments = self.environments.iter().flat_map(|(_, values)| values);
         self.values
@@ -52,7 +51,7 @@ impl Sheet {
             .chain(self.components.iter().flat_map(|(_, values)| values))
     }
 
-    /// Adds the answers in `other` to which there is none here.
+    /// Adds those answers of `other` that are missing here.
     pub fn add(&mut self, other: Self) {
         add(&mut self.values, other.values);
         for (name, values) in other.environments {
@@ -66,7 +65,7 @@ impl Sheet {
         }
     }
 
-    /// The environment called `name`, made if it is not there.
+    /// The answers of the environment `name`, added if missing.
     pub fn environment(&mut self, name: &EnvironmentName) -> &mut Values {
         let at =
             self.environments.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
@@ -76,7 +75,7 @@ impl Sheet {
         &mut self.environments[at].1
     }
 
-    /// The answers, with the default for each that is not there. Project and image have none.
+    /// The answers, with defaults for missing ones. Project and image have no default.
     pub fn answers(&self) -> Result<Answers, Refused> {
         let values = &self.values;
         let project: ProjectName = needed(values, Name::Project)?;
@@ -125,7 +124,7 @@ impl Sheet {
         })
     }
 
-    /// The environments, of which `main` takes the host of its Ingress where it has none.
+    /// The environments. If `main` has no Ingress host, it gets that of the environments.
     fn all_environments(
         &self,
         project: &ProjectName,
@@ -178,7 +177,7 @@ impl Sheet {
         Ok(OneOrMore { first, rest: all })
     }
 
-    /// The host that a protected environment has, else that of the first that has one.
+    /// The host of a protected environment, otherwise that of the first environment with a host.
     fn first_host(&self) -> Result<Option<Host>, Refused> {
         let mut first = None;
         for (name, values) in &self.environments {

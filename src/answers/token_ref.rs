@@ -1,9 +1,9 @@
-//! Which deploy token is meant: what GitLab's API calls it by, or its user name.
+//! References to a deploy token: by GitLab's API, or by user name.
 
 use super::{Answer, Instance, Rule};
 use std::fmt;
 
-/// What a deploy token belongs to, by number: a path may change.
+/// The owner of a deploy token, by number because a path may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     /// A project.
@@ -13,7 +13,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// What it is below `/api/v4/`.
+    /// Its path below `/api/v4/`.
     #[must_use]
     pub fn api_path(self) -> String {
         match self {
@@ -62,7 +62,7 @@ impl Answer for TokenRef {
             return Err(RULE);
         };
         let found = Self { instance: Instance::parse(instance)?, owner: owner(of), id };
-        // Written in one way only, so that texts can be compared.
+        // Only accepts the canonical form, so that texts can be compared.
         if found.to_string() == text { Ok(found) } else { Err(RULE) }
     }
 }
@@ -70,18 +70,18 @@ impl Answer for TokenRef {
 /// A token that was replaced and is not deleted yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Superseded {
-    /// One that GitLab made for this repository.
+    /// Issued by GitLab for this repository.
     Issued(TokenRef),
-    /// One that was made by hand: `gitlab+deploy-token-ID` is all that is known of it.
+    /// Created by hand: only `gitlab+deploy-token-ID` is known.
     ByHand(u64),
 }
 
-/// How GitLab calls the user of a deploy token that nobody gave a name
+/// The prefix of the user name that GitLab gives a deploy token by default
 /// (`app/models/deploy_token.rb`).
 const DEFAULT_USER: &str = "gitlab+deploy-token-";
 
 impl Superseded {
-    /// The one that signs in as `username`, if that tells its number.
+    /// The token with the user name `username`, if that contains its number.
     #[must_use]
     pub fn of_username(username: &str) -> Option<Self> {
         let digits = username.strip_prefix(DEFAULT_USER)?;

@@ -1,5 +1,5 @@
-//! Versions of makeinfra, in the order of Semantic Versioning 2.0.0 as far as ours go: `1.2.3` and
-//! `1.2.3-rc.4`.
+//! Versions of makeinfra, in the order of Semantic Versioning 2.0.0, limited to the forms in use:
+//! `1.2.3` and `1.2.3-rc.4`.
 
 use super::Rule;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     numbers: [u64; 3],
-    /// Of a version before the release; those come first.
+    /// Release candidates precede the release.
     release: Stage,
 }
 
@@ -19,7 +19,7 @@ enum Stage {
 }
 
 impl Version {
-    /// Reads `text`.
+    /// Parses `text`.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         const RULE: Rule = "must be a version, such as 0.2.0";
         let (numbers, release) = match text.split_once("-rc.") {
@@ -33,7 +33,7 @@ impl Version {
         Ok(Self { numbers, release })
     }
 
-    /// That of this binary.
+    /// The version of this binary.
     #[must_use]
     pub fn own() -> Self {
         let number = |text: &str| text.parse().unwrap_or_default();
@@ -49,7 +49,7 @@ impl Version {
         Self { numbers: [major, minor, patch].map(number), release }
     }
 
-    /// Whether repositories of it have another layout, which no command knows.
+    /// Whether its repositories have an older layout, which no command supports.
     #[must_use]
     pub fn is_before_layout(&self) -> bool {
         self.numbers < [0, 2, 0]
@@ -67,7 +67,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A number without a sign or a zero in front.
+/// A number without a sign or leading zeros.
 fn number(text: &str) -> Option<u64> {
     let is_plain =
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));

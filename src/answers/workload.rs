@@ -1,4 +1,4 @@
-//! How a component runs: all the time, on a schedule, or once.
+//! How a component runs: permanently, on a schedule, or once.
 
 use super::{Answer, Rule};
 use std::fmt;
@@ -6,20 +6,20 @@ use std::fmt;
 /// The kind of workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Workload {
-    /// It runs all the time.
+    /// Runs permanently.
     #[default]
     Deployment,
-    /// It runs on a schedule.
+    /// Runs on a schedule.
     CronJob,
-    /// It runs once for each image, as a migration does.
+    /// Runs once for each image, like a migration.
     Job,
 }
 
 impl Workload {
-    /// All of them, in the order in which they are offered.
+    /// All kinds, in the order in which they are offered.
     pub const ALL: [Self; 3] = [Self::Deployment, Self::CronJob, Self::Job];
 
-    /// The option's value, and the name of the manifest.
+    /// The value of the option, and the name of the manifest.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl Workload {
         }
     }
 
-    /// Where its pod stands in the manifest.
+    /// The path of its pod in the manifest.
     #[must_use]
     pub fn pod(self) -> &'static [&'static str] {
         match self {
@@ -70,13 +70,13 @@ impl Answer for Workload {
     }
 }
 
-/// When a cron job runs, as the parser of Kubernetes reads it (github.com/robfig/cron/v3,
-/// `ParseStandard`): five fields, or a name after `@`. What that parser takes and nobody means,
-/// such as `*-5`, is refused.
+/// The schedule of a cron job, as parsed by Kubernetes (github.com/robfig/cron/v3,
+/// `ParseStandard`): five fields, or a name after `@`. Refuses what that parser accepts but nobody
+/// intends, such as `*-5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule(String);
 
-/// What a field of a schedule may hold: the least and the greatest number, names, and the rule.
+/// A field of a schedule: the minimum, the maximum, names, and the rule.
 type Field = (u32, u32, &'static str, Rule);
 
 const FIELDS: [Field; 5] = [
@@ -102,7 +102,7 @@ const FIVE_FIELDS: Rule = "must be a schedule of cron: five fields (minute, hour
                            6h`";
 
 impl Schedule {
-    /// The schedule, with one blank between its fields.
+    /// The schedule, with one blank between fields.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -146,7 +146,7 @@ impl Answer for Schedule {
     }
 }
 
-/// `*`, `?`, a number or two with a `-`, each with a step after a `/` or without.
+/// `*`, `?`, a number or a range with `-`, optionally followed by `/` and a step.
 fn is_range(text: &str, field: &Field) -> bool {
     let (range, step) = match text.split_once('/') {
         Some((range, step)) => (range, Some(step)),
@@ -182,12 +182,12 @@ fn is_duration(text: &str) -> bool {
     !text.is_empty() && parts.all(|part| amount(part).is_some_and(|number| number > 0))
 }
 
-/// The time zone of a schedule, as IANA calls it.
+/// The time zone of a schedule, by its IANA name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeZone(String);
 
 impl TimeZone {
-    /// The name as it was accepted.
+    /// The accepted name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -202,7 +202,7 @@ impl Answer for TimeZone {
             part.starts_with(|first: char| first.is_ascii_alphabetic())
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
         };
-        // Kubernetes refuses "Local": it would be that of whichever machine.
+        // Kubernetes refuses "Local", which depends on the machine.
         if text.len() <= 64 && text.split('/').all(plain) && !text.eq_ignore_ascii_case("local") {
             Ok(Self(text.to_owned()))
         } else {
@@ -211,7 +211,7 @@ impl Answer for TimeZone {
     }
 }
 
-/// What the container gets as arguments. As text it is a JSON list, which is YAML, too.
+/// The container's arguments. Their text is a JSON list, which is also YAML.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arguments(Vec<String>);
 
@@ -251,12 +251,12 @@ impl Answer for Arguments {
     }
 }
 
-/// The cluster issuer of cert-manager that makes a certificate: a DNS subdomain (RFC 1123).
+/// The cert-manager ClusterIssuer that issues a certificate: a DNS subdomain (RFC 1123).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterIssuer(String);
 
 impl ClusterIssuer {
-    /// The name as it was accepted.
+    /// The accepted name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
