@@ -1,10 +1,9 @@
-//! What a command makes of the files of a repository: a list of file changes, planned from their
-//! texts. Pure.
+//! The changes that a command makes to a repository: a list of file changes, planned from the
+//! files' texts. Pure.
 //!
-//! A plan edits values in their places and copies what people have written; it never renders over
-//! an edited file. Its steps stand in the order in which they are written, so that a run that was
-//! killed can be repeated: new files, then the lists that name them, then deletions, and
-//! `.makeinfra.yaml` last.
+//! A plan edits values in place and copies what users have written; it never renders over an edited
+//! file. Its steps are in the order of writing, so that a killed run can be repeated: new files,
+//! then the lists that refer to them, then deletions, and `.makeinfra.yaml` last.
 
 mod adopt;
 mod component;
@@ -44,10 +43,10 @@ use crate::work_tree::Content;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
-/// The content of a file, which may be a secret.
+/// The content of a file, which may be secret.
 pub type Bytes = Zeroizing<Vec<u8>>;
 
-/// Everything below it is a secret.
+/// The directory of secrets.
 const SECRETS: &str = "secrets/";
 /// The directory of the overlays.
 const OVERLAYS: &str = "kubernetes/overlays";
@@ -55,15 +54,15 @@ const OVERLAYS: &str = "kubernetes/overlays";
 /// A file of the work tree.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its content, or why it cannot be used, as a sentence about "it".
+    /// The content, or why it cannot be used, as a sentence about "it".
     pub content: std::result::Result<Bytes, &'static str>,
-    /// Whether its owner may run it.
+    /// Whether the file is executable.
     pub executable: bool,
-    /// Whether git ignores it.
+    /// Whether git ignores the file.
     pub ignored: bool,
 }
 
-/// The files that a plan is made from, by their paths below the top of the repository.
+/// The files from which a plan is made, by path below the top of the repository.
 #[derive(Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<String, Found>);
 
@@ -73,7 +72,7 @@ impl Files {
         self.0.insert(path, found);
     }
 
-    /// All of them, in the order of their paths.
+    /// All files, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Found)> {
         self.0.iter().map(|(path, found)| (path.as_str(), found))
     }
@@ -84,7 +83,7 @@ impl Files {
         self.0.get(path)
     }
 
-    /// Those below the directory `dir`, in the order of their paths.
+    /// The files below the directory `dir`, sorted by path.
     pub fn below(&self, dir: &str) -> impl Iterator<Item = (&str, &Found)> {
         let start = format!("{dir}/");
         self.0
@@ -115,29 +114,29 @@ impl Files {
     }
 }
 
-/// What becomes of one file.
+/// The change to one file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Its path below the top of the repository.
+    /// Path below the top of the repository.
     pub path: String,
-    /// Its content; `None` if there is no such file.
+    /// The old content; `None` if the file does not exist.
     pub before: Option<Bytes>,
-    /// The content that it gets; `None` if it is deleted.
+    /// The new content; `None` if the file is deleted.
     pub after: Option<Bytes>,
-    /// Whether its owner may run it, if it is new.
+    /// Whether a new file is executable.
     pub executable: bool,
-    /// Whether its owner may run it from now on, if that changes.
+    /// Whether the file becomes executable or stops being so; `None` if that does not change.
     pub mode: Option<bool>,
 }
 
 impl Step {
-    /// Whether nothing is left to do, as after a run that was killed.
+    /// Whether nothing is left to do, as after a killed run.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.before == self.after && self.mode.is_none()
     }
 
-    /// What becomes of the file, in a word.
+    /// The kind of change, in a word.
     #[must_use]
     pub fn change(&self) -> &'static str {
         match (&self.before, &self.after) {
@@ -147,7 +146,7 @@ impl Step {
         }
     }
 
-    /// Whether it is below `secrets/`.
+    /// Whether the file is below `secrets/`.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.path.starts_with(SECRETS)
@@ -157,28 +156,28 @@ impl Step {
 /// What the files of a repository were rendered from.
 #[derive(Clone, Copy)]
 pub struct MadeFrom<'r> {
-    /// The answers.
+    /// The record with the answers.
     pub record: &'r Record,
     /// The templates of the recorded version.
     pub templates: &'r TemplateSet,
 }
 
-/// What is to be done.
+/// A planned change.
 #[derive(Clone, Default)]
 pub struct Plan {
-    /// The steps in the order of writing; among them those that are done.
+    /// The steps in the order of writing, including those that are done.
     pub steps: Vec<Step>,
-    /// What was decided: a name and a value each.
+    /// The decisions: names with values.
     pub facts: Vec<(&'static str, String)>,
-    /// What else there is to know, a sentence each.
+    /// Further information, one sentence each.
     pub notes: Vec<String>,
-    /// Secrets that the manifests use and nobody has set, each with its keys.
+    /// Secrets that the manifests use but nobody has set, each with its keys.
     pub lacking: Vec<(String, Vec<String>)>,
-    /// Files that keep their content at another path: from, to. Their steps are among the others.
+    /// Files that keep their content at another path: from, to. Their steps are included.
     pub moves: BTreeMap<String, String>,
-    /// Changes that can be had and are not made.
+    /// Possible changes that the plan does not make.
     pub offers: Vec<Step>,
-    /// The paths of files with secrets that are not below `secrets/`: no diff shows them.
+    /// Paths of files with secrets outside `secrets/`, which no diff may show.
     pub hidden: BTreeSet<String>,
 }
 
@@ -189,7 +188,7 @@ impl Plan {
         self.steps.iter().all(Step::is_done)
     }
 
-    /// The change of one file as a unified diff, unless that shows a secret.
+    /// The change of one file as a unified diff, without secrets.
     pub fn diff(&self, step: &Step) -> Result<String> {
         if self.hidden.contains(&step.path) {
             return Ok(format!(
@@ -200,14 +199,14 @@ impl Plan {
         diff(step)
     }
 
-    /// Where the files come from that keep their content at another path: by that path.
+    /// The old paths of files that keep their content, by new path.
     #[must_use]
     pub fn sources(&self) -> BTreeMap<&str, &str> {
         self.moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect()
     }
 
-    /// The steps that have something to see: not what is done, and not what a file leaves that
-    /// moves, which may be a secret.
+    /// The steps worth showing: not those that are done, and not the removal of a moved file, which
+    /// may be secret.
     pub fn visible<'p>(&'p self, files: &'p Files) -> impl Iterator<Item = &'p Step> {
         let sources = self.sources();
         let holds =
@@ -229,7 +228,7 @@ impl Plan {
         self.steps.len() == other.steps.len() && self.steps.iter().zip(&other.steps).all(same)
     }
 
-    /// Gives the file at `path` the content `after`.
+    /// Sets the content of the file at `path` to `after`.
     fn write(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
         let before = files.bytes(path)?.cloned();
         self.steps.push(Step {
@@ -242,12 +241,12 @@ impl Plan {
         Ok(())
     }
 
-    /// The same for a text.
+    /// Like [`Self::write`], for a text.
     fn write_text(&mut self, files: &Files, path: &str, after: &str) -> Result<()> {
         self.write(files, path, Zeroizing::new(after.as_bytes().to_vec()), false)
     }
 
-    /// Makes the file `path`. Fails if there is one with another content.
+    /// Creates the file `path`. Fails if it exists with other content.
     fn create(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
         if files.bytes(path)?.is_some_and(|before| **before != *after) {
             return Err(Failure::failed(format!("`{path}` exists and has other content"))
@@ -272,7 +271,7 @@ impl Plan {
     }
 }
 
-/// The files as they are generated from `answers`, without a token.
+/// The files generated from `answers`, without a token.
 fn rendered(templates: &TemplateSet, answers: &Answers) -> Result<Vec<File>> {
     templates.render(answers, &[])
 }
@@ -287,14 +286,14 @@ fn kustomization(files: &Files, dir: &str) -> Option<String> {
     manifests::kustomization::places(dir).find(|path| files.get(path).is_some())
 }
 
-/// The files and directories that `resources` of the kustomization in `dir` names.
+/// The files and directories in `resources` of the kustomization in `dir`.
 fn resources(files: &Files, dir: &str) -> Result<Vec<String>> {
     let Some(path) = kustomization(files, dir) else { return Ok(Vec::new()) };
     let root = objects::kustomization(files.text(&path)?);
     Ok(manifests::kustomization::resources(&root, dir).collect())
 }
 
-/// What the kustomization of the Secrets in `dir` names; `None` if there is none. Fails if it is
+/// The content of the Secrets directory `dir`; `None` if it has no kustomization. Fails if it is
 /// locked.
 fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     if kustomization(files, dir).is_none() {
@@ -304,7 +303,7 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
         Some(Ok(bytes)) => Content::Bytes(bytes.clone()),
         Some(Err(why)) => Content::Unread(why),
         None if manifests::kustomization::is_one(path) => Content::Absent,
-        // A run that was killed may have deleted it: it has no keys then.
+        // A killed run may have deleted the file, which then has no keys.
         None => Content::Bytes(Bytes::default()),
     };
     match Listing::of(dir, &read) {
@@ -319,7 +318,7 @@ fn listed(files: &Files, dir: &str) -> Result<Option<Listing>> {
     }
 }
 
-/// The Secrets of a listing but for the pull Secret, each with its keys.
+/// The Secrets of a listing, except for the pull Secret, each with its keys.
 fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String>)> {
     let manifests = listing.manifests.iter().filter(|one| one.path != pull_secret);
     let manifests = manifests.map(|one| (one.name.clone(), one.keys.clone()));
@@ -329,7 +328,7 @@ fn secret_names(listing: &Listing, pull_secret: &str) -> Vec<(String, Vec<String
         .collect()
 }
 
-/// Whether a kustomization of base lists a file with the workload of `component`.
+/// Whether a kustomization of the base lists a file with the workload of `component`.
 #[must_use]
 pub fn is_deployed(files: &Files, component: &Component) -> bool {
     resources(files, Context::BASE).unwrap_or_default().iter().any(|path| {
@@ -347,7 +346,7 @@ fn not_edited(path: &str, refusal: &'static str) -> Failure {
         .hint(Advice::edit(path))
 }
 
-/// The failure that `name`, an environment or a component, is there already.
+/// The failure for an environment or a component `name` that exists already.
 #[must_use]
 pub fn exists_already(what: &str, name: &str) -> Failure {
     let hint = match what {

@@ -1,6 +1,6 @@
-//! A repository that makeinfra did not make becomes one that it can look after: answers are read
-//! from the manifests, these move to where kustomize finds them, with their bytes, and what is
-//! missing is generated. Files that people have stay theirs, and the record lists them. Pure.
+//! Adopts a repository that makeinfra did not generate: reads answers from the manifests, moves
+//! these unchanged to where kustomize finds them, and generates what is missing. Users' own
+//! versions of generated files stay theirs, and the record lists them. Pure.
 
 mod answers;
 mod apart;
@@ -31,63 +31,63 @@ use std::collections::BTreeSet;
 use survey::Survey;
 use zeroize::Zeroizing;
 
-/// What was asked for, and what is known beside the files.
+/// The request, and what is known besides the files.
 pub struct Request {
     /// The project.
     pub project: ProjectName,
-    /// Answers that the files need not give.
+    /// Answers that need not be read from the files.
     pub values: Values,
-    /// Files and directories with manifests; none: all.
+    /// Files and directories with manifests; if empty, all.
     pub manifests: Vec<String>,
-    /// Files of people that the generated ones replace.
+    /// Users' files to be replaced by the generated ones.
     pub taken: BTreeSet<String>,
     /// The files of the last commit.
     pub tracked: BTreeSet<String>,
-    /// Files of the last commit that are no longer there.
+    /// Files of the last commit that no longer exist.
     pub missing: Files,
-    /// Whether attributes give what is below `secrets/` to git-crypt already.
+    /// Whether attributes already assign everything below `secrets/` to git-crypt.
     pub is_covered: bool,
-    /// Whether the last commit has the generated script: otherwise, what looks generated is from a
-    /// run that was killed.
+    /// Whether the last commit has the generated script: otherwise, files that look generated are
+    /// from a killed run.
     pub has_script: bool,
-    /// The last record that the repository had, if it had one.
+    /// The last record of the repository; `None` if it never had one.
     pub earlier: Option<Record>,
-    /// The templates that files may have been rendered from, this version's last.
+    /// The templates from which files may have been rendered, this version's last.
     pub templates: Vec<TemplateSet>,
 }
 
-/// What becomes of the repository.
+/// The result of an adoption.
 pub struct Adoption {
-    /// The steps, and what there is to know.
+    /// The plan, with its notes.
     pub plan: Plan,
     /// The answers.
     pub answers: Answers,
-    /// The files that hold Secrets now, each with the name of its first Secret.
+    /// The files that contain Secrets, each with the name of its first Secret.
     pub secrets: Vec<(String, String)>,
     /// The same for Secrets that stay among other objects.
     pub open_secrets: Vec<(String, String)>,
     /// Whether there is a pull secret for each environment.
     pub has_pull_secret: bool,
-    /// Generated files that people have their own of.
+    /// Generated files of which users keep their own version.
     pub kept: BTreeSet<String>,
 }
 
 impl Adoption {
-    /// Whether a pull secret stays in plaintext where people have it, so that a second one could
-    /// not be deployed.
+    /// Whether a pull secret stays in plaintext in its place, so that a second one could not be
+    /// deployed.
     #[must_use]
     pub fn has_open_pull_secret(&self) -> bool {
         self.open_secrets.iter().any(|(_, name)| name == self.answers.secret_name.as_str())
     }
 }
 
-/// The files that kustomizations name, which an adoption needs to read.
+/// The files that kustomizations list, which an adoption must read.
 #[must_use]
 pub fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
     survey::named_files(files, limits)
 }
 
-/// The project whose objects the overlays label, if they do.
+/// The project according to the labels in the overlays.
 #[must_use]
 pub fn labelled_project(files: &Files) -> Option<String> {
     let overlays =
@@ -99,7 +99,7 @@ pub fn labelled_project(files: &Files) -> Option<String> {
     labels.find_map(|one| text(&one, &["pairs", ProjectName::LABEL]).map(str::to_owned))
 }
 
-/// The files that an adoption makes at the top: deeper ones are read anyway.
+/// The files that an adoption creates at the top. Those further down are read anyway.
 #[must_use]
 pub fn generated_files() -> Vec<String> {
     TemplateSet::embedded()
@@ -208,7 +208,7 @@ fn planned(files: &Files, request: &Request) -> Result<Adoption> {
 }
 
 /// Secrets that stay in plaintext, each with its file: among other objects, changed by a
-/// kustomization of base, or generated from files beside it.
+/// kustomization of the base, or generated from adjacent files.
 fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(String, String)> {
     let is_taken = |path: &str| taken.iter().any(|file| !file.is_part && file.path == path);
     let files =
@@ -236,8 +236,7 @@ fn open_secrets(survey: &Survey, layout: &Layout, taken: &[SecretFile]) -> Vec<(
     found
 }
 
-/// `files` where they belong, those of Secrets left out. What moves takes its place from what is
-/// there.
+/// `files` at their new paths, without those of Secrets. A moved file replaces one that is there.
 fn moved(files: &Files, layout: &Layout, secrets: &[SecretFile]) -> Files {
     let taken: BTreeSet<_> =
         secrets.iter().filter(|file| !file.is_part).map(|file| file.path.as_str()).collect();
@@ -257,8 +256,8 @@ fn put(files: &mut Files, path: &str, bytes: Vec<u8>, executable: bool) {
     files.insert(path.to_owned(), Found { content, executable, ignored: false });
 }
 
-/// The templates that the repository has its files from, this version's if it has none from any;
-/// the answers; and whether makeinfra made it.
+/// The templates from which the files were rendered (this version's if from none), the answers, and
+/// whether makeinfra generated the repository.
 fn recognise(
     files: &Files,
     after: &Files,
@@ -277,7 +276,7 @@ fn recognise(
     let mut best: (usize, Option<&TemplateSet>) = (0, None);
     for templates in &request.templates {
         let rendered = templates.render(&answers, &[])?;
-        // What says nothing of its origin is left out: many repositories have the same few lines.
+        // Only files that reveal their origin count: many repositories share the same few lines.
         let is_telling =
             |file: &&File| ["Makefile", "scripts/deploy.sh"].contains(&file.path.as_str());
         let same = |file: &&File| {
@@ -302,8 +301,7 @@ fn recognise(
     })
 }
 
-/// What is deployed among the files in their new places: neither examples nor what is outside of
-/// the limits.
+/// The deployed files at their new paths, without examples and files outside the limits.
 fn deployed(after: &Files, before: &Survey, layout: &Layout) -> Survey {
     let mut survey = Survey::of(after, &["kubernetes".to_owned()]);
     let sources = layout.sources();
@@ -312,7 +310,7 @@ fn deployed(after: &Files, before: &Survey, layout: &Layout) -> Survey {
     survey
 }
 
-/// The answers as the files give them.
+/// The answers according to the files.
 fn read(
     after: &Files,
     request: &Request,
@@ -340,14 +338,14 @@ fn read(
         Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
         _ => {
             let (name, rule) = refused.said(Name::option);
-            // Of several environments, each has its own.
+            // With several environments, each has its own namespace.
             let is_pattern = name == Name::Namespace && !layout.environments.is_empty();
             let example = if is_pattern { "'{project}-{env}'" } else { name.example() };
             Failure::usage(format!("`{}` {rule}", name.option()))
                 .hint(format!("{} {example}", name.option()))
         }
     })?;
-    // Values in generated places are read as an update reads them.
+    // Values in generated places are read as in an update.
     let record = Record::parse(TemplateSet::embedded().record(&answers)?)?;
     let mut found = answers_in(after, &record).answers;
     // A kustomization may pull it under another name than the manifest has.

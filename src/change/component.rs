@@ -1,4 +1,4 @@
-//! A new component: its own files in base, and entries for it in the kustomizations. Pure.
+//! Adds a component: its own files in the base, and entries for it in the kustomizations. Pure.
 
 use super::current::Overlay;
 use super::objects::{self, text};
@@ -18,14 +18,14 @@ use zeroize::Zeroizing;
 pub struct NewComponent<'r> {
     made_from: MadeFrom<'r>,
     name: &'r ComponentName,
-    /// The answers with it.
+    /// The answers including it.
     pub sheet: Sheet,
-    /// Its image, with the tag that it has in the environments.
+    /// Its image, with the tag of the environments.
     image: ImageRef,
 }
 
 impl<'r> NewComponent<'r> {
-    /// Decides what the component `name` is; `values` are the answers that were given for it.
+    /// Decides what the component `name` is. `values` are the given answers.
     pub fn decide(
         files: &Files,
         made_from: MadeFrom<'r>,
@@ -60,7 +60,7 @@ impl<'r> NewComponent<'r> {
                 ))
                 .into());
         }
-        // The record has one reference for all components of an image.
+        // In the record, all components with the same image share one reference.
         let recorded = known.components.iter().find(|one| one.image.name() == image.name());
         let answer = recorded.map_or(&image, |one| &one.image);
         values.insert(Name::Image, Some(answer.to_string()));
@@ -91,7 +91,7 @@ impl<'r> NewComponent<'r> {
             let bytes = Zeroizing::new(file.text.expose().as_bytes().to_vec());
             plan.create(files, &file.path, bytes, false)?;
         }
-        // Overlays first: an entry for what is not in base yet does no harm.
+        // Overlays first: an entry for something that the base does not have yet does no harm.
         for environment in answers.environments.iter() {
             let dir = environment.overlay();
             let Some(path) = super::kustomization(files, &dir) else { continue };
@@ -113,7 +113,7 @@ impl<'r> NewComponent<'r> {
         Ok(plan)
     }
 
-    /// Notes what was decided.
+    /// Notes the decisions.
     fn state(&self, plan: &mut Plan, new: &Component) {
         plan.facts.push(("image", self.image.to_string()));
         plan.facts.push(("workload", new.workload.as_str().to_owned()));
@@ -122,8 +122,8 @@ impl<'r> NewComponent<'r> {
         plan.facts.extend(new.ingress.as_ref().map(|host| ("host", host.to_string())));
     }
 
-    /// The files as they are generated without the component and with it, for the overlay whose
-    /// kustomization is `path`: the image is among them if nobody has given it a tag there.
+    /// The generated files without the component and with it, for the overlay with the
+    /// kustomization `path`. They include the image unless users have set its tag there.
     fn overlays(&self, files: &Files, answers: &Answers, path: &str) -> Result<[Vec<File>; 2]> {
         let has_tag = [Some(path.to_owned()), super::kustomization(files, Context::BASE)]
             .iter()
@@ -149,7 +149,7 @@ impl<'r> NewComponent<'r> {
         ])
     }
 
-    /// Fails if a manifest that is deployed has an object that the component brings. `own` are the
+    /// Fails if a deployed manifest already has an object of the component. `own` are the
     /// component's files.
     fn check_room(&self, files: &Files, new: &Component, own: &[&str]) -> Result<()> {
         let kinds = objects::kinds(new);
@@ -176,8 +176,8 @@ impl<'r> NewComponent<'r> {
     }
 }
 
-/// Brings what the second generated text has over the first into the lists of the kustomization at
-/// `path`.
+/// Adds what the second generated text has compared with the first to the lists of the
+/// kustomization at `path`.
 fn edit(plan: &mut Plan, files: &Files, path: &str, fresh: [Option<&str>; 2]) -> Result<()> {
     let (Some(ours), [Some(before), Some(after)]) = (files.text(path)?, fresh) else {
         return Ok(());
@@ -190,7 +190,7 @@ fn edit(plan: &mut Plan, files: &Files, path: &str, fresh: [Option<&str>; 2]) ->
     plan.write_text(files, path, &merge::lists(before, ours, after, &added)?)
 }
 
-/// The directories of base and of every overlay.
+/// The directories of the base and of every overlay.
 pub(super) fn dirs(files: &Files) -> Vec<String> {
     let mut dirs = vec![Context::BASE.to_owned()];
     for (path, _) in files.below(OVERLAYS) {
@@ -207,7 +207,7 @@ fn tags(files: &Files, path: &str, name: &str) -> Vec<ImageRef> {
     Overlay::new(files.text(path).ok().flatten(), None).references(name)
 }
 
-/// The image of the project's own component, with the tag of the first environment that says one.
+/// The image of the project's own component, with the tag of the first environment that sets one.
 fn main_image(files: &Files, record: &Record) -> Option<ImageRef> {
     let main = record.answers.main();
     let all = objects::below(files, Context::BASE);
@@ -229,12 +229,12 @@ fn main_image(files: &Files, record: &Record) -> Option<ImageRef> {
         .filter_map(|dir| super::kustomization(files, &dir))
         .find_map(|path| tags(files, &path, &name).into_iter().next());
     let found = found.or_else(|| ImageRef::parse(written?).ok())?;
-    // A digest is recorded with the tag that it had.
+    // A digest is recorded together with its tag.
     let is_recorded = found.digest().is_some() && found.digest() == main.image.digest();
     Some(if is_recorded && found.name() == main.image.name() { main.image.clone() } else { found })
 }
 
-/// The kustomization that gives `image` another tag or digest, if none gives it this one.
+/// The kustomization that sets another tag or digest for `image`, if none sets this one.
 fn other_tag(files: &Files, record: &Record, image: &ImageRef) -> Option<String> {
     let version =
         |image: &ImageRef| (image.tag().map(str::to_owned), image.digest().map(str::to_owned));
@@ -259,7 +259,7 @@ fn other_tag(files: &Files, record: &Record, image: &ImageRef) -> Option<String>
     }
 }
 
-/// Whether a manifest of base has `image` with another tag.
+/// Whether a manifest of the base has `image` with another tag.
 fn written(files: &Files, image: &ImageRef) -> bool {
     let mut has_other = false;
     for (_, document) in objects::below(files, Context::BASE) {

@@ -1,5 +1,5 @@
-//! The files of an overlay as another environment has them: values change in their places, all else
-//! is copied. Pure.
+//! Copies the files of an overlay for another environment: changes values in place and leaves the
+//! rest unchanged. Pure.
 
 use super::hosts::Hosts;
 use super::objects::{self, list, text};
@@ -12,21 +12,21 @@ use crate::yaml_edit::Step::{Item, Key};
 use crate::yaml_edit::{self, Document};
 use zeroize::Zeroizing;
 
-/// The label that tells the objects of one environment from those of another.
+/// The label that distinguishes the objects of environments.
 pub(super) const LABEL: &str = "makeinfra/environment";
 
-/// What a copy changes.
+/// The differences of a copy.
 pub(super) struct Copy<'c> {
     /// The environment whose overlay is copied.
     pub(super) from: &'c Environment,
-    /// The one that it is for.
+    /// The environment that the copy is for.
     pub(super) to: &'c Environment,
-    /// The hosts of one, and those of the other.
+    /// The hosts of the former, with those of the latter.
     pub(super) hosts: &'c Hosts,
 }
 
 impl Copy<'_> {
-    /// Any file but the kustomization.
+    /// Copies any file other than the kustomization.
     pub(super) fn file(&self, bytes: &Bytes) -> Bytes {
         let Ok(text) = std::str::from_utf8(bytes) else { return bytes.clone() };
         let (old, new) = (self.from.namespace.as_str(), self.to.namespace.as_str());
@@ -40,8 +40,8 @@ impl Copy<'_> {
         Zeroizing::new(named.map_or(text.as_bytes().to_vec(), |text| text.as_bytes().to_vec()))
     }
 
-    /// The kustomization `text`, whose file is `path` and whose overlay lies in `dir`. Says what it
-    /// lacks.
+    /// Copies the kustomization `text`, whose file is `path` and whose overlay is in `dir`. Adds
+    /// what it lacks.
     pub(super) fn kustomization(
         &self,
         path: &str,
@@ -106,8 +106,7 @@ pub(super) fn settings(text: &str, environment: &Environment) -> String {
     })
 }
 
-/// The hosts in the overlay whose kustomization is `kustomization` and whose other documents are
-/// `documents`.
+/// The hosts in an overlay with this `kustomization` and these other `documents`.
 pub(super) fn hosts_in(
     kustomization: &serde_yaml::Value,
     documents: &[(&str, serde_yaml::Value)],
@@ -116,7 +115,7 @@ pub(super) fn hosts_in(
         documents.iter().flat_map(|(_, document)| objects::hosts(document)).collect();
     for patch in list(kustomization, "patches").filter_map(|patch| text(patch, &["patch"])) {
         hosts.extend(objects::documents(patch.as_bytes()).iter().flat_map(objects::hosts));
-        // A JSON patch is a list, which is no document of objects.
+        // A JSON patch is a list, in contrast to documents with objects.
         let steps = yaml::read::<Vec<serde_yaml::Value>>(patch).unwrap_or_default();
         let at_host = steps.iter().filter(|step| {
             text(step, &["path"]).is_some_and(|path| {
@@ -129,7 +128,7 @@ pub(super) fn hosts_in(
     hosts
 }
 
-/// `text` with the namespace `new` wherever a line gives `old` as one.
+/// `text` with the namespace `new` on every line that sets `old` as one.
 fn in_namespace(text: &str, old: &str, new: &str) -> String {
     let line = |line: &str| -> Option<String> {
         let start = line.len() - line.trim_start_matches([' ', '-']).len();

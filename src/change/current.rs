@@ -1,10 +1,10 @@
-//! The answers as the files have them: what people have changed by hand or with `make set-image`
-//! takes the place of what is recorded. Pure.
+//! The answers according to the files: changes by hand or with `make set-image` replace recorded
+//! values. Pure.
 //!
-//! A value counts only if it is read without doubt: every place that is generated from it says the
-//! same, in a form that its type accepts. Otherwise the recorded one stays. What a component
-//! consists of (a port, an Ingress, a service account, settings) is always as recorded: an object
-//! of its name may be somebody's own.
+//! A value only counts if it is unambiguous: every place that is generated from it has the same
+//! value, in a form that its type accepts. Otherwise the recorded value stays. What a component
+//! consists of (a port, an Ingress, a service account, settings) is always taken from the record:
+//! an object of its name may be the user's own.
 
 mod base;
 mod difference;
@@ -23,17 +23,16 @@ use crate::answers::{
 use base::Base;
 use overlay::Unclear;
 
-/// What `answers_in` reads.
+/// The result of [`answers_in`].
 #[derive(Debug)]
 pub struct Current {
-    /// The recorded answers with what the files say in their place.
+    /// The recorded answers, updated from the files.
     pub answers: Answers,
-    /// Where they differ from the recorded ones.
+    /// The differences from the recorded ones.
     pub differences: Vec<Difference>,
 }
 
-/// The answers of `record` as `files` have them. A record that is generated from them can be read
-/// again.
+/// The answers of `record` according to `files`. A record generated from them is valid.
 #[must_use]
 pub fn answers_in(files: &Files, record: &Record) -> Current {
     let recorded = &record.answers;
@@ -61,26 +60,26 @@ pub fn answers_in(files: &Files, record: &Record) -> Current {
     Current { differences: difference::between(recorded, &answers), answers }
 }
 
-/// Where two sets of answers with the same components and environments differ; nothing is said of
-/// what only one has.
+/// The differences between two sets of answers. Components and environments that only one of them
+/// has are skipped.
 #[must_use]
 pub fn differences(recorded: &Answers, other: &Answers) -> Vec<Difference> {
     difference::between(recorded, other)
 }
 
-/// Puts what was read in the place of a value.
+/// Sets `place` to a value that was read.
 fn set<T>(place: &mut T, read: Option<T>) {
     if let Some(value) = read {
         *place = value;
     }
 }
 
-/// A value that its type accepts.
+/// Parses a value; `None` if its type does not accept it.
 fn parsed<A: Answer>(text: &str) -> Option<A> {
     A::parse(text).ok()
 }
 
-/// What the overlay says of its environment.
+/// Reads the environment's settings from its overlay.
 fn read_settings(environment: &mut Environment, overlay: &Overlay, recorded: &Answers) {
     let setting = |of: Setting| overlay.setting(of).filter(|value| !value.is_empty());
     let namespace = setting(Setting::Namespace).filter(|name| overlay.namespace() == Some(*name));
@@ -94,19 +93,20 @@ fn read_settings(environment: &mut Environment, overlay: &Overlay, recorded: &An
     set(&mut environment.secrets, secrets.map(str::to_owned));
     let was_protected = environment.protect;
     set(&mut environment.protect, overlay.is_protected());
-    // Without protection, the hosts of further components get the name of the environment.
+    // Without protection, hosts of further components get the name of the environment.
     let mut further = recorded.components.rest.iter().filter_map(|one| one.ingress.as_ref());
     if !further.all(|host| has_room(environment, host)) {
         environment.protect = was_protected;
     }
 }
 
-/// Whether the host of a further component can be made into one of the environment.
+/// Whether the environment's name can be prepended to the host of a further component.
 fn has_room(environment: &Environment, host: &Host) -> bool {
     hosts::by_rule(&environment.name, environment.protect, host.as_str(), &[]).is_some()
 }
 
-/// Takes back namespaces and contexts if two environments had the same: a record must not say so.
+/// Reverts namespaces and contexts if two environments would have the same: a record must not say
+/// so.
 fn keep_apart(answers: &mut Answers, recorded: &Answers) {
     let all: Vec<_> = answers.environments.iter().collect();
     let clash = |(place, one): (usize, &&Environment)| {
@@ -124,7 +124,7 @@ fn keep_apart(answers: &mut Answers, recorded: &Answers) {
     }
 }
 
-/// What base says of the components.
+/// Reads the components from the base.
 fn read_components(answers: &mut Answers, recorded: &Answers, base: &Base) {
     for (place, component) in answers.components.iter_mut().enumerate() {
         let has_room =
@@ -136,7 +136,7 @@ fn read_components(answers: &mut Answers, recorded: &Answers, base: &Base) {
             component.tls_issuer = None;
         }
     }
-    // The record has one reference for all components of an image.
+    // In the record, all components with the same image share one reference.
     let mut images: Vec<ImageRef> = Vec::new();
     let all: Vec<_> = recorded.components.iter().map(|one| one.image.clone()).collect();
     for (component, known) in answers.components.iter_mut().zip(&all) {
@@ -149,7 +149,7 @@ fn read_components(answers: &mut Answers, recorded: &Answers, base: &Base) {
     }
 }
 
-/// What the overlay says of a component.
+/// Reads a component from an overlay.
 fn read_deployed(deployed: &mut Deployed, component: &Component, overlay: &Overlay) {
     let name = component.name.as_str();
     let image = renamed(&deployed.image, component.image.name());
@@ -184,7 +184,7 @@ fn renamed(image: &ImageRef, name: &str) -> Option<ImageRef> {
     ImageRef::parse(&format!("{name}{}", &image.as_str()[image.name().len()..])).ok()
 }
 
-/// The standard that the labels of all namespaces name and all pods are written for.
+/// The standard that all namespaces enforce by label and all pods comply with.
 fn pod_security(files: &Files, base: &Base, recorded: &Answers) -> Option<PodSecurity> {
     const LABEL: &[&str] = &["metadata", "labels", "pod-security.kubernetes.io/enforce"];
     let mut labels = recorded.environments.iter().map(|environment| {

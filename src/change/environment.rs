@@ -1,5 +1,5 @@
-//! A new environment: a copy of another one's overlay, pipeline file and pull Secret, or a
-//! hand-made overlay that is recorded. Pure.
+//! Adds an environment: copies another one's overlay, pipeline file and pull Secret, or records an
+//! overlay that was made by hand. Pure.
 
 use super::copy::{self, Copy};
 use super::current::Overlay;
@@ -20,36 +20,36 @@ mod secrets;
 
 use ingress::{Ingress, base_ingress, ingresses};
 
-/// What was asked for.
+/// The request.
 #[derive(Default)]
 pub struct Options {
     /// The environment to copy.
     pub like: Option<EnvironmentName>,
-    /// Its namespace.
+    /// The namespace.
     pub namespace: Option<DnsLabel>,
     /// The kubectl context of its cluster.
     pub context: Option<ContextName>,
     /// Whether `make` asks before it changes anything there.
     pub protect: bool,
-    /// How many pods of the project's own component run.
+    /// The number of pods of the project's own component.
     pub replicas: Option<u32>,
     /// The host of that component's Ingress.
     pub ingress: Option<Host>,
-    /// Whether the Secrets beside the pull Secret are copied, too.
+    /// Whether to copy other Secrets besides the pull Secret.
     pub with_secrets: bool,
-    /// Its pull Secret.
+    /// The pull Secret.
     pub pull_secret: PullSecret,
 }
 
-/// Where the pull Secret of a new environment comes from.
+/// The source of a new environment's pull Secret.
 #[derive(Default)]
 pub enum PullSecret {
-    /// From the environment that is copied, if that has one.
+    /// The copied environment's, if it has one.
     #[default]
     Copied,
-    /// One with a deploy token that is not read yet: whatever is there may be it.
+    /// One with a deploy token that has not been read yet: an existing file may be it.
     Awaited,
-    /// The finished manifest, with a deploy token of its own.
+    /// The finished manifest, with its own deploy token.
     Own(Bytes),
 }
 
@@ -58,21 +58,21 @@ pub struct NewEnvironment<'r> {
     made_from: MadeFrom<'r>,
     options: &'r Options,
     name: &'r EnvironmentName,
-    /// The environment that it is copied from.
+    /// The environment to copy.
     like: &'r Environment,
-    /// The answers with it.
+    /// The answers including it.
     pub sheet: Sheet,
-    /// Its answers that differ from those of the other one.
+    /// Its answers that differ from those of the copied environment.
     changed: Vec<(Name, String)>,
-    /// For each component, the hosts of its Ingress.
+    /// The Ingress hosts of each component.
     ingresses: Vec<Option<Ingress>>,
     /// Whether its overlay was made by hand.
     by_hand: bool,
 }
 
 impl<'r> NewEnvironment<'r> {
-    /// Decides what the environment `name` is: a copy, or an overlay that is there and that no
-    /// earlier run has begun.
+    /// Decides what the environment `name` is: a copy, or an existing overlay that no earlier run
+    /// has begun.
     pub fn decide(
         files: &Files,
         made_from: MadeFrom<'r>,
@@ -84,7 +84,7 @@ impl<'r> NewEnvironment<'r> {
         let Some(kustomization) = super::kustomization(files, &dir) else {
             return Self::copied(files, made_from, name, options, like);
         };
-        // A run that was killed has left nothing but what this one would write.
+        // A killed run leaves nothing but what this run would write.
         if let Ok(copied) = Self::copied(files, made_from, name, options, like)
             && let Ok(answers) = copied.sheet.answers()
             && copied.plan(files, &answers).is_ok()
@@ -207,7 +207,7 @@ impl<'r> NewEnvironment<'r> {
             own.insert(Name::Protect, Some("false".to_owned()));
             own.insert(Name::Secrets, Some(like.secrets.clone()));
         }
-        // What a hand-made overlay does not say is not that of another one either.
+        // What a hand-made overlay does not say is not taken from another environment.
         let mut values =
             if by_hand { Values::default() } else { sheet.environment(&like.name).clone() };
         values.extend(changed.iter().map(|(name, value)| (*name, Some(value.clone()))));
@@ -250,7 +250,7 @@ impl<'r> NewEnvironment<'r> {
         Ok(plan)
     }
 
-    /// Notes what was decided.
+    /// Notes the decisions.
     fn state(&self, plan: &mut Plan, files: &Files, to: &Environment) {
         let like = &self.like.name;
         plan.facts.push(match self.by_hand {
@@ -312,7 +312,7 @@ impl<'r> NewEnvironment<'r> {
         let text = files.text(&path)?.unwrap_or_default();
         let edited = copy.kustomization(&path, &from, text, &mut plan.notes)?;
         let edited = self.with_patches(&path, &edited, answers, to)?;
-        // Where the lines merge to the same, the order of a fresh overlay comes with them.
+        // If the lines merge to the same content, the layout of a fresh overlay is used.
         let fresh = (
             rendered(self.made_from.templates, &self.made_from.record.answers)?,
             rendered(self.made_from.templates, answers)?,
@@ -327,7 +327,7 @@ impl<'r> NewEnvironment<'r> {
     }
 }
 
-/// The environment to copy: the one that is named, or the only one, or the first that is not
+/// The environment to copy: the named one, otherwise the only one, otherwise the first that is not
 /// protected.
 fn like<'r>(record: &'r Record, name: Option<&EnvironmentName>) -> Result<&'r Environment> {
     let all = &record.answers.environments;
@@ -343,7 +343,8 @@ fn like<'r>(record: &'r Record, name: Option<&EnvironmentName>) -> Result<&'r En
     Ok(all.iter().find(|one| !one.protect).unwrap_or(&all.first))
 }
 
-/// The namespace of the environment `name`: as that of `like` is made, if its name is in that.
+/// The namespace of the environment `name`, formed like that of `like` if that contains its own
+/// name.
 fn namespace_like(record: &Record, like: &Environment, name: &EnvironmentName) -> String {
     let parts: Vec<_> = like.namespace.as_str().split(like.name.as_str()).collect();
     let ends = |part: &str, at: usize| match at {
@@ -358,7 +359,7 @@ fn namespace_like(record: &Record, like: &Environment, name: &EnvironmentName) -
     }
 }
 
-/// Fails if an environment of the same cluster has the namespace of the new one, `name`.
+/// Fails if an environment of the same cluster has the namespace of the new environment `name`.
 fn check_namespace(
     record: &Record,
     name: &EnvironmentName,

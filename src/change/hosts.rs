@@ -1,25 +1,25 @@
-//! The hosts of one environment replaced by those of another, as whole words of any text. Pure.
+//! Replaces the hosts of one environment by those of another, as whole words of any text. Pure.
 
 use crate::answers::{Answer, EnvironmentName, Host};
 
-/// Hosts, and what stands in their place.
+/// Hosts and their replacements.
 #[derive(Debug, Default)]
 pub(super) struct Hosts(Vec<(String, String)>);
 
 impl Hosts {
-    /// Adds a host, unless it is known.
+    /// Adds a host, unless it exists.
     pub(super) fn add(&mut self, old: &str, new: &str) {
         if !self.knows(old) {
             self.0.push((old.to_owned(), new.to_owned()));
         }
     }
 
-    /// Whether it has `host`.
+    /// Whether there is a replacement for `host`.
     pub(super) fn knows(&self, host: &str) -> bool {
         self.0.iter().any(|(known, _)| known == host)
     }
 
-    /// `text` with each host that stands there as a whole word replaced, once.
+    /// `text` with each host that is a whole word replaced once.
     pub(super) fn replaced(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -43,7 +43,7 @@ impl Hosts {
     }
 }
 
-/// Whether what stands at `at` is no part of a longer name or of a mail address.
+/// Whether the text at `at` is not part of a longer name or a mail address.
 fn is_whole(text: &str, at: usize, length: usize) -> bool {
     let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
     let (before, after) = (text.as_bytes()[..at].last(), &text.as_bytes()[at + length..]);
@@ -55,8 +55,8 @@ fn is_whole(text: &str, at: usize, length: usize) -> bool {
     begins && !goes_on
 }
 
-/// The host that an environment has by rule: `base` if it is protected, else one below it, which it
-/// is as well where `base` is among `taken`. `None` if there is no room for it.
+/// The host of an environment by rule: `base` if it is protected, otherwise a subdomain, which also
+/// applies if `base` is among `taken`. `None` if the name is too long.
 pub(super) fn by_rule(
     name: &EnvironmentName,
     protect: bool,

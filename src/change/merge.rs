@@ -1,4 +1,4 @@
-//! A change brought into a text that people have edited. Pure.
+//! Applies a change to a text that users have edited. Pure.
 
 use super::objects::{self, is_yaml};
 use crate::error::{Failure, Result};
@@ -7,7 +7,7 @@ use git2::{FileFavor, MergeFileInput, MergeFileOptions, Oid, merge_file};
 
 /// `ours` with the change from `ancestor` to `theirs`; `None` if both changed the same lines.
 pub(super) fn lines(ancestor: &str, ours: &str, theirs: &str) -> Result<Option<String>> {
-    // Merging alone does not set libgit2 up, and without that it has no memory.
+    // Merging alone does not initialise libgit2, which cannot allocate memory before that.
     let _ = Oid::from_str("0");
     let [ancestor, ours, theirs] = [ancestor, ours, theirs].map(|text| {
         let mut input = MergeFileInput::new();
@@ -25,8 +25,8 @@ pub(super) fn lines(ancestor: &str, ours: &str, theirs: &str) -> Result<Option<S
     Ok(merged.is_automergeable().then_some(text))
 }
 
-/// `ours` in which every line that differs between `old` and `new`, texts with the same number of
-/// lines, is as in `new`; `None` if it does not have all of them.
+/// `ours` in which every line that differs between `old` and `new`, which have equally many lines,
+/// is as in `new`; `None` if `ours` lacks one of them.
 pub(super) fn renamed(old: &str, ours: &str, new: &str) -> Option<String> {
     let pairs: Vec<_> = old.lines().zip(new.lines()).filter(|(old, new)| old != new).collect();
     if old.lines().count() != new.lines().count() {
@@ -41,29 +41,29 @@ pub(super) fn renamed(old: &str, ours: &str, new: &str) -> Option<String> {
     pairs.iter().all(|(old, _)| has(old)).then(|| ours.split_inclusive('\n').map(renamed).collect())
 }
 
-/// The kustomization `edited`, which is `ours` with what `theirs` has over `ancestor`, in the
-/// better layout: where the lines merge to the same, comments have followed, too. Lines that merge
-/// may still mean something else.
+/// The kustomization `edited`, which is `ours` with the changes from `ancestor` to `theirs`. If
+/// merging the lines gives the same content, uses that layout, in which comments are merged as
+/// well. Merged lines alone may have another meaning.
 pub(super) fn lists(ancestor: &str, ours: &str, theirs: &str, edited: &str) -> Result<String> {
     let merged = lines(ancestor, ours, theirs)?.filter(|merged| yaml_edit::same(merged, edited));
     Ok(merged.unwrap_or_else(|| edited.to_owned()))
 }
 
-/// What came of a merge.
+/// The result of a merge.
 pub(super) enum Merged {
-    /// The text.
+    /// The merged text.
     Clean(String),
-    /// Nothing that would be right.
+    /// A conflict.
     Conflict {
-        /// Why, as a sentence about "it"; quotes no value.
+        /// The reason, as a sentence about "it"; quotes no value.
         why: String,
         /// Whether the same lines were changed.
         is_of_lines: bool,
     },
 }
 
-/// `ours` with the change from `base` to `theirs`: by lines, and for YAML by fields as well, since
-/// lines that merge may mean what nobody wrote.
+/// `ours` with the change from `base` to `theirs`: merged by lines, and for YAML also by fields,
+/// because merged lines may mean something that nobody wrote.
 pub(super) fn three_way(path: &str, base: &str, ours: &str, theirs: &str) -> Result<Merged> {
     let by_lines = lines(base, ours, theirs)?;
     let same_lines = || Merged::Conflict {
@@ -82,7 +82,7 @@ pub(super) fn three_way(path: &str, base: &str, ours: &str, theirs: &str) -> Res
             Merged::Clean(lines)
         }
         (Ok(yaml_edit::Merged::Clean(text)), _) => Merged::Clean(text.to_string()),
-        // Several documents, anchors and the like: what the lines give must still be YAML.
+        // Several documents, anchors and so on: the merged lines must still be YAML.
         (Err(_), Some(lines)) if objects::is_readable(&lines) || !objects::is_readable(ours) => {
             Merged::Clean(lines)
         }

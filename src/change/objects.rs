@@ -1,4 +1,4 @@
-//! Kubernetes objects and kustomizations, as far as plans ask for what stands in them. Pure.
+//! Helpers that look up values in Kubernetes objects and kustomizations. Pure.
 
 use super::Files;
 use crate::answers::{Component, ImageRef};
@@ -8,17 +8,17 @@ use crate::yaml;
 pub(super) use crate::yaml_path::{at, list, text};
 use serde_yaml::Value;
 
-/// Where an Ingress has its host.
+/// The path of an Ingress's host.
 pub(super) const HOST: &[&str] = &["spec", "rules", "0", "host"];
-/// Where it has that of its certificate.
+/// The path of the host in its certificate.
 pub(super) const TLS_HOST: &[&str] = &["spec", "tls", "0", "hosts", "0"];
 
-/// The documents of a file; none if one of them is no YAML.
+/// The documents of a file; empty if one of them is not YAML.
 pub(super) fn documents(bytes: &[u8]) -> Vec<Value> {
     manifests::documents(bytes).unwrap_or_default()
 }
 
-/// The first document of a text as it is, also if it is a list; null if there is none.
+/// The first document of a text, even if it is a list; null if there is none.
 pub(super) fn first(text: &str) -> Value {
     yaml::read_all(text)
         .ok()
@@ -31,7 +31,7 @@ pub(super) fn is_readable(text: &str) -> bool {
     manifests::documents(text.as_bytes()).is_ok()
 }
 
-/// Every document below the directory `dir`, with its file.
+/// All documents below the directory `dir`, each with its file.
 pub(super) fn below<'f>(files: &'f Files, dir: &str) -> Vec<(&'f str, Value)> {
     let mut all = Vec::new();
     for (path, found) in files.below(dir).filter(|(path, _)| is_yaml(path)) {
@@ -41,25 +41,25 @@ pub(super) fn below<'f>(files: &'f Files, dir: &str) -> Vec<(&'f str, Value)> {
     all
 }
 
-/// Whether `path` is named as YAML is, or is a kustomization.
+/// Whether `path` has the name of a YAML file or a kustomization.
 pub(super) fn is_yaml(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let end = name.rsplit_once('.').map(|(_, end)| end);
     matches!(end, Some("yaml" | "yml")) || manifests::kustomization::is_one(path)
 }
 
-/// Whether `document` is the object of `kind` and `name`.
+/// Whether `document` is the object with `kind` and `name`.
 pub(super) fn is_object(document: &Value, kind: &str, name: &str) -> bool {
     text(document, &["kind"]) == Some(kind) && text(document, &["metadata", "name"]) == Some(name)
 }
 
-/// The container of `component` that bears its name, in `workload`, its object.
+/// The container in `workload`, the object of `component`, that has the component's name.
 pub(super) fn own_container<'v>(workload: &'v Value, component: &Component) -> Option<&'v Value> {
     let pod = at(workload, component.workload.pod())?;
     list(pod, "containers").find(|one| text(one, &["name"]) == Some(component.name.as_str()))
 }
 
-/// The kinds of the objects that bear the name of `component`.
+/// The kinds of the objects with the name of `component`.
 pub(super) fn kinds(component: &Component) -> Vec<&'static str> {
     let kinds = [
         Some(component.workload.kind()),
@@ -80,9 +80,9 @@ pub(super) fn images(value: &Value, found: &mut Vec<String>) {
     });
 }
 
-/// Calls `take` with the image of each container in `value`, as it is written.
+/// Calls `take` with the image of each container in `value`, as written.
 pub(super) fn containers(value: &Value, depth: usize, take: &mut dyn FnMut(&str)) {
-    // No deeper than a CronJob's.
+    // The depth of a CronJob's containers.
     if depth > 10 {
         return;
     }
@@ -99,7 +99,7 @@ pub(super) fn containers(value: &Value, depth: usize, take: &mut dyn FnMut(&str)
     }
 }
 
-/// The image that an entry of a kustomization's `images` makes of `name`: with its tag or digest.
+/// The reference that an `images` entry of a kustomization makes of `name`, with tag or digest.
 pub(super) fn reference(entry: &Value) -> Option<String> {
     let name = text(entry, &["name"])?;
     match (entry.get("digest"), entry.get("newTag")) {
@@ -108,12 +108,12 @@ pub(super) fn reference(entry: &Value) -> Option<String> {
     }
 }
 
-/// The first host that a kustomization's patches put at `path` of the Ingress called `name`.
+/// The first host that a kustomization's patches set at `path` of the Ingress `name`.
 pub(super) fn patched_host(kustomization: &Value, name: &str, path: &[&str]) -> Option<String> {
     patched_hosts(kustomization, name, path).into_iter().next()
 }
 
-/// All hosts that they put there.
+/// All hosts that they set there.
 pub(super) fn patched_hosts(kustomization: &Value, name: &str, path: &[&str]) -> Vec<String> {
     let mut hosts = Vec::new();
     let pointer = format!("/{}", path.join("/"));
@@ -138,7 +138,7 @@ pub(super) fn patched_hosts(kustomization: &Value, name: &str, path: &[&str]) ->
     hosts
 }
 
-/// The hosts of the Ingress `document`, those of its certificates included.
+/// The hosts of the Ingress `document`, including those of its certificates.
 pub(super) fn hosts(document: &Value) -> Vec<String> {
     if text(document, &["kind"]) != Some("Ingress") {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Edits of `.makeinfra.yaml` that leave everything else that people have written. Pure.
+//! Edits `.makeinfra.yaml` and leaves everything else that users have written unchanged. Pure.
 
 use super::not_edited;
 use crate::answers::{Environment, Name, Record, Sheet};
@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 /// The mapping with all answers.
 const ANSWERS: &str = "answers";
-/// The sections of it.
+/// Its section of the environments.
 const ENVIRONMENTS: &str = Sheet::SECTIONS[0];
 const COMPONENTS: &str = Sheet::SECTIONS[1];
 
-/// `record` with the environment `to` and the answers `changed`; if `copied`, the rest is what it
-/// says of `from`.
+/// The text of `record` with the environment `to` and its answers `changed`; if `copied`, the
+/// others are those of `from`.
 pub(super) fn with_environment(
     record: &Record,
     from: &Environment,
@@ -31,7 +31,7 @@ pub(super) fn with_environment(
         document.keys(&[ANSWERS, ENVIRONMENTS]).contains(&from.name.as_str())
     };
     if !is_there {
-        // The environment that there is without a word of it.
+        // `from` is the implicit environment, which the record does not mention.
         let own = [
             (Name::Namespace, from.namespace.to_string()),
             (Name::Protect, from.protect.to_string()),
@@ -61,7 +61,7 @@ fn with_values(text: &str, path: &[String], values: &[(Name, String)]) -> Result
         }
         text = match name {
             Name::Protect | Name::Replicas => {
-                // Not if it is that in quotes already.
+                // Skipped if the value is already there in quotes.
                 yaml_edit::replace(&text, &steps, "-")
                     .and_then(|text| yaml_edit::replace_literal(&text, &steps, value))
             }
@@ -73,7 +73,7 @@ fn with_values(text: &str, path: &[String], values: &[(Name, String)]) -> Result
     Ok(text)
 }
 
-/// `text` with the component `name` as `rendered`, another record, has it.
+/// `text` with the component `name` as in `rendered`, another record.
 pub(super) fn with_component(text: &str, rendered: &str, name: &str) -> Result<String> {
     let path = [ANSWERS, COMPONENTS, name];
     Ok(yaml_edit::graft(text, &path, rendered, &path)
@@ -81,7 +81,7 @@ pub(super) fn with_component(text: &str, rendered: &str, name: &str) -> Result<S
         .to_string())
 }
 
-/// `text` with the version that `other`, another record, has.
+/// `text` with the version of `other`, another record.
 pub(super) fn with_version(text: &str, other: &str) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);
     let other = Document::parse(other).map_err(refused)?;
@@ -89,7 +89,7 @@ pub(super) fn with_version(text: &str, other: &str) -> Result<String> {
     Ok(yaml_edit::set(text, &["version"], version).map_err(refused)?.to_string())
 }
 
-/// `text` with `paths` in the list of people's own files.
+/// `text` with `paths` added to the list `own`.
 pub(super) fn with_own(text: &str, paths: &BTreeSet<String>) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);
     let list = [Step::Key(Record::OWN)];
@@ -120,7 +120,7 @@ pub(super) fn with_own(text: &str, paths: &BTreeSet<String>) -> Result<String> {
     Ok(text)
 }
 
-/// `text` without `paths` in the list of people's own files.
+/// `text` with `paths` removed from the list `own`.
 pub(super) fn taken(text: &str, paths: &BTreeSet<String>) -> Result<String> {
     let refused = |refusal| not_edited(Record::FILE, refusal);
     let mut text = text.to_owned();

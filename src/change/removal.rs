@@ -1,5 +1,5 @@
-//! A component that goes: its files, and every entry of a kustomization for it, those of people
-//! included. Pure.
+//! Removes a component: its files and every kustomization entry for it, including those of users.
+//! Pure.
 
 use super::component::dirs;
 use super::objects::{self, list, text};
@@ -24,17 +24,17 @@ const LISTS: [&str; 7] = [
     "configMapGenerator",
 ];
 
-/// What is asked of each entry.
+/// Decides which entries belong to the component.
 struct Gone<'f> {
     files: &'f Files,
     component: &'f Component,
     /// The files that were generated for it.
     generated: BTreeSet<String>,
-    /// Whether its image goes, which no other component has.
+    /// Whether to remove its image, which no other component has.
     with_image: bool,
 }
 
-/// Plans the end of the component `name`.
+/// Plans the removal of the component `name`.
 pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Result<Plan> {
     let MadeFrom { record, templates } = made_from;
     let known = &record.answers;
@@ -80,8 +80,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
     let mut plan = Plan::default();
     let (before, after) = (rendered(templates, known)?, rendered(templates, &after.answers)?);
     let mut deleted = gone.generated.clone();
-    // Overlays first: what they say of an object that base does not have any more is an error for
-    // kustomize.
+    // Overlays first: kustomize fails on a reference to an object that the base no longer has.
     for dir in dirs(files).iter().rev() {
         let Some(path) = super::kustomization(files, dir) else { continue };
         let fresh = kustomization::generated(dir);
@@ -112,7 +111,7 @@ impl Gone<'_> {
         self.component.name.as_str()
     }
 
-    /// Whether another component, or a container that people have added, has the image.
+    /// Whether another component, or a container that users have added, has the image.
     fn is_image_used(&self, record: &Record) -> bool {
         let name = self.component.image.name();
         let others = record.answers.components.iter().filter(|one| one.name != self.component.name);
@@ -127,9 +126,9 @@ impl Gone<'_> {
         images.iter().any(|image| image == name)
     }
 
-    /// Takes the entries for the component out of the kustomization at `path`. `fresh` is that as
-    /// it is generated with the component and without; to `deleted` go files that are of no use
-    /// without their entry.
+    /// Removes the component's entries from the kustomization at `path`. `fresh` is the generated
+    /// kustomization with the component and without. Adds files that are useless without their
+    /// entries to `deleted`.
     fn edit(
         &self,
         plan: &mut Plan,
@@ -181,7 +180,7 @@ impl Gone<'_> {
         plan.write_text(self.files, path, &edited)
     }
 
-    /// What `entry` of the list `key` is, if it is for the component.
+    /// What `entry` of the list `key` is, if it is for the component; otherwise `None`.
     fn concerns(
         &self,
         dir: &str,
@@ -227,7 +226,7 @@ impl Gone<'_> {
         }
     }
 
-    /// Whether everything in the file at `path` is of the component.
+    /// Whether everything in the file at `path` belongs to the component.
     fn is_own_file(&self, path: &str) -> bool {
         let Some(Ok(bytes)) = self.files.get(path).map(|found| &found.content) else {
             return false;
@@ -236,7 +235,7 @@ impl Gone<'_> {
         !found.is_empty() && found.iter().all(|one| self.owns(one))
     }
 
-    /// Every file of people's own that has nothing but what is of the component.
+    /// All files of users that contain nothing but objects of the component.
     fn own_files(&self) -> Vec<String> {
         let all = dirs(self.files);
         let files = all.iter().flat_map(|dir| self.files.below(dir));
@@ -249,7 +248,7 @@ impl Gone<'_> {
             .collect()
     }
 
-    /// Whether `document` is an object of the component, a patch of one, or an object that is there
+    /// Whether `document` is an object of the component, a patch of one, or an object that exists
     /// for it alone.
     fn owns(&self, document: &Value) -> bool {
         let name = Some(self.name());
@@ -270,7 +269,7 @@ impl Gone<'_> {
         is_object || scales || selects
     }
 
-    /// Notes the lines of kustomizations that still have its name.
+    /// Notes the lines of kustomizations that still contain its name.
     fn note_mentions(&self, plan: &mut Plan) {
         let mut notes = Vec::new();
         for dir in dirs(self.files) {
@@ -293,7 +292,7 @@ impl Gone<'_> {
     }
 }
 
-/// The text of `path` once `plan` is done.
+/// The text of `path` after `plan`.
 fn text_after<'p>(files: &'p Files, plan: &'p Plan, path: &str) -> Option<&'p str> {
     match plan.steps.iter().find(|step| step.path == path) {
         Some(step) => std::str::from_utf8(step.after.as_ref()?).ok(),
@@ -301,7 +300,7 @@ fn text_after<'p>(files: &'p Files, plan: &'p Plan, path: &str) -> Option<&'p st
     }
 }
 
-/// The kustomization that names the file `path` once `plan` is done.
+/// The kustomization that lists the file `path` after `plan`.
 fn named_by(files: &Files, plan: &Plan, path: &str) -> Option<String> {
     dirs(files).into_iter().find_map(|dir| {
         let list = super::kustomization(files, &dir)?;
@@ -315,7 +314,7 @@ fn named_by(files: &Files, plan: &Plan, path: &str) -> Option<String> {
     })
 }
 
-/// Every text in `value`.
+/// Every string in `value`.
 fn scalars<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
     match value {
         Value::String(text) => found.push(text),

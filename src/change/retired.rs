@@ -1,5 +1,5 @@
-//! An environment that goes: its overlay, its pipeline file, and the secret files that its
-//! kustomization names. Pure.
+//! Removes an environment: its overlay, its pipeline file, and the secret files that only its
+//! kustomization lists. Pure.
 
 use super::{Files, Plan, listed, record};
 use crate::advice::Advice;
@@ -7,22 +7,21 @@ use crate::answers::{Environment, Record, Superseded};
 use crate::error::{Failure, Result};
 use crate::pull_secret::Manifest;
 
-/// What is removed with an environment.
+/// The removal of an environment.
 pub struct Retired {
     /// The plan.
     pub plan: Plan,
-    /// Its namespace, which stays in the cluster.
+    /// The namespace, which stays in the cluster.
     pub namespace: String,
-    /// The context of its cluster; `None` if it is the current one.
+    /// The context of its cluster; `None` for the current one.
     pub context: Option<String>,
-    /// The deploy tokens that no other environment holds or lists as superseded. They stay in
-    /// GitLab.
+    /// The deploy tokens that no other environment has or lists as superseded. They stay in GitLab.
     pub tokens: Vec<Superseded>,
-    /// Whether GitLab made the token of another environment.
+    /// Whether GitLab issued the token of another environment.
     pub is_issued: bool,
 }
 
-/// Plans the end of the environment `name`.
+/// Plans the removal of the environment `name`.
 pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<Retired> {
     let all = &record.answers.environments;
     let Some(gone) = record.answers.environment(name) else {
@@ -60,7 +59,7 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     let list = super::kustomization(files, &overlay);
     let is_last = |path: &str| path == settings || Some(path) == list.as_deref();
     let mut paths: Vec<_> = files.below(&overlay).map(|(path, _)| path.to_owned()).collect();
-    // What makes it an environment for make goes last.
+    // The file by which make recognises an environment comes last.
     paths.sort_by_key(|path| is_last(path));
     for path in paths {
         plan.remove(files, &path)?;
@@ -96,7 +95,7 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     Ok(Retired { plan, namespace: gone.namespace.to_string(), context, tokens, is_issued })
 }
 
-/// The deploy tokens that the Secret of `one` holds or has replaced; `None` if it cannot be read.
+/// The deploy tokens that the Secret of `one` has, or has superseded; `None` if it cannot be read.
 fn tokens_of(files: &Files, record: &Record, one: &Environment) -> Option<Vec<Superseded>> {
     let answers = &record.answers;
     let text = files.text(&one.secret_file(&answers.secret_name)).ok()??;
@@ -115,8 +114,7 @@ fn tokens_of(files: &Files, record: &Record, one: &Environment) -> Option<Vec<Su
     )
 }
 
-/// The files that the kustomization of its Secrets names and no other one does, and that
-/// kustomization, which is last.
+/// The files that only the kustomization of its Secrets lists, followed by that kustomization.
 fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Vec<String>> {
     let Some(listing) = listed(files, &gone.secrets)? else { return Ok(Vec::new()) };
     let mut kept = Vec::new();
@@ -134,7 +132,7 @@ fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Ve
     let mut paths: Vec<String> = Vec::new();
     for path in listing.files().skip(1).chain([listing.path.as_str()]) {
         let is_kept = kept.iter().any(|other| other == path) || !path.starts_with(super::SECRETS);
-        // A directory among its resources is no file.
+        // A directory among its resources is not a file.
         if !is_kept && files.get(path).is_some() && !paths.iter().any(|known| known == path) {
             paths.push(path.to_owned());
         }

@@ -1,5 +1,4 @@
-//! What is shown of a change: a diff, and of a file below `secrets/` the names of its keys alone.
-//! Pure.
+//! Displays a change as a diff, or for a file below `secrets/` only the names of its keys. Pure.
 
 use super::Step;
 use crate::error::{Failure, Result};
@@ -8,7 +7,8 @@ use crate::yaml_edit::Document;
 use git2::Patch;
 use std::path::Path;
 
-/// The change of one file as a unified diff; below `secrets/` its path and the names of its keys.
+/// The change of one file as a unified diff; for a file below `secrets/`, its path and the names of
+/// its keys.
 pub fn diff(step: &Step) -> Result<String> {
     let [old, new] = [&step.before, &step.after].map(Option::is_some);
     let name = |side: &str, is_there: bool| {
@@ -31,13 +31,13 @@ pub fn diff(step: &Step) -> Result<String> {
     let mut shown = Patch::from_buffers(&before, path, &after, path, None).map_err(failed)?;
     let text = shown.to_buf().map_err(failed)?;
     let text = String::from_utf8_lossy(&text);
-    // From the first hunk on: git's header has modes and ids that say nothing here.
+    // Starts at the first hunk: the modes and ids of git's header are of no use here.
     let hunks =
         text.find("\n@@ ").map_or_else(|| "(binary)\n".to_owned(), |at| text[at + 1..].to_owned());
     Ok(format!("{head}{hunks}"))
 }
 
-/// The names of the keys in a file with secrets, never a value; empty if it is no such file.
+/// The names of the keys in a file with secrets, never a value; empty for other files.
 #[must_use]
 pub fn keys(step: &Step) -> Vec<String> {
     let Some(bytes) = step.after.as_ref().or(step.before.as_ref()) else { return Vec::new() };

@@ -1,9 +1,9 @@
-//! A repository carried from one rendering to another: what changes between `base` and `wish` is
-//! brought into the files as people have them. Everything below `secrets/` is left out: it is never
-//! rendered again and never merged. Pure.
+//! Updates a repository from one rendering to another: applies what changes between `base` and
+//! `wish` to the files with their local edits. Leaves out everything below `secrets/`, which is
+//! never rendered again and never merged. Pure.
 //!
-//! Paths are paired by where they come from, never by likeness: a file that looks similar is
-//! somebody's own.
+//! Files are paired by the template that they come from, never by similarity: a file that looks
+//! similar is the user's own.
 
 mod entry;
 mod hazards;
@@ -20,43 +20,43 @@ use entry::{Merge, Side};
 use moves::Moves;
 use std::collections::BTreeSet;
 
-/// What an update makes of the files.
+/// The result of an update.
 #[derive(Default)]
 pub struct Update {
-    /// What is merged, or can be done as it is.
+    /// What was merged, or can be done without a merge.
     pub plan: Plan,
-    /// What a person has to decide.
+    /// What the user must decide.
     pub conflicts: Vec<Conflict>,
-    /// Files that were deleted here: they stay so.
+    /// Locally deleted files, which stay deleted.
     pub deleted: Vec<Deleted>,
-    /// Files that people moved: from, to.
+    /// Files that users moved: from, to.
     pub moved: Vec<(String, String)>,
-    /// What a cluster refuses or keeps, a sentence each.
+    /// Changes that a cluster refuses, and objects that it keeps, one sentence each.
     pub hazards: Vec<String>,
 }
 
-/// A generated file that was deleted here.
+/// A generated file that was deleted locally.
 pub struct Deleted {
-    /// Where it would be.
+    /// The path at which it would be.
     pub path: String,
-    /// The file that has its object now, together with others, if the change did not arrive there.
+    /// The file that now contains its object among others, if the change was not applied there.
     pub elsewhere: Option<String>,
 }
 
 /// A file that both sides changed.
 pub struct Conflict {
-    /// Where it is here; where it would be if it is not here.
+    /// The current path; if the file does not exist, the path at which it would be.
     pub path: String,
-    /// What was generated before; `None` if nothing was, or nothing that the rest can be compared
-    /// with.
+    /// The previously generated file; `None` if there was none, or none with which the others can
+    /// be compared.
     pub base: Option<Entry>,
-    /// What is generated now; `None` if nothing is any more.
+    /// The newly generated file; `None` if it is no longer generated.
     pub wish: Option<Entry>,
     /// Why it cannot be merged, as a sentence about "it".
     pub why: String,
 }
 
-/// Plans the way from `base` to `wish`. Deleted files come back if `restored` names them.
+/// Plans the update from `base` to `wish`. Deleted files in `restored` are restored.
 pub fn update(
     base: &Tree,
     wish: &Tree,
@@ -97,7 +97,7 @@ pub fn update(
                     why: "it is generated now, and it exists with other content".to_owned(),
                 });
             }
-            // Another command has written it, and HEAD may not have it yet.
+            // Another command has written the file, and HEAD may not have it yet.
             (None, Some(new), Some((at, _))) => update.write(files, at, new)?,
             (None, Some(new), None) => {
                 update.write(files, pair.wish.as_deref().unwrap_or_default(), new)?;
@@ -114,14 +114,14 @@ pub fn update(
             _ => {}
         }
     }
-    // The lists that name files come after these, and the record last.
+    // Kustomizations follow the files that they list, and the record comes last.
     update.plan.steps.sort_by_key(|step| (rank(step), step.path.clone()));
     update.hazards = hazards(files, &update.plan);
     Ok(update)
 }
 
-/// When a step is written: a run that was killed leaves nothing that names what is not there, and a
-/// record that is behind.
+/// The order of writing: a killed run leaves no reference to a missing file, and an outdated record
+/// rather than a premature one.
 fn rank(step: &Step) -> u8 {
     match &step.after {
         None => 2,
@@ -131,9 +131,9 @@ fn rank(step: &Step) -> u8 {
 }
 
 impl Update {
-    /// Has the record follow: it says what is wanted already, so only what templates write
-    /// differently is merged into it, `old` and `new` being how the two versions write the same
-    /// answers; and `taken` leaves the list of people's own files.
+    /// Updates the record. It already contains what is wanted, so only differences in how templates
+    /// write it are merged: `old` and `new` are the same answers as written by the two versions.
+    /// Removes `taken` from the list of the users' own files.
     pub fn record(
         &mut self,
         files: &Files,
@@ -144,7 +144,7 @@ impl Update {
         let ours = files.text(Record::FILE)?.unwrap_or_default();
         let text = match merge::three_way(Record::FILE, old, ours, new)? {
             merge::Merged::Clean(text) => text,
-            // The version must follow, and the rest is for people to see.
+            // The version must be updated; users can see the rest.
             merge::Merged::Conflict { .. } => record::with_version(ours, new)?,
         };
         let text = record::taken(&text, taken)?;
@@ -172,7 +172,7 @@ impl Update {
         let bytes = match ours.merged(at, old, new)? {
             Merge::Clean(bytes) => bytes,
             Merge::Conflict(..) if at != target => {
-                // It is generated there, and what was edited here is for people to bring over.
+                // The file is generated at the new path, and users must transfer their edits.
                 self.conflicts.push(Conflict {
                     path: at.to_owned(),
                     base: Some((*old).clone()),
@@ -192,8 +192,7 @@ impl Update {
             }
         };
         if at != target {
-            // A run that was killed may have written it there, and not have deleted the other one
-            // yet.
+            // A killed run may have written it there without deleting the old file.
             let is_there = Side::read(files, target)?.is_some_and(|there| there.holds(&bytes));
             if files.get(target).is_some() && !is_there {
                 self.conflicts.push(Conflict {
@@ -242,7 +241,7 @@ impl Update {
     }
 }
 
-/// Whether a change of the record is one of its version alone.
+/// Whether a change of the record only affects its version.
 #[must_use]
 pub fn is_version_alone(step: &Step) -> bool {
     let text = |bytes: &Option<Bytes>| {
@@ -253,7 +252,7 @@ pub fn is_version_alone(step: &Step) -> bool {
     text(&step.before) == text(&step.after)
 }
 
-/// Whether the file at `path` is merged in another way or not at all.
+/// Whether the file at `path` is merged separately, or not at all.
 fn is_apart(path: &str) -> bool {
     path.starts_with(SECRETS) || path == Record::FILE
 }

@@ -1,5 +1,5 @@
-//! The answers that manifests give, as text. What is read here is a first guess at what a component
-//! consists of; values in generated places are read by `current`, as for an update. Pure.
+//! The answers that manifests imply, as text. This is a first guess at what a component consists
+//! of; values in generated places are read by `current`, as for an update. Pure.
 
 use super::namespaces::namespace;
 use super::pods::{pod, pod_security};
@@ -15,10 +15,10 @@ use crate::pull_secret::{Inspected, Manifest, keyring};
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 
-/// What is generated where a schedule of the pipeline replaces deploy tokens.
+/// The file that is generated if a scheduled pipeline rotates deploy tokens.
 const ROTATION: &str = ".gitlab/rotate.job.yml";
 
-/// What a pull secret is called and for, none of which is secret.
+/// Name, keys and type of a pull secret, none of which is secret.
 pub(super) struct PullSecretFacts {
     pub(super) name: String,
     kind: Option<&'static str>,
@@ -27,11 +27,11 @@ pub(super) struct PullSecretFacts {
 }
 
 impl PullSecretFacts {
-    /// Reads the Secret `document`, whose text is `text`; `None` if it is not a pull secret.
+    /// Parses the Secret `document`, whose text is `text`; `None` if it is not a pull secret.
     pub(super) fn read(document: &Value, text: &str) -> Option<Self> {
         let name = Inspected::of(document)?.name?;
         let mut facts = Self { name, kind: None, keys: Vec::new(), emails: Vec::new() };
-        // A broken one is kept, and `check` says what is wrong with it.
+        // A malformed one is kept, and `check` reports its problem.
         if let Ok(manifest) = Manifest::parse(text) {
             facts.kind = Some(manifest.kind().as_str());
             facts.keys = manifest.config().keys().map(str::to_owned).collect();
@@ -40,13 +40,13 @@ impl PullSecretFacts {
         Some(facts)
     }
 
-    /// Whether the kubelet would find credentials for `image` in it.
+    /// Whether the kubelet would find credentials for `image`.
     pub(super) fn serves(&self, image: &ImageRef) -> bool {
         self.keys.iter().any(|key| keyring::matches(key, image))
     }
 
-    /// The key by which the kubelet finds credentials for `image`, else the first, with the e-mail
-    /// address beside it.
+    /// The key under which the kubelet finds credentials for `image`, otherwise the first key, with
+    /// the e-mail address of its entry.
     fn entry(&self, image: &ImageRef) -> Option<(&str, Option<&str>)> {
         let keys = self.keys.iter().map(String::as_str);
         let key = keyring::matching(keys, image)
@@ -58,20 +58,20 @@ impl PullSecretFacts {
     }
 }
 
-/// What the answers are read from: the files where they belong.
+/// What the answers are read from: the files at their new paths.
 pub(super) struct Source<'s> {
     pub(super) files: &'s Files,
     pub(super) survey: &'s Survey,
     pub(super) project: &'s ProjectName,
     pub(super) environments: &'s [EnvironmentName],
     pub(super) pull_secret: Option<&'s PullSecretFacts>,
-    /// What was asked for.
+    /// The requested answers.
     pub(super) values: &'s Values,
-    /// Files of people that are replaced.
+    /// Users' files that are replaced.
     pub(super) taken: &'s BTreeSet<String>,
 }
 
-/// A workload: its kind, and the container that bears its name or is the first.
+/// A workload: its kind, and the container with its name, otherwise the first.
 struct Main<'v> {
     object: &'v Value,
     kind: &'v str,
@@ -79,7 +79,7 @@ struct Main<'v> {
 }
 
 impl<'s> Source<'s> {
-    /// The answers. What is not accepted as one is left out.
+    /// The answers. Values that are not accepted are skipped.
     pub(super) fn answers(&self) -> std::result::Result<Answers, Refused> {
         let mut sheet = Sheet::default();
         sheet.values.insert(Name::Project, Some(format!("{}-infra", self.project)));
@@ -111,7 +111,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// The objects of base, or of everything before there is one.
+    /// The objects of the base, or all objects if there is no base yet.
     fn objects(&self) -> impl Iterator<Item = (&'s str, &'s Value)> {
         self.survey
             .manifests
@@ -142,8 +142,7 @@ impl<'s> Source<'s> {
         values.insert(Name::Image, Some(image.to_string()));
     }
 
-    /// `image` as the first kustomization that changes it has it pulled: with its tag, and its
-    /// other name.
+    /// `image` with the tag and the name that the first kustomization with an entry for it sets.
     fn kustomized(&self, image: ImageRef) -> ImageRef {
         let is_production = |dir: &&String| dir.ends_with("/production");
         let all = self.survey.kustomizations.iter();
@@ -259,12 +258,12 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// The namespace that all objects name which name one.
+    /// The namespace that all objects with a namespace share.
     fn namespace(&self) -> Option<String> {
         namespace(self.survey)
     }
 
-    /// Further components: workloads in files that are named as generated ones are.
+    /// Further components: workloads in files with the names of generated ones.
     fn further(&self, sheet: &mut Sheet) {
         for (path, object) in self.objects() {
             let (Some(name), Some(kind)) =
@@ -295,8 +294,8 @@ impl<'s> Source<'s> {
     }
 }
 
-/// The workload of the project's own component: the one of its name, else the one most likely to be
-/// meant.
+/// The workload of the project's own component: the one with its name, otherwise the most likely
+/// one.
 fn main_workload<'s>(survey: &'s Survey, project: &ProjectName) -> Option<Main<'s>> {
     const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"];
     let of_kind = |kind: &'static str| {
@@ -317,20 +316,20 @@ fn main_workload<'s>(survey: &'s Survey, project: &ProjectName) -> Option<Main<'
     })
 }
 
-/// The pull secrets that the pods of the project's own component name.
+/// The pull secrets of the pods of the project's own component.
 pub(super) fn named_pull_secrets(survey: &Survey, project: &ProjectName) -> Vec<String> {
     let pod = main_workload(survey, project).and_then(|main| pod(main.object));
     let named = pod.into_iter().flat_map(|pod| list(pod, "imagePullSecrets"));
     named.filter_map(|one| text(one, &["name"])).map(str::to_owned).collect()
 }
 
-/// The image of the project's own component, as its workload names it.
+/// The image of the project's own component, as in its workload.
 pub(super) fn main_image(survey: &Survey, project: &ProjectName) -> Option<ImageRef> {
     let image = text(main_workload(survey, project)?.container?, &["image"])?;
     ImageRef::parse_unpinned(image).ok()
 }
 
-/// Whether containers run `image` with several tags, so that a kustomization must not give it one.
+/// Whether containers use `image` with different tags, so that a kustomization must not set one.
 pub(super) fn has_other_tags(survey: &Survey, image: &ImageRef) -> bool {
     let mut tags = BTreeSet::new();
     for object in survey.manifests.values().flatten() {
@@ -343,7 +342,7 @@ pub(super) fn has_other_tags(survey: &Survey, image: &ImageRef) -> bool {
     tags.len() > 1
 }
 
-/// What a workload is and how much of it there is.
+/// Reads the kind of a workload, and its number of pods.
 fn describe(values: &mut Values, object: &Value, kind: &str) {
     let workload =
         Workload::ALL.into_iter().find(|one| one.kind() == kind).unwrap_or(Workload::Deployment);

@@ -1,5 +1,5 @@
-//! Secrets that share a file with other objects, each with a text of its own; what is left of the
-//! file keeps its bytes. Pure.
+//! Moves Secrets that share a file with other objects to files of their own; the rest of each file
+//! keeps its bytes. Pure.
 
 use super::layout::Layout;
 use super::survey::{Survey, is_below, is_secret};
@@ -12,24 +12,24 @@ use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
-/// A Secret that was taken out of a file.
+/// A Secret that was extracted from a file.
 pub(super) struct Part {
-    /// The file that it shares.
+    /// The file that contained it.
     pub(super) path: String,
     pub(super) document: Value,
     pub(super) text: Bytes,
 }
 
-/// Files and what was taken out of them.
+/// The files and the Secrets extracted from them.
 pub(super) struct Apart {
-    /// The files, without the Secrets that were taken out.
+    /// The files without the extracted Secrets.
     pub(super) files: Files,
     pub(super) parts: Vec<Part>,
 }
 
 impl Apart {
-    /// Takes Secrets out of the files that have other objects too, wherever that leaves the cluster
-    /// as it is.
+    /// Extracts Secrets from files that also have other objects, unless that would change the
+    /// cluster.
     pub(super) fn of(files: &Files, limits: &[String], tracked: &BTreeSet<String>) -> Result<Self> {
         let mut apart = Self { files: copy(files), parts: Vec::new() };
         let mut rests = BTreeMap::new();
@@ -53,14 +53,14 @@ impl Apart {
         }
         let survey = Survey::of(&apart.files, limits);
         let layout = Layout::of(&survey, tracked)?;
-        // What nothing deploys may have been copied by a run that was killed.
+        // An undeployed file may be a copy by a killed run.
         apart.keep(files, |path| {
             !layout.is_deployed(path) || layout.can_be_kept_apart(path, &survey)
         });
         Ok(apart)
     }
 
-    /// Gives the files that are not `taken` apart what they have in `files`.
+    /// Reverts the extraction for the files for which `taken` is false.
     pub(super) fn keep(&mut self, files: &Files, taken: impl Fn(&str) -> bool) {
         let (taken, whole): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.parts).into_iter().partition(|part| taken(&part.path));
@@ -81,8 +81,8 @@ fn copy(files: &Files) -> Files {
     all
 }
 
-/// The places of the documents that get files of their own: every Secret among other objects, and
-/// pull secrets among other Secrets.
+/// Indices of the documents to extract: every Secret among other objects, and pull secrets among
+/// other Secrets.
 fn wanted(path: &str, documents: &[Value]) -> BTreeSet<usize> {
     let all = || documents.iter().enumerate();
     if !is_secret(documents) {
@@ -102,14 +102,15 @@ fn wanted(path: &str, documents: &[Value]) -> BTreeSet<usize> {
     pulls
 }
 
-/// Whether a file can be called like the object.
+/// Whether the object's name can be a file name.
 fn has_plain_name(object: &Value) -> bool {
     let is_plain =
         |name: &str| name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-.".contains(&c));
     text(object, &["metadata", "name"]).is_some_and(|name| is_plain(name) && !name.starts_with('.'))
 }
 
-/// `bytes` without the documents `wanted`, and these. `None` if that is not just what comes out.
+/// `bytes` without the documents `wanted`, and these. `None` if splitting the text does not give
+/// exactly these documents.
 fn split_off(
     path: &str,
     bytes: &Bytes,
@@ -154,7 +155,8 @@ fn split_off(
     is_right.then_some((rest, parts))
 }
 
-/// The documents of a text, each from its `---` on. No value has that at the beginning of a line.
+/// The documents of a text, each starting with its `---`. No value has that at the beginning of a
+/// line.
 fn chunks(text: &str) -> Vec<&str> {
     let mut chunks = Vec::new();
     let (mut start, mut at) = (0, 0);

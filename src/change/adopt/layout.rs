@@ -1,5 +1,6 @@
-//! Where the manifests of a repository go: what all environments share to `kubernetes/base`, an
-//! environment's own to its overlay. kustomize builds no base above an overlay. Pure.
+//! The new paths of a repository's manifests: what all environments share goes to
+//! `kubernetes/base`, the rest to the overlays, because kustomize cannot build a base above an
+//! overlay. Pure.
 
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::{Advice, shell_word};
@@ -13,22 +14,22 @@ use serde_yaml::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The places of the manifests.
+/// The paths of the manifests.
 #[derive(Default)]
 pub(super) struct Layout {
     /// The files that move: from, to.
     pub(super) moves: BTreeMap<String, String>,
-    /// The directories of kustomizations and where they go, also if they stay.
+    /// The directories of kustomizations with their new paths, even if these are the same.
     dirs: BTreeMap<String, String>,
-    /// The environments that have an overlay; none: there is one, `production`, without.
+    /// The environments that have an overlay; if empty, there is only `production`, without one.
     pub(super) environments: Vec<EnvironmentName>,
     /// Manifests that nothing deploys: they stay.
     pub(super) left: BTreeSet<String>,
 }
 
 impl Layout {
-    /// `tracked` are the files of the last commit: what is not among them may be from a run that
-    /// was killed.
+    /// Determines the layout. `tracked` are the files of the last commit: any others may be from a
+    /// killed run.
     pub(super) fn find(survey: &Survey, files: &Files, tracked: &BTreeSet<String>) -> Result<Self> {
         let mut layout = Self::of(survey, tracked)?;
         layout.finish_earlier_run(files, tracked);
@@ -37,7 +38,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The same without a look at what is in the files.
+    /// Like [`Layout::find`], but ignores the content of the files.
     pub(super) fn of(survey: &Survey, tracked: &BTreeSet<String>) -> Result<Self> {
         let is_ours = |dir: &str| {
             let path = survey.kustomizations.get(dir).map(|one| &one.path);
@@ -50,28 +51,28 @@ impl Layout {
         }
     }
 
-    /// Where what is at a place comes from.
+    /// The old path of each moved file, by its new path.
     pub(super) fn sources(&self) -> BTreeMap<&str, &str> {
         self.moves.iter().map(|(from, to)| (to.as_str(), from.as_str())).collect()
     }
 
-    /// Whether every manifest is deployed, without a kustomization.
+    /// Whether all manifests are deployed without a kustomization.
     pub(super) fn is_flat(&self) -> bool {
         self.dirs.is_empty()
     }
 
-    /// The directories of kustomizations with their places.
+    /// The directories of kustomizations with their new paths.
     pub(super) fn dirs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.dirs.iter().map(|(dir, to)| (dir.as_str(), to.as_str()))
     }
 
-    /// Whether what is at `path` now is deployed.
+    /// Whether the file that is now at `path` is deployed.
     pub(super) fn is_deployed(&self, path: &str) -> bool {
         !self.left.contains(path)
     }
 
-    /// Whether the file `path`, which has Secrets, can be named by the overlay alone without
-    /// another object in the cluster: no kustomization on the way changes it, and none is left
+    /// Whether only the overlay can list the file `path`, which contains Secrets, without changing
+    /// the objects in the cluster: no kustomization on the way transforms it, and none becomes
     /// empty.
     pub(super) fn can_be_kept_apart(&self, path: &str, survey: &Survey) -> bool {
         const CHANGES: [&str; 10] = [
@@ -110,13 +111,12 @@ impl Layout {
             })
     }
 
-    /// Fails if two files would become one.
+    /// Fails if two files would have the same path.
     fn check(&self, files: &Files, tracked: &BTreeSet<String>) -> Result<()> {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
         for (from, to) in &self.moves {
-            // A run that was killed may have written a list there: whether it is that one is seen
-            // when it is made again.
+            // A killed run may have written a kustomization there: generating it again will tell.
             let is_list = kustomization::is_one(to) && !tracked.contains(to);
             let is_there = files.get(to).is_some() && !self.moves.contains_key(to) && !is_list;
             if is_there && content(to) != content(from) {
@@ -135,17 +135,17 @@ impl Layout {
         Ok(())
     }
 
-    /// The place of the directory `dir` of a kustomization.
+    /// The new path of the directory `dir` of a kustomization.
     pub(super) fn dir<'d>(&'d self, dir: &'d str) -> &'d str {
         self.dirs.get(dir).map_or(dir, String::as_str)
     }
 
-    /// The place of the file `path`.
+    /// The new path of the file `path`.
     pub(super) fn file<'f>(&'f self, path: &'f str) -> &'f str {
         self.moves.get(path).map_or(path, String::as_str)
     }
 
-    /// Without kustomizations: all manifests are deployed.
+    /// The layout without kustomizations, in which all manifests are deployed.
     fn flat(survey: &Survey) -> Self {
         let mut layout = Self::default();
         let is_placed = |path: &str| is_below(path, Context::BASE) || is_below(path, "secrets");
@@ -153,7 +153,7 @@ impl Layout {
             .manifests
             .iter()
             .filter(|(path, documents)| !is_placed(path) && !is_secret(documents));
-        // kubectl would apply what SOPS has encrypted as it is.
+        // kubectl would apply a file that SOPS has encrypted in its encrypted form.
         let is_sops = |documents: &[Value]| documents.iter().any(|one| one.get("sops").is_some());
         let (sops, all): (Vec<_>, Vec<_>) = all.partition(|(_, documents)| is_sops(documents));
         layout.left = sops.into_iter().map(|(path, _)| path.clone()).collect();
@@ -174,8 +174,8 @@ impl Layout {
         layout
     }
 
-    /// Of several kustomizations, those at the top are the environments and what they share is the
-    /// base.
+    /// The layout of several kustomizations: the roots are the environments, and what they share is
+    /// the base.
     fn of_kustomizations(survey: &Survey, roots: &[&str]) -> Result<Self> {
         let mut layout = Self::default();
         let reached: Vec<_> = roots.iter().map(|root| survey.reached(root)).collect();
@@ -221,7 +221,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Moves the kustomizations with the files that they name.
+    /// Moves the kustomizations together with the files to which they refer.
     fn move_named(&mut self, survey: &Survey) {
         for (dir, to) in &self.dirs {
             let kustomization = &survey.kustomizations[dir];
@@ -236,8 +236,7 @@ impl Layout {
         }
     }
 
-    /// A run that was killed has copied files that it had not deleted yet: their copies are where
-    /// they belong.
+    /// Uses existing copies that a killed run has made but not yet removed the originals of.
     fn finish_earlier_run(&mut self, files: &Files, tracked: &BTreeSet<String>) {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -264,7 +263,7 @@ impl Layout {
     }
 }
 
-/// The failure of a move to where another file is.
+/// The failure to move a file to the path of another one.
 pub(super) fn occupied(from: &str, to: &str) -> Failure {
     let word = |path: &str| shell_word(Path::new(path));
     Failure::failed(format!("cannot move `{from}`"))
@@ -272,8 +271,8 @@ pub(super) fn occupied(from: &str, to: &str) -> Failure {
         .hint(Advice::git(format!("mv {} {}", word(to), word(&format!("{to}.old")))))
 }
 
-/// The directory that all `roots` share: the only one, or the one that is called so. One root that
-/// has several is the base itself.
+/// The directory that all `roots` share: the only one, or the one called base. A single root with
+/// several of them is the base itself.
 fn base<'d>(roots: &[&'d str], reached: &[Vec<&'d str>]) -> Result<&'d str> {
     let is_shared =
         |dir: &str| reached.iter().all(|one| one.contains(&dir)) && !is_below(dir, "secrets");
@@ -307,7 +306,7 @@ fn environment(dir: &str, roots: &[&str]) -> Result<EnvironmentName> {
     })?)
 }
 
-/// The directory that all of `paths` are below.
+/// The common parent directory of `paths`.
 fn common<'p>(paths: impl Iterator<Item = &'p str>) -> String {
     let parents = paths.map(|path| {
         path.split('/').rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>()
@@ -322,7 +321,7 @@ fn common<'p>(paths: impl Iterator<Item = &'p str>) -> String {
     shared.unwrap_or_default().join("/")
 }
 
-/// `path` as it is called below `dir`.
+/// `path` relative to `dir`.
 fn below<'p>(path: &'p str, dir: &str) -> &'p str {
     if dir.is_empty() {
         path

@@ -1,4 +1,4 @@
-//! The namespaces that manifests name, and whether one environment can be made of them. Pure.
+//! The namespaces in the manifests, and whether they can become one environment. Pure.
 
 use super::survey::{Survey, is_secret};
 use crate::advice::Advice;
@@ -9,16 +9,15 @@ use crate::error::{Failure, Result};
 use crate::manifests;
 use std::collections::BTreeSet;
 
-/// Where objects say they are to be: the namespaces that they name, and whether one that needs one
-/// names none.
+/// The namespaces that objects set, and whether any that needs one lacks it.
 pub(super) struct Namespaces {
     pub(super) named: Vec<String>,
-    /// Whether objects beside those name none.
+    /// Whether other objects set none.
     is_mixed: bool,
 }
 
 impl Namespaces {
-    /// Of the objects in the files that are `deployed`, Secrets aside.
+    /// Those of the objects in the `deployed` files, except for Secrets.
     pub(super) fn of(survey: &Survey, deployed: impl Fn(&str) -> bool) -> Self {
         let mut named = BTreeSet::new();
         let (mut has_named, mut has_unnamed) = (false, false);
@@ -34,8 +33,8 @@ impl Namespaces {
         Self { named: named.into_iter().collect(), is_mixed: has_named && has_unnamed }
     }
 
-    /// Fails unless all objects can be in one namespace, `asked` if that is given, without a change
-    /// of where they are.
+    /// Fails unless all objects can be in one namespace (`asked` if given) without moving any of
+    /// them.
     pub(super) fn check(&self, asked: Option<&str>) -> Result<()> {
         let others = |one: &&String| asked.is_some_and(|asked| asked != one.as_str());
         if let [first, second, ..] = &self.named[..] {
@@ -62,13 +61,13 @@ impl Namespaces {
     }
 }
 
-/// The namespace that all objects name which name one.
+/// The namespace that all objects with a namespace share.
 pub(super) fn namespace(survey: &Survey) -> Option<String> {
     let all = Namespaces::of(survey, |path| path.starts_with("kubernetes/")).named;
     if let [only] = &all[..] { Some(only.clone()) } else { None }
 }
 
-/// Whether neither the files nor `asked` say in which namespace `environment` is.
+/// Whether neither the files nor `asked` determine the namespace of `environment`.
 pub(super) fn is_assumed(survey: &Survey, asked: &Values, environment: &Environment) -> bool {
     let kustomized = |dir: &str| {
         let kustomization = survey.kustomizations.get(dir);
@@ -78,11 +77,11 @@ pub(super) fn is_assumed(survey: &Survey, asked: &Values, environment: &Environm
     !is_said && namespace(survey).is_none() && !asked.contains_key(&Name::Namespace)
 }
 
-/// The namespaces, other than `own`, of the accounts `default` to which bindings give rights.
+/// The namespaces, other than `own`, of `default` accounts to which bindings grant permissions.
 pub(super) fn foreign_subjects(survey: &Survey, own: &str) -> BTreeSet<String> {
     let objects = survey.manifests.iter().filter(|(path, _)| path.starts_with("kubernetes/"));
     let subjects = objects.flat_map(|(_, all)| all).flat_map(|one| list(one, "subjects"));
-    // kustomize changes the account that every namespace has, and leaves others.
+    // kustomize changes the namespace of `default` accounts only.
     let subjects = subjects.filter(|one| text(one, &["name"]) == Some("default"));
     let named = subjects.filter_map(|one| text(one, &["namespace"])).filter(|name| *name != own);
     named.map(str::to_owned).collect()

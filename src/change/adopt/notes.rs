@@ -1,5 +1,5 @@
-//! What an adoption says: the answers that were read, what stays as it is, and what that means.
-//! Pure.
+//! The notes of an adoption: the answers that were read, what stays unchanged, and the
+//! consequences. Pure.
 
 use super::layout::Layout;
 use super::secrets::SecretFile;
@@ -11,7 +11,7 @@ use crate::change::{Files, text_of};
 use crate::templates::{File, TemplateSet};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was decided: a name and a value each.
+/// The decisions: names with values.
 pub(super) fn facts(adoption: &Adoption, templates: &TemplateSet) -> Vec<(&'static str, String)> {
     let answers = &adoption.answers;
     let main = answers.main();
@@ -43,19 +43,19 @@ pub(super) fn facts(adoption: &Adoption, templates: &TemplateSet) -> Vec<(&'stat
     facts
 }
 
-/// The repository as it is, and where its files go.
+/// The repository before the adoption, and the new paths of its files.
 pub(super) struct Before<'b> {
     pub(super) files: &'b Files,
     pub(super) survey: &'b Survey,
     pub(super) layout: &'b Layout,
     pub(super) moves: &'b BTreeMap<String, String>,
-    /// The files in their new places, as people wrote them.
+    /// The files at their new paths, with the users' content.
     pub(super) here: &'b Survey,
     pub(super) secrets: &'b [SecretFile],
     pub(super) request: &'b Request,
 }
 
-/// Says what stays as it is and what that means.
+/// Adds notes about what stays unchanged, and the consequences.
 pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rendered: &[File]) {
     let Before { files, survey, layout, moves, .. } = before;
     let makefile =
@@ -105,7 +105,7 @@ pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rend
     }
 }
 
-/// What is assumed of the cluster, and what another choice would be.
+/// Assumptions about the cluster, and the alternatives.
 fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
     let Before { here, secrets, request, .. } = before;
     let mut notes = Vec::new();
@@ -143,7 +143,7 @@ fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
     notes
 }
 
-/// YAML near what is deployed that is no manifest: nothing is to be missed.
+/// YAML files next to deployed ones that are not manifests, so that none is overlooked.
 fn unread(before: &Before) -> Vec<String> {
     let Before { files, survey, layout, moves, .. } = before;
     let deployed =
@@ -183,7 +183,7 @@ fn unread(before: &Before) -> Vec<String> {
     told.collect()
 }
 
-/// The targets of the generated Makefile that `text` does not have.
+/// The targets of the generated Makefile that `text` lacks.
 fn missing_targets(text: &str, rendered: &[File]) -> Vec<String> {
     let targets = |text: &str| {
         let heads = text.lines().filter_map(|line| line.split_once(':')).map(|(head, _)| head);
@@ -199,7 +199,7 @@ fn missing_targets(text: &str, rendered: &[File]) -> Vec<String> {
     targets(&documented).into_iter().filter(|target| !known.contains(target)).collect()
 }
 
-/// Files that people run and that name one that moves, each with what it names.
+/// Files that users run and that mention a moved file, each with what it mentions.
 fn mentions(files: &Files, moves: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let is_run = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -225,7 +225,7 @@ fn mentions(files: &Files, moves: &BTreeMap<String, String>) -> Vec<(String, Str
         };
         let all: Vec<_> =
             moves.keys().map(String::as_str).chain(dirs.iter().copied()).filter(is_there).collect();
-        // What names a file names its directory.
+        // A mention of a file includes its directory.
         let is_alone = |name: &&&str| !all.iter().any(|other| survey::is_below(other, name));
         let all: Vec<_> = all.iter().filter(is_alone).map(|name| format!("`{name}`")).collect();
         found.extend((!all.is_empty()).then(|| (path.to_owned(), all.join(", "))));

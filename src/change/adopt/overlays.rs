@@ -1,5 +1,5 @@
-//! The kustomizations of an adopted repository: those that people have, edited in place, and what
-//! they lack. Pure.
+//! The kustomizations of an adopted repository: edits those of users in place, and adds what they
+//! lack. Pure.
 
 use super::layout::Layout;
 use super::secrets::SecretFile;
@@ -21,24 +21,24 @@ use zeroize::Zeroizing;
 /// The label of the Pod Security Standard.
 const ENFORCE: [&str; 3] = ["metadata", "labels", "pod-security.kubernetes.io/enforce"];
 
-/// What the files are made from.
+/// The inputs.
 pub(super) struct Parts<'p> {
     pub(super) answers: &'p Answers,
-    /// The files in their new places, without Secrets.
+    /// The files at their new paths, without Secrets.
     pub(super) after: &'p Files,
-    /// The same, surveyed.
+    /// The survey of these files.
     pub(super) here: &'p Survey,
-    /// What there was, and where it goes.
+    /// The survey of the original files, and the new paths.
     pub(super) survey: &'p Survey,
     pub(super) layout: &'p Layout,
     pub(super) secrets: &'p [SecretFile],
     pub(super) rendered: &'p [File],
-    /// Whether all pods keep the Pod Security Standard `baseline`.
+    /// Whether all pods comply with the Pod Security Standard `baseline`.
     pub(super) is_baseline: bool,
 }
 
 impl Parts<'_> {
-    /// The texts of files that are neither as they were nor as they are generated.
+    /// The texts of files that are neither unchanged nor as generated.
     pub(super) fn compose(&self) -> Result<BTreeMap<String, String>> {
         let mut texts = BTreeMap::new();
         for kustomization in
@@ -64,7 +64,7 @@ impl Parts<'_> {
         path: &str,
         text: &str,
     ) -> Result<String> {
-        // It is still at its old place.
+        // The error names its old path.
         let refused = |refusal| not_edited(&kustomization.path, refusal);
         let dir = parent(path);
         let mut text = Zeroizing::new(text.to_owned());
@@ -73,7 +73,7 @@ impl Parts<'_> {
             let is_secret =
                 self.secrets.iter().any(|file| !file.is_part && file.path == reference.target);
             if is_secret && reference.is_resource() {
-                // From the last to the first, so that the places of the others stay.
+                // In reverse order, so that the other positions stay valid.
                 text = yaml_edit::remove_item(&text, &place).map_err(refused)?;
                 continue;
             }
@@ -91,7 +91,7 @@ impl Parts<'_> {
         Ok(text.to_string())
     }
 
-    /// The kustomization of base names every manifest there, if makeinfra makes it.
+    /// Lists every manifest in the kustomization of the base, if makeinfra generates that.
     fn base(&self, texts: &mut BTreeMap<String, String>) -> Result<()> {
         let generated = manifests::kustomization::generated(Context::BASE);
         let path = kustomization(self.after, Context::BASE).unwrap_or_else(|| generated.clone());
@@ -134,8 +134,8 @@ impl Parts<'_> {
         Ok(())
     }
 
-    /// The overlay of an environment, if people have one: with its namespace, its Secrets, the
-    /// labels by which objects are known again, and the tag of the image.
+    /// Edits a user's overlay of an environment: sets its namespace, Secrets, the labels that
+    /// identify objects, and the image's tag.
     fn overlay(
         &self,
         environment: &Environment,
@@ -192,7 +192,7 @@ impl Parts<'_> {
     }
 }
 
-/// `text` with the first item that the list `key` of `generated` has, if it has any.
+/// `text` with the first item of the list `key` in `generated`, if there is one.
 fn with_item(text: &str, generated: &str, key: &str) -> yaml_edit::Edited {
     let from = Document::parse(generated)?;
     if from.count(&[Step::Key(key)]) == 0 {
@@ -220,7 +220,7 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// `target` as it is called from the directory `dir`.
+/// `target` relative to the directory `dir`.
 fn relative(dir: &str, target: &str) -> String {
     let parts = |path: &'_ str| {
         path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()

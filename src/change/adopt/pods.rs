@@ -1,11 +1,11 @@
-//! The pods of an object, and which Pod Security Standard they keep. Pure.
+//! The pods of an object, and the Pod Security Standard that they comply with. Pure.
 
 use super::survey::Survey;
 use crate::answers::PodSecurity;
 use crate::change::objects::{at, list, text};
 use serde_yaml::Value;
 
-/// The strictest standard that all pods keep; `None` if they do not even keep `baseline`.
+/// The strictest standard that all pods comply with; `None` if they violate even `baseline`.
 pub(super) fn pod_security(survey: &Survey) -> Option<PodSecurity> {
     let pods: Vec<_> = survey.manifests.values().flatten().filter_map(pod).collect();
     if !pods.iter().all(|pod| is_baseline(pod)) {
@@ -15,7 +15,7 @@ pub(super) fn pod_security(survey: &Survey) -> Option<PodSecurity> {
     Some(if is_strict { PodSecurity::Restricted } else { PodSecurity::Baseline })
 }
 
-/// The pod that `object` makes, if it makes any.
+/// The pod in `object`; `None` if it has none.
 pub(super) fn pod(object: &Value) -> Option<&Value> {
     match text(object, &["kind"])? {
         "Pod" => object.get("spec"),
@@ -28,8 +28,7 @@ fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     ["initContainers", "containers"].into_iter().flat_map(|key| list(pod, key))
 }
 
-/// Whether a pod asks for nothing that the standard `baseline` forbids, as far as people commonly
-/// ask for it.
+/// Whether a pod complies with `baseline`, as far as commonly used fields tell.
 fn is_baseline(pod: &Value) -> bool {
     let is_set =
         |value: &Value, path: &[&str]| at(value, path).and_then(Value::as_bool) == Some(true);
@@ -43,7 +42,7 @@ fn is_baseline(pod: &Value) -> bool {
     !shares_host && !has_path && !containers(pod).any(is_open)
 }
 
-/// Whether a pod also keeps what `restricted` asks for.
+/// Whether a pod also complies with `restricted`.
 fn is_restricted(pod: &Value) -> bool {
     let of = |container: &Value, path: &[&str]| -> Option<Value> {
         let path = [&["securityContext"], path].concat();

@@ -1,5 +1,5 @@
-//! An adoption that was killed while it wrote: it is planned from what there was before, so that it
-//! ends as it would have. Pure.
+//! Resumes an adoption that was killed while writing: it is planned from the previous state, so
+//! that it ends as it would have. Pure.
 
 use super::survey::is_below;
 use super::{Adoption, Request, planned};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub(super) fn resumed(files: &Files, request: &Request) -> Option<Adoption> {
     let mut new = written(files, request);
     let mut gone: BTreeSet<&str> = request.missing.iter().map(|(path, _)| path).collect();
-    // Each round has fewer of them.
+    // Each iteration considers fewer files as new.
     while !new.is_empty() {
         let mut adoption = planned(&before(files, request, &new, &gone), request).ok()?;
         let plan = &adoption.plan;
@@ -21,7 +21,7 @@ pub(super) fn resumed(files: &Files, request: &Request) -> Option<Adoption> {
             step(path).is_some_and(|step| files.bytes(path).ok().flatten() == step.after.as_ref())
         };
         let others = new.iter().filter(|path| step(path).is_none()).copied();
-        // What people have deleted has no copy.
+        // A file that users have deleted has no copy.
         let has_copy = |path: &str| plan.moves.get(path).is_some_and(|to| files.get(to).is_some());
         let deleted = gone.iter().filter(|path| !has_copy(path)).copied();
         let (others, deleted): (Vec<_>, Vec<_>) = (others.collect(), deleted.collect());
@@ -40,7 +40,7 @@ pub(super) fn resumed(files: &Files, request: &Request) -> Option<Adoption> {
     None
 }
 
-/// The files that git does not have, in places where an adoption writes.
+/// The untracked files at paths where an adoption writes.
 fn written<'f>(files: &'f Files, request: &Request) -> BTreeSet<&'f str> {
     let templates = request.templates.last().into_iter().flat_map(TemplateSet::files);
     let generated: BTreeSet<_> =
@@ -56,7 +56,7 @@ fn written<'f>(files: &'f Files, request: &Request) -> BTreeSet<&'f str> {
     untracked.filter(|path| is_place(path)).collect()
 }
 
-/// The files as they were without those that are `new`, and with those that are `gone`.
+/// The files as they were, without those that are `new`, and with those that are `gone`.
 fn before(files: &Files, request: &Request, new: &BTreeSet<&str>, gone: &BTreeSet<&str>) -> Files {
     let mut before = Files::default();
     for (path, found) in files.iter().filter(|(path, _)| !new.contains(path)) {
@@ -68,7 +68,7 @@ fn before(files: &Files, request: &Request, new: &BTreeSet<&str>, gone: &BTreeSe
     before
 }
 
-/// The path of the file that a template at the top makes.
+/// The path of the file that a template at the top produces.
 pub(super) fn generated(template: &str) -> Option<String> {
     let name = template.strip_suffix(".tera").unwrap_or(template);
     let name = name.replace("dot_", ".").replace("executable_", "");

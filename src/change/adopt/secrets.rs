@@ -1,5 +1,5 @@
-//! The Secrets of a repository: where their files go, and what lists them. Values are copied, never
-//! read. Pure.
+//! The Secrets of a repository: the new paths of their files, and the kustomizations that list
+//! them. Values are copied, never interpreted. Pure.
 
 use super::answers::PullSecretFacts;
 use super::apart::Part;
@@ -23,18 +23,18 @@ use zeroize::Zeroizing;
 const COMPONENT: &str = "app.kubernetes.io/component";
 const PULL_SECRET: &str = "pull-secret";
 
-/// A file that holds Secrets and nothing else, or a Secret that gets one.
+/// A file that contains nothing but Secrets, or a Secret that gets its own file.
 pub(super) struct SecretFile {
-    /// Where it is now.
+    /// The current path.
     pub(super) path: String,
     /// The name of its first Secret.
     pub(super) name: String,
-    /// `None` unless it is a pull secret alone in its file.
+    /// `None` unless it is a pull secret that is alone in its file.
     pub(super) pull: Option<PullSecretFacts>,
     /// Whether other objects stay in the file at `path`.
     pub(super) is_part: bool,
     text: Bytes,
-    /// A pull secret in a form that can be rotated, if `text` is in none.
+    /// The pull secret in a form that can be rotated; `None` if `text` is in such a form already.
     anew: Option<Bytes>,
 }
 
@@ -62,8 +62,8 @@ impl SecretFile {
     }
 }
 
-/// All that are to be kept below `secrets/`, `parts` of other files among them. Fails if one cannot
-/// be read.
+/// All files to be moved below `secrets/`, including Secrets that are `parts` of other files. Fails
+/// if one cannot be read.
 pub(super) fn all(
     survey: &Survey,
     layout: &Layout,
@@ -93,8 +93,8 @@ pub(super) fn all(
     Ok(found)
 }
 
-/// The pull secret that is called by one of `names`, else one that any object names, else one that
-/// serves `image`, else the first.
+/// The pull secret with one of `names`, otherwise one that any object references, otherwise one
+/// that serves `image`, otherwise the first.
 pub(super) fn pull_secret<'s>(
     all: &'s [SecretFile],
     names: &[String],
@@ -116,19 +116,19 @@ pub(super) fn pull_secret<'s>(
         .or_else(|| pulls().next())
 }
 
-/// The Secrets as they will be.
+/// The Secrets after the adoption.
 #[derive(Default)]
 pub(super) struct Placed {
-    /// Files by their paths: Secrets that move or change, and the lists that name them.
+    /// Files by path: Secrets that move or change, and the kustomizations that list them.
     pub(super) files: BTreeMap<String, Bytes>,
-    /// Files that are elsewhere now: from, to.
+    /// Files that move: from, to.
     pub(super) moves: BTreeMap<String, String>,
-    /// What else there is to know.
+    /// Further information.
     pub(super) notes: Vec<String>,
 }
 
-/// Gives each environment its Secrets. `lists` are the kustomizations of Secrets as they are
-/// generated. `overlay` names the environment whose overlay the file was in.
+/// Assigns its Secrets to each environment. `lists` are the generated kustomizations of Secrets.
+/// `overlay` returns the environment in whose overlay a file was.
 pub(super) fn place(
     all: &[SecretFile],
     files: &Files,
@@ -158,9 +158,9 @@ pub(super) fn place(
                 format!("{}/{name}", environment.secrets)
             };
             let bytes = if is_pull { labelled(file, &mut placed.notes) } else { file.text.clone() };
-            // A run that was killed may have written it there.
+            // A killed run may have written it there.
             let is_other = |to: &str| placed.files.get(to).is_some_and(|there| *there != bytes);
-            // Many files are called `secret.yaml`.
+            // `secret.yaml` is a common name, so a conflicting file gets the Secret's name.
             let to = if is_other(&to) { own_name } else { to };
             if is_other(&to) || to != file.path && differs(files, &to, &bytes)? {
                 return Err(occupied(&file.path, &to).into());
@@ -182,13 +182,13 @@ pub(super) fn place(
     }
     let mut told = BTreeSet::new();
     placed.notes.retain(|note| told.insert(note.clone()));
-    // What is still in its place for one environment has not gone.
+    // A file that stays in place for one environment is not moved.
     placed.moves.retain(|from, _| !placed.files.contains_key(from));
     Ok(placed)
 }
 
-/// The environment that alone has `file`: by its overlay, or by the directory of its Secrets that
-/// is nearest to the file.
+/// The only environment that uses `file`: the one of its overlay, or the one whose directory of
+/// Secrets is nearest to the file.
 fn owner(
     file: &SecretFile,
     answers: &Answers,
@@ -203,7 +203,7 @@ fn differs(files: &Files, path: &str, bytes: &Bytes) -> Result<bool> {
     Ok(files.bytes(path)?.is_some_and(|there| there != bytes))
 }
 
-/// The pull Secret with the label that says what it is.
+/// The pull Secret with the label that identifies it.
 fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
     let path = &file.path;
     if file.anew.is_some() {
@@ -238,7 +238,7 @@ fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
     }
 }
 
-/// Has the kustomization of an environment's Secrets name the files `own`.
+/// Adds the files `own` to the kustomization of an environment's Secrets.
 fn list_all(
     environment: &Environment,
     own: &[String],

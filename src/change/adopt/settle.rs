@@ -1,4 +1,4 @@
-//! Which generated files are written, and which stay people's own. Pure.
+//! Decides which generated files are written, and which stay the users' own. Pure.
 
 use super::layout::occupied;
 use super::{Adoption, Request, put};
@@ -13,12 +13,12 @@ use crate::templates::{File, Kind, TemplateSet};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
-/// The file that GNU make reads if there is no other one.
+/// The file that GNU make reads last.
 const MAKEFILE: &str = "Makefile";
-/// GitLab's file.
+/// GitLab's pipeline file.
 const PIPELINE: &str = ".gitlab-ci.yml";
 
-/// What a cluster refuses if generated manifests replace those of people.
+/// What a cluster refuses if generated manifests replace those of users.
 pub(super) fn hazards_of_taking(
     after: &Files,
     request: &Request,
@@ -36,7 +36,7 @@ pub(super) fn hazards_of_taking(
     Ok(hazards(after, &plan))
 }
 
-/// Decides of each generated file whether it is written, and lists those that stay people's own.
+/// Decides for each generated file whether it is written, and lists those that stay the users' own.
 pub(super) fn settle(
     adoption: &mut Adoption,
     after: &mut Files,
@@ -44,7 +44,7 @@ pub(super) fn settle(
     rendered: &[File],
     is_generated: bool,
 ) -> Result<BTreeSet<String>> {
-    // GNU make takes these first.
+    // GNU make prefers these.
     let has_makefile = ["GNUmakefile", "makefile"].iter().any(|path| after.get(path).is_some());
     let mut own = request.earlier.as_ref().map(|record| record.own.clone()).unwrap_or_default();
     for file in
@@ -58,8 +58,8 @@ pub(super) fn settle(
         }
         let is_list = manifests::kustomization::is_one(path);
         let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        // An object of the component is elsewhere, or there is none; a kustomization may have
-        // another name.
+        // The component's object is elsewhere or does not exist; a kustomization may have another
+        // name.
         let is_left_out = there.is_none()
             && if path == MAKEFILE {
                 has_makefile
@@ -114,7 +114,7 @@ pub(super) fn settle(
     Ok(own)
 }
 
-/// An attribute file of people's with what the generated one says of `secrets/`.
+/// A user's attribute file, extended by the generated one's lines about `secrets/`.
 fn protecting(text: &str, generated: &str) -> String {
     let mut paragraphs = generated.split("\n\n");
     let of_secrets = paragraphs.find(|one| one.contains("filter=git-crypt")).unwrap_or(generated);
@@ -123,7 +123,7 @@ fn protecting(text: &str, generated: &str) -> String {
     format!("{text}{gap}{}\n", of_secrets.trim_end())
 }
 
-/// The record, with the list of people's own files.
+/// The record with the list of the users' own files.
 pub(super) fn record_text(
     templates: &TemplateSet,
     answers: &Answers,
@@ -146,8 +146,8 @@ pub(super) fn record_text(
     Ok(text)
 }
 
-/// The way from `files` to `after`: new files, the lists that name them, deletions, and the record.
-/// Files that are `shared` lose a Secret when it has its own.
+/// Plans the steps from `files` to `after`: new files, the lists that refer to them, deletions, and
+/// the record. `shared` files lose a Secret once it has its own file.
 pub(super) fn steps(
     plan: &mut Plan,
     files: &Files,
@@ -164,7 +164,7 @@ pub(super) fn steps(
             continue;
         }
         let is_taken = sources.contains_key(path) && !moves.contains_key(path);
-        // Secrets have been compared before.
+        // Secrets were compared before.
         if is_taken && before.as_ref().is_ok_and(Option::is_some) && !path.starts_with(SECRETS) {
             return Err(occupied(sources.get(path).copied().unwrap_or_default(), path).into());
         }
@@ -177,7 +177,7 @@ pub(super) fn steps(
     Ok(())
 }
 
-/// When a step is written: a run that was killed can be repeated.
+/// The order of writing, which allows a killed run to be repeated.
 fn rank(step: &Step, shared: &BTreeSet<&str>) -> u8 {
     match &step.after {
         None => 2,

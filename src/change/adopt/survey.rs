@@ -1,4 +1,4 @@
-//! What a repository has that Kubernetes or kustomize would read. Pure.
+//! The files of a repository that Kubernetes or kustomize would read. Pure.
 
 use crate::change::Files;
 use crate::change::objects::{self, list, text};
@@ -8,11 +8,11 @@ use serde_yaml::{Mapping, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Manifests and kustomizations, by what they are for.
+/// Manifests and kustomizations, classified.
 pub(super) struct Survey {
-    /// The objects of every file that holds nothing else.
+    /// The objects of every file that contains nothing else.
     pub(super) manifests: BTreeMap<String, Vec<Value>>,
-    /// By directory.
+    /// Kustomizations by directory.
     pub(super) kustomizations: BTreeMap<String, Kustomization>,
 }
 
@@ -23,18 +23,18 @@ pub(super) struct Kustomization {
     pub(super) references: Vec<Reference>,
 }
 
-/// What a kustomization names: a file or a directory.
+/// A reference of a kustomization to a file or a directory.
 pub(super) struct Reference {
-    /// Where it stands.
+    /// Its position.
     pub(super) place: Vec<Place>,
-    /// What stands before the path: a key and `=`, or nothing.
+    /// The text before the path: a key and `=`, or nothing.
     pub(super) prefix: String,
     /// The path below the top of the repository.
     pub(super) target: String,
 }
 
 impl Kustomization {
-    /// The files from which `generator`, one of its own, makes a Secret.
+    /// The files from which `generator`, one of its own, generates a Secret.
     pub(super) fn generated_from(&self, generator: &Value) -> Vec<String> {
         let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
         let mut alone = Mapping::new();
@@ -47,13 +47,13 @@ impl Kustomization {
 }
 
 impl Reference {
-    /// Whether it names objects that are deployed, and not something about them.
+    /// Whether it refers to objects that are deployed, in contrast to patches and the like.
     pub(super) fn is_resource(&self) -> bool {
         matches!(self.place[..], [Place::Key("resources" | "bases"), _])
     }
 }
 
-/// A step on the way to a value.
+/// A step of a path to a value.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
     Key(&'static str),
@@ -61,7 +61,7 @@ pub(super) enum Place {
 }
 
 impl Survey {
-    /// Surveys the files that are at or below one of `limits`; all of them if there is none.
+    /// Surveys the files at or below one of `limits`; all files if there are none.
     pub(super) fn of(files: &Files, limits: &[String]) -> Self {
         let charts: BTreeSet<_> = files
             .iter()
@@ -100,8 +100,8 @@ impl Survey {
         found
     }
 
-    /// The kustomizations that no other one names, but for those of Secrets. A component is nothing
-    /// by itself.
+    /// The kustomizations to which no other one refers, without those of Secrets and components,
+    /// which deploy nothing by themselves.
     pub(super) fn roots(&self) -> Vec<&str> {
         let named: BTreeSet<_> =
             self.references().map(|reference| reference.target.as_str()).collect();
@@ -111,7 +111,7 @@ impl Survey {
         dirs.filter(|dir| !named.contains(dir) && !is_below(dir, "secrets")).collect()
     }
 
-    /// The directories with a kustomization that those of `dir` lead to, `dir` first.
+    /// The directories of kustomizations reachable from `dir`, `dir` first.
     pub(super) fn reached(&self, dir: &str) -> Vec<&str> {
         let mut found: Vec<&str> = Vec::new();
         let mut open: Vec<&str> = self
@@ -131,7 +131,7 @@ impl Survey {
         found
     }
 
-    /// What kustomizations name.
+    /// Everything to which kustomizations refer.
     pub(super) fn named(&self) -> BTreeSet<&str> {
         self.references().map(|reference| reference.target.as_str()).collect()
     }
@@ -141,22 +141,22 @@ impl Survey {
     }
 }
 
-/// Whether every document of a file is a Secret that is readable as it is: one of SOPS is not.
+/// Whether every document of a file is a Secret in plaintext, and so not encrypted by SOPS.
 pub(super) fn is_secret(documents: &[Value]) -> bool {
     documents.iter().all(|one| text(one, &["kind"]) == Some("Secret") && one.get("sops").is_none())
 }
 
-/// The files that the kustomizations among `files` name, whether they are among them or not.
+/// The files to which the kustomizations among `files` refer, present or not.
 pub(super) fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
     let survey = Survey::of(files, limits);
     let all = survey.references().map(|reference| reference.target.clone());
     all.filter(|target| !survey.kustomizations.contains_key(target)).collect()
 }
 
-/// Whether a file has a Secret in plaintext: as an object, as literals of a generator, or in a text
-/// of another format.
+/// Whether a file contains a Secret in plaintext: as an object, as literals of a generator, or
+/// within a text in another format.
 pub(super) fn holds_secret(bytes: &[u8]) -> bool {
-    // A patch, an example in a README and a file that is no YAML say so in a line.
+    // A patch, an example in a README or a file that is not YAML has it in a line.
     let says = |line: &str| {
         let mut words = line.split(|char: char| !char.is_alphanumeric());
         words.any(|word| word == "kind") && words.any(|word| word == "Secret")
@@ -173,8 +173,7 @@ pub(super) fn is_below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a document is what an API server takes: configurations of kubectl and other programs
-/// have no name.
+/// Whether a document is an API object: configurations of kubectl and other programs have no name.
 fn is_object(document: &Value) -> bool {
     let has = |path: &[&str]| text(document, path).is_some();
     has(&["apiVersion"])
@@ -183,7 +182,7 @@ fn is_object(document: &Value) -> bool {
         && text(document, &["kind"]) != Some("Config")
 }
 
-/// What the kustomization `value`, which is in `dir`, names (kustomize's
+/// The references of the kustomization `value`, which is in `dir` (kustomize's
 /// `api/types/kustomization.go`).
 fn references(dir: &str, value: &Value) -> Vec<Reference> {
     const LISTS: [&str; 9] = [

@@ -1,4 +1,4 @@
-//! The proof of an adoption: what the environments build is what was there. Pure.
+//! Verifies an adoption: the environments must still build what was deployed before. Pure.
 
 use super::layout::Layout;
 use super::secrets::SecretFile;
@@ -13,11 +13,11 @@ use crate::work_tree::Content;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
-/// How often there is each object, by kind and name, and in which namespace, if it says so.
+/// How often each object occurs, by kind and name, and its namespace if it has one.
 type Objects = BTreeMap<(String, String), (usize, Option<String>)>;
 
-/// Fails unless every kustomization finds what it names, and every environment has the objects that
-/// it had: with Secrets that were deployed in another way, and no others.
+/// Fails unless every reference of a kustomization is valid, and every environment has the same
+/// objects as before, apart from Secrets that were deployed in another way.
 pub(super) fn verify(
     before: (&Files, &Survey, &Layout),
     after: &Files,
@@ -39,7 +39,7 @@ pub(super) fn verify(
         let differs = |object: &&(String, String)| {
             let [old, new] =
                 [&known, &built].map(|all| all.get(*object).map_or(0, |(count, _)| *count));
-            // One may come from below `secrets/`, and a run that was killed leaves two.
+            // A Secret may be new below `secrets/`, and a killed run leaves two of it.
             let is_same = if object.0 == "Secret" { new > 0 || old == 0 } else { new == old };
             new > 1 || !is_same
         };
@@ -77,7 +77,7 @@ pub(super) fn verify(
     Ok(())
 }
 
-/// The directory whose kustomization becomes the overlay of `environment`, or the base if there was
+/// The directory whose kustomization becomes the overlay of `environment`, or the base if it had
 /// none.
 fn root<'l>(survey: &'l Survey, layout: &'l Layout, environment: &Environment) -> Option<&'l str> {
     let overlay = environment.overlay();
@@ -89,7 +89,8 @@ fn root<'l>(survey: &'l Survey, layout: &'l Layout, environment: &Environment) -
     own.or_else(|| bases.next().map(|(dir, _)| dir))
 }
 
-/// What is deployed without kustomizations. A Namespace alone in its file is not a resource.
+/// Everything that is deployed without kustomizations. A Namespace that is alone in its file is not
+/// a resource.
 fn flat(survey: &Survey, layout: &Layout, secrets: &[SecretFile]) -> Objects {
     let is_resource = |path: &String| {
         layout.is_deployed(path)
@@ -97,7 +98,7 @@ fn flat(survey: &Survey, layout: &Layout, secrets: &[SecretFile]) -> Objects {
             && (!is_below(path, "secrets") || secrets.iter().any(|file| file.path == *path))
     };
     let files = survey.manifests.iter().filter(|(path, _)| is_resource(path));
-    // A run that was killed has left copies.
+    // A killed run has left copies.
     let mut places = BTreeMap::new();
     for (path, documents) in files {
         places.insert(layout.file(path), documents);
@@ -125,7 +126,7 @@ fn contents(files: &Files) -> manifests::Files {
     files.filter_map(content).collect()
 }
 
-/// Fails if a kustomization names what is neither among the files nor was.
+/// Fails if a kustomization refers to a file that neither exists nor existed.
 fn check_references(files: &Files, after: &Files) -> Result<()> {
     let survey = Survey::of(after, &["kubernetes".to_owned(), "secrets".to_owned()]);
     for one in survey.kustomizations.values() {

@@ -1,4 +1,4 @@
-//! The manifests that all environments share: the values in them. Pure.
+//! The values in the manifests that all environments share. Pure.
 
 use super::super::Files;
 use super::super::objects::{self, HOST, TLS_HOST, at, text};
@@ -14,7 +14,7 @@ use serde_yaml::Value;
 /// The annotation with the issuer of a certificate.
 const ISSUER: &[&str] = &["metadata", "annotations", "cert-manager.io/cluster-issuer"];
 
-/// The objects of base, each with its file.
+/// The objects of the base, each with its file.
 pub(super) struct Base<'f>(Vec<(&'f str, Value)>);
 
 impl<'f> Base<'f> {
@@ -27,8 +27,8 @@ impl<'f> Base<'f> {
         Self(all)
     }
 
-    /// Reads the values of `component`, whose files' names begin with `prefix`. `has_room` accepts
-    /// a host.
+    /// Reads the values of `component`, whose files have the prefix `prefix`. `has_room` tells
+    /// whether a host is acceptable.
     pub(super) fn read_component(
         &self,
         component: &mut Component,
@@ -46,7 +46,7 @@ impl<'f> Base<'f> {
         }
     }
 
-    /// The standard that the pods of `component` are written for.
+    /// The standard with which the pods of `component` comply as written.
     pub(super) fn pod_security(&self, component: &Component, prefix: &str) -> Option<PodSecurity> {
         let (kind, file) = (component.workload.kind(), component.workload.as_str());
         let workload = self.object(kind, component, &format!("{prefix}{file}"))?;
@@ -63,8 +63,7 @@ impl<'f> Base<'f> {
         }
     }
 
-    /// The object of `kind` that bears the name of `component`: in the generated file, or the only
-    /// one.
+    /// The object of `kind` with the name of `component`: in the generated file, or the only one.
     fn object(&self, kind: &str, component: &Component, file: &str) -> Option<&Value> {
         let own = format!("{}/{file}.yaml", Context::BASE);
         let name = component.name.as_str();
@@ -80,8 +79,7 @@ impl<'f> Base<'f> {
     }
 }
 
-/// The documents of `text`; `None` if one of them is not YAML, or has values that come from
-/// elsewhere in it.
+/// The documents of `text`; `None` if one of them is not YAML, or has anchors.
 pub(super) fn documents(text: &str) -> Option<Vec<Value>> {
     let mut parts = vec![String::new()];
     for line in text.strip_prefix('\u{feff}').unwrap_or(text).split_inclusive('\n') {
@@ -149,7 +147,7 @@ fn port(container: &Value) -> Option<u16> {
     number::<Port>(port.get("containerPort")).map(|port| port.0)
 }
 
-/// What all probes ask for: a path, or a connection alone.
+/// The path that all probes request; the inner `None` for TCP probes.
 #[expect(clippy::option_option, reason = "that they ask for no path is an answer")]
 fn health_path(container: &Value) -> Option<Option<HealthPath>> {
     let probes = ["startupProbe", "readinessProbe", "livenessProbe"];
@@ -184,7 +182,7 @@ fn read_ingress(component: &mut Component, ingress: &Value, has_room: &dyn Fn(&H
     }
 }
 
-/// A number that its type accepts; a text is none.
+/// A number that its type accepts, and not a string.
 fn number<A: Answer>(value: Option<&Value>) -> Option<A> {
     parsed(&value?.as_u64()?.to_string())
 }

@@ -1,4 +1,4 @@
-//! Where the answers that were read differ from the recorded ones. Pure.
+//! Compares answers that were read with the recorded ones. Pure.
 
 use crate::answers::{
     Answers, Arguments, Component, ComponentName, Deployed, Environment, EnvironmentName, Name,
@@ -6,24 +6,24 @@ use crate::answers::{
 };
 use std::fmt::Display;
 
-/// A value that the files and the record have differently.
+/// An answer that differs between the files and the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Which answer.
+    /// The answer.
     pub name: Name,
-    /// The environment that it is about; `None` if all have it in common.
+    /// The environment; `None` if all share the answer.
     pub environment: Option<EnvironmentName>,
-    /// The component that it is about, the project's own included; `None` if it is about all of
-    /// them.
+    /// The component, possibly the project's own; `None` if the answer is not about one.
     pub component: Option<ComponentName>,
-    /// The recorded value, written as in the record; `None` if there is none.
+    /// The recorded value, as written in the record; `None` if there is none.
     pub recorded: Option<String>,
     /// The value in the files; `None` if there is none.
     pub found: Option<String>,
 }
 
 impl Difference {
-    /// Where the record has the answer, below `answers`; `main` is the project's own component.
+    /// The path of the answer in the record, below `answers`. `main` is the project's own
+    /// component.
     #[must_use]
     pub fn place(&self, main: &ComponentName) -> String {
         match (&self.environment, &self.component) {
@@ -36,7 +36,7 @@ impl Difference {
     }
 }
 
-/// The differences: of the repository, of its components, and of its environments.
+/// The differences of the repository, its components and its environments.
 pub(super) fn between(recorded: &Answers, found: &Answers) -> Vec<Difference> {
     let mut all = Vec::new();
     let standards = [recorded, found].map(|answers| Some(answers.pod_security.as_str().to_owned()));
@@ -67,7 +67,7 @@ pub(super) fn between(recorded: &Answers, found: &Answers) -> Vec<Difference> {
     all
 }
 
-/// What both have, by their names.
+/// Pairs of items with the same name.
 fn pairs<'a, T>(
     one: &'a OneOrMore<T>,
     other: &'a OneOrMore<T>,
@@ -127,7 +127,7 @@ fn of_environment(environment: &Environment) -> Vec<(Name, Option<String>)> {
     ]
 }
 
-/// What the overlay itself says differently, not what it takes over from base.
+/// The differences of the overlay itself, without what it takes from the base.
 fn of_deployed(
     all: &mut Vec<Difference>,
     environment: &Environment,
@@ -136,7 +136,7 @@ fn of_deployed(
     let [(_, before), (component, after)] = both;
     let version = |one: &Deployed| one.image.as_str()[one.image.name().len()..].to_owned();
     let images = both.map(|(_, one)| one.has_tag.then(|| one.image.to_string()));
-    // There is one tag for all components of an image.
+    // All components with the same image share its tag.
     let is_known = all.iter().any(|one| {
         one.name == Name::Image
             && one.environment.as_ref() == Some(&environment.name)

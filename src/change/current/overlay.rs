@@ -8,23 +8,23 @@ use crate::yaml;
 use crate::yaml_edit::Document;
 use serde_yaml::Value;
 
-/// A value stands there in an unexpected form, or there are several.
+/// The value has an unexpected form, or there are several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::change) struct Unclear;
 
 /// A value; `None` if there is none.
 type Read<T> = Result<Option<T>, Unclear>;
 
-/// The files of an overlay that have values.
+/// The files of an overlay that contain values.
 pub(in crate::change) struct Overlay<'f> {
     text: &'f str,
-    /// The same as YAML; `None` if there is no such file, or if it is not YAML.
+    /// The parsed kustomization; `None` if there is no such file, or it is not YAML.
     kustomization: Option<Value>,
     settings: &'f str,
 }
 
 impl<'f> Overlay<'f> {
-    /// The overlay of these texts: of its kustomization and of `environment.mk`.
+    /// The overlay with the given texts of its kustomization and of `environment.mk`.
     pub(in crate::change) fn new(
         kustomization: Option<&'f str>,
         settings: Option<&'f str>,
@@ -37,7 +37,7 @@ impl<'f> Overlay<'f> {
     }
 
     /// The overlay in `dir`, without a file whose values may come from elsewhere: anchors,
-    /// conditions of make.
+    /// conditionals of make.
     pub(super) fn plain(files: &'f Files, dir: &str) -> Self {
         let text = |path: &str| files.text(path).ok().flatten();
         let kustomization = kustomization(files, dir).and_then(|path| text(&path));
@@ -48,7 +48,7 @@ impl<'f> Overlay<'f> {
         )
     }
 
-    /// The namespace in its kustomization.
+    /// The namespace in the kustomization.
     pub(in crate::change) fn namespace(&self) -> Option<&str> {
         text(self.kustomization.as_ref()?, &["namespace"])
     }
@@ -58,14 +58,15 @@ impl<'f> Overlay<'f> {
         of.of(self.settings)
     }
 
-    /// Whether make asks first: any word says so.
+    /// Whether make asks first, for which any value stands.
     pub(super) fn is_protected(&self) -> Option<bool> {
         let value = self.setting(Setting::Protected)?;
         let is_word = value.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_word.then_some(!value.is_empty())
     }
 
-    /// Whether the kustomization, which is in `dir`, has the directory `path` among its resources.
+    /// Whether the kustomization, which is in `dir`, lists the directory `path` among its
+    /// resources.
     pub(super) fn includes(&self, dir: &str, path: &str) -> bool {
         let root = self.kustomization.as_ref();
         root.is_some_and(|root| {
@@ -73,15 +74,14 @@ impl<'f> Overlay<'f> {
         })
     }
 
-    /// What its `images` make of the image `name`, entry by entry.
+    /// The references that its `images` make of the image `name`, entry by entry.
     pub(in crate::change) fn references(&self, name: &str) -> Vec<ImageRef> {
         let entries = self.list("images").unwrap_or_default().iter();
         let named = entries.filter(|entry| text(entry, &["name"]) == Some(name));
         named.filter_map(|entry| ImageRef::parse(&objects::reference(entry)?).ok()).collect()
     }
 
-    /// What its `images` make of the image `name`, which keeps its name: a `newName` stands beside
-    /// it.
+    /// The reference that its `images` make of the image `name`, ignoring a `newName`.
     pub(super) fn image(&self, name: &str) -> Read<ImageRef> {
         let Some(entry) = self.entry("images", name)? else { return Ok(None) };
         if entry.get("digest").is_some() && entry.get("newTag").is_some() {
@@ -92,7 +92,7 @@ impl<'f> Overlay<'f> {
         Ok(Some(self.tagged(&image).unwrap_or(image)))
     }
 
-    /// `image` with the tag that stands as a comment behind its digest.
+    /// `image` with the tag in the comment after its digest.
     fn tagged(&self, image: &ImageRef) -> Option<ImageRef> {
         let digest = image.digest()?;
         let comment = self.text.lines().find_map(|line| {
@@ -103,14 +103,14 @@ impl<'f> Overlay<'f> {
         ImageRef::parse(&format!("{}:{}@{digest}", image.name(), comment.trim())).ok()
     }
 
-    /// How many pods its `replicas` give the component `name`.
+    /// The number of pods that its `replicas` set for the component `name`.
     pub(in crate::change) fn count(&self, name: &str) -> Read<u64> {
         let Some(entry) = self.entry("replicas", name)? else { return Ok(None) };
         entry.get("count").and_then(Value::as_u64).map(Some).ok_or(Unclear)
     }
 
-    /// The host that its patches give the Ingress `name`, and whether they give it to its
-    /// certificate, too.
+    /// The host that its patches set for the Ingress `name`, and whether they also set it for the
+    /// certificate.
     pub(super) fn host(&self, name: &str) -> Read<(Host, bool)> {
         let (host, tls) = (self.patched(name, HOST)?, self.patched(name, TLS_HOST)?);
         match (host, tls) {
@@ -123,12 +123,12 @@ impl<'f> Overlay<'f> {
         }
     }
 
-    /// The host that its patches put at `path` of the Ingress `name`.
+    /// The host that its patches set at `path` of the Ingress `name`.
     pub(in crate::change) fn patched(&self, name: &str, path: &[&str]) -> Read<String> {
         let root = self.kustomization.as_ref().ok_or(Unclear)?;
         let mut found = objects::patched_hosts(root, name, path);
         found.dedup();
-        // A patch in a file of its own, or in a list of an older form, may do the same.
+        // A patch file, or an older list of patches, may set it as well.
         let may_patch = |patch: &Value| {
             let kind = text(patch, &["target", "kind"]);
             patch.get("patch").is_none() && kind.is_none_or(|kind| kind == "Ingress")
@@ -152,7 +152,7 @@ impl<'f> Overlay<'f> {
         }
     }
 
-    /// The items of the list `key`, which may be missing.
+    /// The items of the list `key`; empty if there is none.
     fn list(&self, key: &str) -> Result<&[Value], Unclear> {
         match self.kustomization.as_ref().ok_or(Unclear)?.get(key) {
             None => Ok(&[]),
@@ -162,7 +162,7 @@ impl<'f> Overlay<'f> {
     }
 }
 
-/// Whether make may pass over lines of `text`.
+/// Whether `text` has conditionals, so that make may skip lines.
 fn is_conditional(text: &str) -> bool {
     let words = text.lines().filter_map(|line| line.split_whitespace().next());
     words.into_iter().any(|word| ["ifeq", "ifneq", "ifdef", "ifndef", "define"].contains(&word))

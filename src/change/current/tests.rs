@@ -23,8 +23,8 @@ const API_INGRESS: &str = "kubernetes/base/api-ingress.yaml";
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// Two environments, an Ingress with TLS, two components of one image and two of others, one with a
-/// digest.
+/// Two environments, an Ingress with TLS, two components with the same image and two with others,
+/// one with a digest.
 const SHOP: &str = "
 project: shop
 image: registry.gitlab.com/group/shop:1.0.0
@@ -64,8 +64,7 @@ fn record(texts: &Texts) -> Record {
     Record::parse(texts[Record::FILE].clone()).unwrap()
 }
 
-/// A repository that was edited: the file, what stands there, and what people put in its place,
-/// everywhere.
+/// A repository after `edits`: the file, its old text, and the new one, replaced everywhere.
 fn edited(sheet: &str, edits: &[(&str, &str, &str)]) -> (Record, Texts) {
     let mut texts = texts(&answers(sheet));
     let record = record(&texts);
@@ -77,7 +76,7 @@ fn edited(sheet: &str, edits: &[(&str, &str, &str)]) -> (Record, Texts) {
     (record, texts)
 }
 
-/// The differences, a line each.
+/// The differences, one line each.
 fn told(current: &Current) -> Vec<String> {
     let none = || "none".to_owned();
     let line = |one: &Difference| {
@@ -93,8 +92,8 @@ fn told(current: &Current) -> Vec<String> {
     current.differences.iter().map(line).collect()
 }
 
-/// What `answers_in` makes of an edited repository is rendered to the edited files, and told as
-/// `expected`.
+/// Asserts that rendering the answers read from an edited repository gives the edited files, with
+/// the differences `expected`.
 #[track_caller]
 fn is_read(edits: &[(&str, &str, &str)], expected: &[&str]) {
     let (record, texts) = edited(SHOP, edits);
@@ -104,11 +103,11 @@ fn is_read(edits: &[(&str, &str, &str)], expected: &[&str]) {
         assert_eq!(fresh[*path], texts[*path], "{path}");
     }
     assert_eq!(told(&current), expected);
-    // The record of these answers is one, too.
+    // These answers also give a valid record.
     Record::parse(fresh[Record::FILE].clone()).unwrap();
 }
 
-/// What stands in an edited repository is not read.
+/// Asserts that edits are ignored.
 #[track_caller]
 fn is_recorded(edits: &[(&str, &str, &str)]) {
     let (record, texts) = edited(SHOP, edits);
@@ -156,7 +155,7 @@ fn tags_and_digests_are_those_of_each_environment() {
     let changed =
         format!("image (staging shop): {image}:1.0.0 -> {image}@{}", DIGEST.replace("aa", "bb"));
     is_read(&[(STAGING, tag, &digest)], &[&changed]);
-    // `make set-image` takes the comment behind a digest away.
+    // `make set-image` removes the comment after a digest.
     let known = format!("digest: {DIGEST}  # 2.0.0");
     let changed = format!("image (staging api): group/api:2.0.0@{DIGEST} -> group/api:2.1.0");
     is_read(&[(STAGING, &known, "newTag: \"2.1.0\"")], &[&changed]);
@@ -165,7 +164,7 @@ fn tags_and_digests_are_those_of_each_environment() {
     let changed =
         format!("image (staging api): group/api:2.0.0@{DIGEST} -> group/api:2.1.0@{DIGEST}");
     is_read(&[(STAGING, "# 2.0.0", "# 2.1.0")], &[&changed]);
-    // The line goes, and the tag with it.
+    // Removing the entry also removes the tag.
     let entry = "  - name: group/nightly\n    newTag: \"1.2.0\"\n";
     is_read(&[(STAGING, entry, "")], &["image (staging nightly): group/nightly:1.2.0 -> none"]);
 }
@@ -175,7 +174,7 @@ fn another_image_is_read_from_base() {
     let (old, new) = ("group/nightly", "mirror.example.com/nightly");
     let both = [(NIGHTLY, old, new), (STAGING, old, new), (PRODUCTION, old, new)];
     is_read(&both, &[&format!("image (nightly): {old} -> {new}")]);
-    // One that another component has is there with the tag of that.
+    // The image of another component comes with that component's tag.
     let (record, texts) = edited(SHOP, &[(NIGHTLY, old, "registry.gitlab.com/group/shop")]);
     let found = answers_in(&files(&texts), &record).answers;
     assert_eq!(found.components.rest[1].image, found.components.first.image);
@@ -183,7 +182,7 @@ fn another_image_is_read_from_base() {
         found.environments.first.deployed[1].image,
         found.environments.first.deployed[0].image
     );
-    // `newName` is nothing that is generated: the tag beside it is.
+    // `newName` is never generated, but the tag beside it is.
     let entry = "name: group/nightly\n    newTag: \"1.2.0\"";
     let named = "name: group/nightly\n    newName: mirror/nightly\n    newTag: \"1.3.0\"";
     let (record, texts) = edited(SHOP, &[(STAGING, entry, named)]);
@@ -210,7 +209,7 @@ fn namespaces_are_read_where_both_files_agree() {
         (STAGING, "namespace: shop-staging", "namespace: QA"),
         (STAGING_MK, names[0], "QA"),
     ]);
-    // Two environments of one cluster never have the same.
+    // Two environments of a cluster cannot share them.
     let same = |path| (path, "shop-staging", "shop-production");
     is_recorded(&[
         same(STAGING),
@@ -270,9 +269,9 @@ fn counts_and_hosts_are_read_from_both_layers() {
     is_recorded(&[(STAGING, &tls, &tls.replace(host, "qa.example.com"))]);
     is_recorded(&[(INGRESS, "- host: shop", "- host: www.shop")]);
     is_recorded(&[(STAGING, host, "QA_1")]);
-    // No environment can have its own below it.
+    // No environment can have a subdomain of it.
     is_recorded(&[(API_INGRESS, "api.example.com", "\"*.example.com\"")]);
-    // A patch in a file may do what was taken out here.
+    // A patch file may do what was removed here.
     let start = "patches:\n  - target:\n      kind: Ingress\n      name: shop\n    patch: |-\n";
     is_recorded(&[(STAGING, start, "patches:\n  - path: hosts.yaml\n  - patch: |-\n")]);
 }
@@ -322,7 +321,7 @@ fn what_is_not_clear_stays_as_recorded() {
         "  tls:\n    - hosts:\n        - shop.example.com\n      secretName: shop-tls\n",
         "",
     )]);
-    // The pods still keep the stricter standard.
+    // The pods still comply with the stricter standard.
     is_recorded(&[
         (STAGING_NS, "restricted", "baseline"),
         (PRODUCTION_NS, "restricted", "baseline"),
@@ -349,7 +348,7 @@ fn a_manifest_may_hold_more_objects_and_stand_elsewhere() {
         format!("# ours\n---\n{}", texts.remove(INGRESS).unwrap().replace("letsencrypt", "ca"));
     let deployment = texts.get_mut(DEPLOYMENT).unwrap();
     deployment.push_str(&text);
-    // A second one of the name: that in the generated file counts.
+    // Of two objects with the same name, the one in the generated file counts.
     let old = deployment.replace("replicas: 5", "replicas: 9");
     let ingress = |text: &str| text[text.find("# ours").unwrap()..].to_owned();
     texts.insert("kubernetes/base/old.yaml".to_owned(), old.replace(&ingress(&old), ""));

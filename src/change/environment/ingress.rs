@@ -1,4 +1,4 @@
-//! The hosts of a new environment, and the patches that it needs for them. Pure.
+//! The hosts of a new environment, and the patches for them. Pure.
 
 use super::super::copy;
 use super::super::hosts::{self, Hosts};
@@ -15,20 +15,21 @@ use crate::manifests;
 use crate::yaml_edit;
 use serde_yaml::Value;
 
-/// The host of a component's Ingress.
+/// The hosts of a component's Ingress.
 pub(super) struct Ingress {
-    /// In base.
+    /// The host in the base.
     pub(super) base: String,
-    /// Whether that is the host of its certificate, too.
+    /// Whether the host is also in its certificate.
     pub(super) tls: bool,
-    /// In the environment that is copied.
+    /// The host in the copied environment.
     pub(super) old: String,
-    /// In the new one.
+    /// The host in the new environment.
     pub(super) new: String,
 }
 
 impl NewEnvironment<'_> {
-    /// Notes the hosts in base that no component has, which both environments would serve.
+    /// Notes the hosts in the base that belong to no component, so that both environments would
+    /// serve them.
     pub(super) fn warn_of_base_hosts(&self, plan: &mut Plan, files: &Files, to: &Environment) {
         let known =
             |host: &String| self.ingresses.iter().flatten().any(|ingress| ingress.base == *host);
@@ -69,7 +70,7 @@ impl NewEnvironment<'_> {
         hosts
     }
 
-    /// `text` with the patches and counts that the copied overlay had no need of.
+    /// `text` with the patches and replica counts that the copied overlay did not need.
     pub(super) fn with_patches(
         &self,
         path: &str,
@@ -133,7 +134,7 @@ impl NewEnvironment<'_> {
     }
 }
 
-/// The host of the Ingress of `component` in base, and whether its certificate has it, too.
+/// The Ingress host of `component` in the base, and whether its certificate has it, too.
 pub(super) fn base_ingress(files: &Files, component: &Component) -> Option<(String, bool)> {
     component.ingress.as_ref()?;
     let all = objects::below(files, Context::BASE);
@@ -143,7 +144,7 @@ pub(super) fn base_ingress(files: &Files, component: &Component) -> Option<(Stri
     Some((objects::text(ingress, HOST)?.to_owned(), objects::text(ingress, TLS_HOST).is_some()))
 }
 
-/// The hosts of each component, as they are in base and in `like`, and as they will be.
+/// The hosts of each component: in the base, in `like`, and in the new environment.
 pub(super) fn ingresses(
     files: &Files,
     record: &Record,

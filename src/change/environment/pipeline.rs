@@ -1,5 +1,5 @@
-//! The pipeline file of a new environment: that of the one it is copied from, with people's edits.
-//! Pure.
+//! The pipeline file of a new environment: that of the copied environment, including edits by
+//! users. Pure.
 
 use super::super::{Files, Plan, merge, rendered, text_of};
 use super::NewEnvironment;
@@ -19,7 +19,7 @@ impl NewEnvironment<'_> {
         let fresh = rendered(self.made_from.templates, answers)?;
         let Some(wish) = text_of(&fresh, &new) else { return Ok(()) };
         let mut text = None;
-        // It may have been made when its environment was the only one.
+        // The file may date from when its environment was the only one.
         for is_lone in [true, false] {
             let known = if is_lone { &self.made_from.record.answers } else { answers };
             let before = rendered(self.made_from.templates, known)?;
@@ -44,7 +44,7 @@ impl NewEnvironment<'_> {
         plan.create(files, &new, Zeroizing::new(text.into_bytes()), false)
     }
 
-    /// `answers` in which the new environment is protected as the other one is; with `is_lone`, it
+    /// `answers` in which the new environment is protected like the other one; with `is_lone`, it
     /// is the only one.
     fn as_like(&self, answers: &Answers, is_lone: bool) -> Answers {
         let mut answers = answers.clone();

@@ -1,5 +1,5 @@
-//! The Secrets of a new environment: the pull Secret of the one that it is copied from, and the
-//! others if that is wanted.
+//! The Secrets of a new environment: the pull Secret of the copied environment, and the others if
+//! requested. Pure.
 
 use super::super::{Bytes, Files, Plan, listed, not_edited, secret_names};
 use super::{NewEnvironment, PullSecret, bytes, objects};
@@ -95,8 +95,8 @@ impl NewEnvironment<'_> {
         Ok(())
     }
 
-    /// Every file that the kustomization of the other one's Secrets names, and that itself. With
-    /// `names_pull_secret`, the copy names the pull Secret, too.
+    /// Copies every file that the kustomization of the other environment's Secrets lists, and that
+    /// kustomization. With `names_pull_secret`, the copy also lists the pull Secret.
     fn copy_others(
         &self,
         plan: &mut Plan,
@@ -111,7 +111,7 @@ impl NewEnvironment<'_> {
         let mut paths: Vec<_> =
             listing.files().filter(|path| *path != pull_secret && *path != listing.path).collect();
         paths.dedup();
-        // The list last, which names the others.
+        // The kustomization comes last, because it lists the others.
         for path in paths.into_iter().chain([listing.path.as_str()]) {
             let below = path.strip_prefix(from.as_str()).filter(|rest| rest.starts_with('/'));
             let content = files.bytes(path)?;
@@ -137,12 +137,12 @@ impl NewEnvironment<'_> {
         Ok(())
     }
 
-    /// Whether the overlay that is copied takes in the directory of its Secrets.
+    /// Whether the copied overlay includes the directory of its Secrets.
     fn includes_secrets(&self, files: &Files) -> Result<bool> {
         Ok(super::super::resources(files, &self.like.overlay())?.contains(&self.like.secrets))
     }
 
-    /// Whether a manifest of base or of the copied overlay names the Secret.
+    /// Whether a manifest of the base or of the copied overlay references the Secret.
     fn is_used(&self, files: &Files, secret: &str) -> bool {
         [Context::BASE.to_owned(), self.like.overlay()].iter().any(|dir| {
             objects::below(files, dir)

@@ -1,4 +1,4 @@
-//! One file on the three sides of an update, and how they are merged. Pure.
+//! One file on the three sides of an update, and its merge. Pure.
 
 use super::super::{Bytes, Files, merge};
 use super::is_apart;
@@ -7,21 +7,21 @@ use crate::templates::{File, Kind, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
-/// Where the pipelines of the environments are.
+/// The directory of the environments' pipelines.
 const PIPELINES: &str = ".gitlab/";
 
 /// A generated file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its content.
+    /// The content.
     pub bytes: Bytes,
-    /// Whether its owner may run it.
+    /// Whether the file is executable.
     pub executable: bool,
-    /// What it was rendered from.
+    /// The template and its target.
     pub origin: Origin,
 }
 
-/// Generated files by their paths, but for Secrets and the record.
+/// Generated files by path, without Secrets and the record.
 #[derive(Clone, Default)]
 pub struct Tree(BTreeMap<String, Entry>);
 
@@ -32,14 +32,14 @@ impl Tree {
         self.0.get(path)
     }
 
-    /// Those that are not among `paths`.
+    /// The tree without `paths`.
     #[must_use]
     pub fn without(mut self, paths: &BTreeSet<String>) -> Self {
         self.0.retain(|path, _| !paths.contains(path));
         self
     }
 
-    /// With what `wish` has of the environments that `is_known` names.
+    /// The tree with the files of `wish` for the environments for which `is_known` is true.
     #[must_use]
     pub fn with_environments(mut self, wish: &Self, is_known: impl Fn(&str) -> bool) -> Self {
         let of_one = |entry: &Entry| entry.origin.environment.as_deref().is_some_and(&is_known);
@@ -51,7 +51,7 @@ impl Tree {
         self
     }
 
-    /// With the pipelines of its environments as `other` has them.
+    /// The tree with the pipelines of its environments as in `other`.
     #[must_use]
     pub fn with_pipelines(mut self, other: &Self) -> Self {
         for (path, entry) in self.0.iter_mut().filter(|(path, _)| path.starts_with(PIPELINES)) {
@@ -62,8 +62,8 @@ impl Tree {
         self
     }
 
-    /// With the files of `paths` as they are here, as far as `wish` has them: what it has will take
-    /// their places.
+    /// The tree with the repository's own files at `paths`, if `wish` has them: `wish` will replace
+    /// these files.
     #[must_use]
     pub fn with_ours(&self, files: &Files, paths: &BTreeSet<String>, wish: &Self) -> Self {
         let mut all = self.clone();
@@ -78,7 +78,7 @@ impl Tree {
         all
     }
 
-    /// All of them, sorted by path.
+    /// All files, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
         self.0.iter()
     }
@@ -95,17 +95,17 @@ impl From<Vec<File>> for Tree {
     }
 }
 
-/// A file as it is here.
+/// A file of the repository.
 pub(super) struct Side<'s> {
     bytes: &'s Bytes,
     pub(super) executable: bool,
 }
 
-/// What came of a merge.
+/// The result of a merge.
 pub(super) enum Merge {
-    /// The content.
+    /// The merged content.
     Clean(Bytes),
-    /// Why there is none, and whether the sides can be compared line by line.
+    /// The reason of a conflict, and whether the sides can be compared line by line.
     Conflict(String, bool),
 }
 
@@ -115,12 +115,12 @@ impl<'s> Side<'s> {
         Ok(files.bytes(path)?.map(|bytes| Self { bytes, executable }))
     }
 
-    /// Whether it is `entry`, line ends aside.
+    /// Whether the file equals `entry`, apart from line endings.
     pub(super) fn is(&self, entry: &Entry) -> bool {
         self.executable == entry.executable && self.has(entry)
     }
 
-    /// Whether its content is `bytes`.
+    /// Whether the content is `bytes`.
     pub(super) fn holds(&self, bytes: &Bytes) -> bool {
         self.bytes == bytes
     }
@@ -130,7 +130,7 @@ impl<'s> Side<'s> {
             || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
     }
 
-    /// Its content with what changed between `old` and `new`.
+    /// The content with the change from `old` to `new`.
     pub(super) fn merged(&self, path: &str, old: &Entry, new: &Entry) -> Result<Merge> {
         if old.bytes == new.bytes || self.has(new) {
             return Ok(Merge::Clean(self.bytes.clone()));
@@ -157,7 +157,7 @@ impl<'s> Side<'s> {
     }
 }
 
-/// `bytes` with LF for each CRLF; `None` unless every line ends with CRLF.
+/// `bytes` with LF in place of CRLF; `None` unless every line ends with CRLF.
 fn returnless(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let ends = text.bytes().filter(|byte| *byte == b'\n').count();

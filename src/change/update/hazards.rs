@@ -1,4 +1,5 @@
-//! What of an update a cluster refuses, or keeps although the repository no longer has it. Pure.
+//! Effects of an update that a cluster refuses, and objects that it keeps although the repository
+//! no longer has them. Pure.
 
 use crate::change::objects::{self, at, text};
 use crate::change::{Bytes, Files, OVERLAYS, Plan};
@@ -8,7 +9,7 @@ use crate::work_tree::Content;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
-/// Fields that the API server lets nobody change, by kind.
+/// Immutable fields, by kind.
 const IMMUTABLE: [(&str, &[&str]); 8] = [
     ("Deployment", &["spec", "selector"]),
     ("DaemonSet", &["spec", "selector"]),
@@ -20,13 +21,13 @@ const IMMUTABLE: [(&str, &[&str]); 8] = [
     ("Service", &["spec", "clusterIP"]),
 ];
 
-/// What kustomize builds from.
+/// The directory from which kustomize builds.
 const MANIFESTS: &str = "kubernetes";
 
 /// Kind and name.
 type Object = (String, String);
 
-/// What is to be known before `plan`, which changes `files`, is done; a sentence each, of what the
+/// Warnings to show before `plan` changes `files`, one sentence each: compares what the
 /// environments build before and after.
 pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
     let before =
@@ -53,14 +54,14 @@ pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
     found.into_iter().map(told).collect()
 }
 
-/// The contents of files by their paths.
+/// The contents of files, by path.
 type Contents = BTreeMap<String, Bytes>;
 
 fn contents<'f>(files: impl Iterator<Item = (&'f str, Option<&'f Bytes>)>) -> Contents {
     files.filter_map(|(path, bytes)| Some((path.to_owned(), bytes?.clone()))).collect()
 }
 
-/// The directories of the overlays; that of base if there is none.
+/// The directories of the overlays; that of the base if there are none.
 fn overlays(files: &Contents) -> Vec<String> {
     let paths =
         files.keys().filter(|path| kustomization::is_one(path) && path.starts_with(OVERLAYS));
@@ -74,7 +75,7 @@ fn builds(files: Contents) -> Builds {
     Builds::of(&files.map(|(path, bytes)| (path, Content::Bytes(bytes))).collect())
 }
 
-/// What kustomize makes of `dir`.
+/// The objects that kustomize builds from `dir`.
 fn objects(builds: &Builds, dir: &str) -> BTreeMap<Object, Value> {
     builds.built(dir).into_iter().filter_map(|one| Some((object(&one)?, one))).collect()
 }

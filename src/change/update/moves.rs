@@ -1,4 +1,4 @@
-//! Which path of base, wish and the repository are the same file. Pure.
+//! Pairs the paths of a file in base, wish and the repository. Pure.
 
 use super::super::Files;
 use super::entry::{Entry, Tree};
@@ -16,12 +16,12 @@ pub(super) struct Moves {
 pub(super) struct Pair {
     pub(super) base: Option<String>,
     pub(super) wish: Option<String>,
-    /// Where it is here.
+    /// Its current path in the repository.
     pub(super) ours: Option<String>,
 }
 
 impl Pair {
-    /// Where the file, which is `at` here, belongs.
+    /// The new path of the file that is now `at`.
     pub(super) fn target<'p>(&'p self, at: &'p str) -> &'p str {
         let is_moved_by_people = self.base.as_deref() != Some(at);
         match &self.wish {
@@ -45,7 +45,7 @@ impl Moves {
             }
             let target =
                 if wish.get(path).is_some() { Some(path) } else { by_origin.get(&origin).copied() };
-            // A path has one past.
+            // A path that base has is paired with itself.
             let target =
                 target.filter(|target| *target == path || base.get(target).is_none()).cloned();
             paired.extend(target.clone());
@@ -66,7 +66,7 @@ impl Moves {
         Self { pairs }
     }
 
-    /// What people moved: from, to.
+    /// Files that users moved: from, to.
     pub(super) fn by_people(&self) -> Vec<(String, String)> {
         let moved = |pair: &Pair| {
             let (from, to) = (pair.base.clone()?, pair.ours.clone()?);
@@ -76,8 +76,7 @@ impl Moves {
     }
 }
 
-/// Templates that have another path in the newer tree: their text is the same, and no other one has
-/// it.
+/// Templates with another path in the newer tree, recognised by a text that only one template has.
 fn renamed(base: &Tree, wish: &Tree) -> BTreeMap<String, String> {
     let (gone, come) = (without(base, wish), without(wish, base));
     let same = |one: &[&Entry], other: &[&Entry]| {
@@ -94,7 +93,7 @@ fn renamed(base: &Tree, wish: &Tree) -> BTreeMap<String, String> {
     found
 }
 
-/// The files of the templates of `tree` that `other` does not have.
+/// The files of those templates of `tree` that `other` does not have.
 fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t Entry>> {
     let known: BTreeSet<_> = other.iter().map(|(_, entry)| &entry.origin.template).collect();
     let mut files: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
@@ -104,8 +103,8 @@ fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t Entry>>
     files
 }
 
-/// Where people moved the file that was generated at `path`: to the one place with the same bytes,
-/// else to the one with the object of its kind and name.
+/// Where users moved the file generated at `path`: to the only path with the same bytes, otherwise
+/// to the only one with its object.
 fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> Option<String> {
     let others = || {
         files.iter().filter(|(other, _)| {
@@ -122,7 +121,7 @@ fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> 
         (Some(_), Some(_)) => return None,
         (None, _) => {}
     }
-    // What an overlay has of an object's name is a patch of it.
+    // An object of this name in an overlay is a patch.
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
     let object = object(&entry.bytes)?;
     let mut same = others().filter(|(other, found)| {
@@ -139,7 +138,7 @@ fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> 
     }
 }
 
-/// The file that has the object which `entry`, generated at `path`, has alone.
+/// The file that contains the only object of `entry`, which was generated at `path`.
 pub(super) fn holder(path: &str, entry: &Entry, files: &Files) -> Option<String> {
     let (kind, name) = object(&entry.bytes)?;
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -153,7 +152,7 @@ pub(super) fn holder(path: &str, entry: &Entry, files: &Files) -> Option<String>
         .map(|(other, _)| other.to_owned())
 }
 
-/// Kind and name of the one object in a file.
+/// Kind and name of the only object in a file.
 fn object(bytes: &[u8]) -> Option<(String, String)> {
     match &objects::documents(bytes)[..] {
         [one] => {

@@ -1,11 +1,11 @@
-//! Any answers, changed in any way that can be read, are rendered and read back.
+//! Renders arbitrary answers with any readable changes, and reads them back.
 
 use super::super::{answers_in, parsed};
 use super::{DIGEST, answers, files, record, texts};
 use crate::answers::{Answers, PodSecurity, Record, Workload};
 use proptest::prelude::*;
 
-/// One of several texts, by a number.
+/// One of several texts, by number.
 fn pick<'t>(from: &[&'t str], number: u8) -> &'t str {
     from[usize::from(number) % from.len()]
 }
