@@ -1,8 +1,7 @@
-//! What to type, as data: written for the top of a repository, and rendered last, for where the
-//! user is.
+//! What to type, as data: written for the top of a repository, and rendered for where the user is.
 //!
-//! A command is a list of arguments, in which a word such as `FILE` stands for what only the user
-//! knows: see [`PLACEHOLDERS`].
+//! A command is a list of arguments, in which a word such as `FILE` stands for a value that only
+//! the user knows: see [`PLACEHOLDERS`].
 
 mod call;
 #[cfg(debug_assertions)]
@@ -16,7 +15,7 @@ use call::{Call, EDITOR, Program, Word};
 use std::fmt::Display;
 use std::path::Path;
 
-/// The words in commands that stand for what only the user knows, each with an example of it.
+/// Words in commands that stand for values that only the user knows, each with an example.
 pub const PLACEHOLDERS: [(&str, &str); 22] = [
     ("CONTAINER", "app"),
     ("DATE", "2027-12-31"),
@@ -45,10 +44,10 @@ pub const PLACEHOLDERS: [(&str, &str); 22] = [
 /// Something to type: commands, with words between them. Empty if there is nothing to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advice {
-    /// What it is for; empty if that needs no words.
+    /// The purpose; empty if it needs no words.
     why: String,
     parts: Vec<Part>,
-    /// What else could be done.
+    /// An alternative.
     aside: String,
 }
 
@@ -60,49 +59,49 @@ enum Part {
 }
 
 impl Advice {
-    /// A target of make.
+    /// A make target.
     #[must_use]
     pub fn make(target: impl AsRef<str>) -> Self {
         Self::new(Program::Make, target)
     }
 
-    /// A command of git with its arguments.
+    /// A git command with its arguments.
     #[must_use]
     pub fn git(words: impl AsRef<str>) -> Self {
         Self::new(Program::Git, words)
     }
 
-    /// A command of makeinfra, with its arguments but for the repository and options.
+    /// A makeinfra command with its arguments, except for the repository and options.
     #[must_use]
     pub fn makeinfra(words: impl AsRef<str>) -> Self {
         Self::new(Program::Makeinfra, words)
     }
 
-    /// A command of one of the [`FOREIGN`] programs that is for the top of a repository.
+    /// A command of one of the [`FOREIGN`] programs, to be run at the top of a repository.
     #[must_use]
     pub fn at_top(words: impl AsRef<str>) -> Self {
         Self::new(Program::AtTop, words)
     }
 
-    /// A command that is the same wherever the user is.
+    /// A command that does not depend on the current directory.
     #[must_use]
     pub fn anywhere(words: impl AsRef<str>) -> Self {
         Self::new(Program::Anywhere, words)
     }
 
-    /// An edit of the file `path` of the repository.
+    /// Edits the repository's file `path`.
     #[must_use]
     pub fn edit(path: &str) -> Self {
         Self::edit_all([path])
     }
 
-    /// An edit of files of the repository.
+    /// Edits files of the repository.
     #[must_use]
     pub fn edit_all(paths: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         paths.into_iter().fold(Self::at_top(EDITOR), Self::arg)
     }
 
-    /// An edit of the files that a shell finds for `pattern`.
+    /// Edits the files that match a shell `pattern`.
     #[must_use]
     pub fn edit_matching(pattern: &str) -> Self {
         Self::at_top(EDITOR).with(pattern)
@@ -112,7 +111,7 @@ impl Advice {
         Self { parts: vec![Part::Call(Call::new(program, words.as_ref()))], ..Self::default() }
     }
 
-    /// The same with one more argument, which may hold any letters.
+    /// Adds an argument, which may contain any characters.
     #[must_use]
     pub fn arg(mut self, value: impl AsRef<str>) -> Self {
         if let Some(command) = self.last() {
@@ -121,13 +120,13 @@ impl Advice {
         self
     }
 
-    /// The same with one more argument, which is a path.
+    /// Adds a path as an argument.
     #[must_use]
     pub fn path(self, path: &Path) -> Self {
         self.arg(path.display().to_string())
     }
 
-    /// The same with options behind its arguments; for make, variables behind its target.
+    /// Adds options after the arguments; for make, variables after the target.
     #[must_use]
     pub fn with(mut self, options: impl Display) -> Self {
         if let Some(command) = self.last() {
@@ -136,7 +135,7 @@ impl Advice {
         self
     }
 
-    /// The same with the option `name`, whose value may hold any letters.
+    /// Adds the option `name`, whose value may contain any characters.
     #[must_use]
     pub fn option(mut self, name: &str, value: impl AsRef<str>) -> Self {
         if let Some(command) = self.last() {
@@ -146,7 +145,7 @@ impl Advice {
         self
     }
 
-    /// The command at its end.
+    /// The last command.
     fn last(&mut self) -> Option<&mut Call> {
         match self.parts.last_mut()? {
             Part::Call(command) => Some(command),
@@ -161,7 +160,7 @@ impl Advice {
         })
     }
 
-    /// The same with `variable` for each call of make's `target`.
+    /// Adds `variable` to each call of make's `target`.
     #[must_use]
     pub fn with_variable(mut self, target: &str, variable: &str) -> Self {
         for call in self.commands().filter(|command| command.is_target(target)) {
@@ -170,7 +169,7 @@ impl Advice {
         self
     }
 
-    /// Whether a part of it works only in a repository, or with one named.
+    /// Whether a part of it only works in a repository, or with one as an argument.
     #[must_use]
     pub fn is_for_a_repository(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Call(call) if call.is_for_a_repository()))
@@ -182,7 +181,7 @@ impl Advice {
         self.parts.iter().any(|part| matches!(part, Part::Call(call) if call.is_rotation()))
     }
 
-    /// The same for one environment of several; `None` if there is only one.
+    /// Names an environment; `None` if there is only one.
     #[must_use]
     pub fn for_env(mut self, name: Option<impl Display>) -> Self {
         let name = name.map(|name| name.to_string());
@@ -192,20 +191,20 @@ impl Advice {
         self
     }
 
-    /// The same with more behind it.
+    /// Appends more.
     #[must_use]
     pub fn say(mut self, more: impl Into<Self>) -> Self {
         self.parts.extend(more.into().parts);
         self
     }
 
-    /// The same, and then `next`, if it succeeds.
+    /// Appends `next`, to be run if this succeeds.
     #[must_use]
     pub fn and(self, next: Self) -> Self {
         self.say(" && ").say(next)
     }
 
-    /// The same, and then `next`, unless it ends so already.
+    /// Appends `next`, unless the advice ends with it already.
     #[must_use]
     pub fn then(mut self, next: Self) -> Self {
         self.aside.clear();
@@ -217,21 +216,21 @@ impl Advice {
         }
     }
 
-    /// The same with what it is for.
+    /// Sets the purpose.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
         self
     }
 
-    /// The same with what else could be done.
+    /// Sets an alternative.
     #[must_use]
     pub fn aside(mut self, aside: impl Into<String>) -> Self {
         self.aside = aside.into();
         self
     }
 
-    /// What it is for; empty if that needs no words.
+    /// The purpose; empty if it needs no words.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.why
@@ -253,7 +252,7 @@ impl Advice {
         self.parts.iter().flat_map(lists).collect()
     }
 
-    /// All that is in no argument list.
+    /// All words that are not in an argument list.
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         let words = self.parts.iter().filter_map(|part| match part {
@@ -263,8 +262,7 @@ impl Advice {
         [self.why.as_str()].into_iter().chain(words).chain([self.aside.as_str()]).collect()
     }
 
-    /// The commands as the user types them for the repository at `root`; `None` is the current
-    /// directory.
+    /// The commands as typed for the repository at `root`; `None` is the current directory.
     #[must_use]
     pub fn typed(&self, root: Option<&Path>) -> String {
         #[cfg(debug_assertions)]
@@ -275,7 +273,7 @@ impl Advice {
             match part {
                 Part::Words(words) => text.push_str(words),
                 Part::Call(command) => {
-                    // Whatever comes behind it is there, too.
+                    // Later commands then run there as well.
                     if let Some(dir) = dir.take_if(|_| command.program == Program::AtTop) {
                         text.push_str(&format!("cd {dir} && "));
                     }
@@ -286,7 +284,7 @@ impl Advice {
         text
     }
 
-    /// The same as a line, with what it is for and what else could be done.
+    /// The advice on one line, with its purpose and the alternative.
     #[must_use]
     pub fn line(&self, root: Option<&Path>) -> String {
         let why = if self.why.is_empty() { String::new() } else { format!("{}: ", self.why) };
@@ -295,7 +293,7 @@ impl Advice {
     }
 }
 
-/// Words, among which commands stand in braces: `push it, then: {make deploy}`.
+/// Words with commands in braces: `push it, then: {make deploy}`.
 impl From<&str> for Advice {
     fn from(text: &str) -> Self {
         let words = |words: &str| Part::Words(words.to_owned());
@@ -314,30 +312,30 @@ impl From<&str> for Advice {
     }
 }
 
-/// Words alone: what is put together may hold any braces.
+/// Words alone: a formatted text may contain braces.
 impl From<String> for Advice {
     fn from(words: String) -> Self {
         Self { parts: vec![Part::Words(words)], ..Self::default() }
     }
 }
 
-/// Whether the user is at `root`.
+/// Whether the current directory is `root`.
 fn is_here(root: &Path) -> bool {
     Path::new(".").canonicalize().is_ok_and(|here| here == root)
 }
 
-/// The directory `dir` as a word that can be pasted into a shell, without the slash at its end.
+/// The directory `dir` as a shell word, without a trailing slash.
 fn dir_word(dir: &Path) -> String {
     shell_word(&dir.components().collect::<std::path::PathBuf>())
 }
 
-/// The line by which the pre-commit hook of a larger repository runs that of its `folder`.
+/// The line with which a larger repository's pre-commit hook runs that of its `folder`.
 #[must_use]
 pub fn hook_line(folder: &Path) -> String {
     format!("sh {} || exit 1", shell_word(&folder.join(".githooks/pre-commit")))
 }
 
-/// `path` as a word that can be pasted into a shell.
+/// `path` as a shell word.
 #[must_use]
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();

@@ -1,10 +1,9 @@
-//! Asks a cluster through kubectl, as the repository's own Makefile would. Reads only; what it was
-//! told and what it means for pods is `diagnosis`' business.
+//! Asks a cluster through kubectl, as the repository's own Makefile would. Only reads; `diagnosis`
+//! interprets the answers.
 //!
-//! `KUBECTL` may be a program with options and quotes around them, and variables before it, as the
-//! Makefile's shell takes it. It is split here without a shell, so that a repository that is only
-//! looked at runs no more than the program that it names; what only a shell or make could
-//! understand is refused.
+//! `KUBECTL` may be a program with options, quotes and leading variables, since the Makefile passes
+//! it to a shell. Here it is split without a shell, so that inspecting a repository runs no other
+//! program than the named one; anything that needs a shell or make to interpret is refused.
 
 mod complaint;
 mod makefile;
@@ -20,29 +19,29 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long the API server may take for one answer.
+/// The time limit for one answer of the API server.
 const REQUEST: &str = "--request-timeout=10s";
-/// How long kubectl may take, with the login that a kubeconfig may want.
+/// The time limit for kubectl, including a login that a kubeconfig may require.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// More than a namespace of some thousand pods.
+/// Size limit, above a namespace with some thousand pods.
 const LIMIT: usize = 64 << 20;
-/// What tells why pods do not run.
+/// Kinds that explain why pods do not run.
 const KINDS: &str = "pods,events,replicasets,deployments,serviceaccounts";
-/// What tells it of pods that end.
+/// Kinds that explain it for Jobs.
 const BATCH_KINDS: &str = "jobs,cronjobs";
-/// What runs, and what the next pods are made from.
+/// Kinds that run pods, or from which the next pods are created.
 const RUNNING_KINDS: &str = "pods,serviceaccounts,replicasets,statefulsets,daemonsets,jobs";
 
-/// What of a namespace is asked for.
+/// What to ask about a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// What tells why pods do not run, with Jobs and `CronJob`s, which not everybody may read, if
-    /// there are any.
+    /// Kinds that explain why pods do not run, and Jobs and `CronJob`s if there are any: not
+    /// everyone may read those.
     Trouble {
-        /// Whether Jobs and `CronJob`s are wanted.
+        /// Whether to include Jobs and `CronJob`s.
         batch: bool,
     },
-    /// What runs, and what the next pods are made from.
+    /// Kinds that run pods, or from which the next pods are created.
     Running,
 }
 
@@ -54,9 +53,9 @@ pub struct Kubectl {
     context: Option<String>,
 }
 
-/// What a cluster answered.
+/// The answer of a cluster.
 pub struct Answer {
-    /// JSON, as `kubectl get` prints it; empty where there is nothing.
+    /// JSON as printed by `kubectl get`; empty if nothing was found.
     pub json: Zeroizing<Vec<u8>>,
     /// The kinds that this user may not read.
     pub refused: Vec<String>,
@@ -65,25 +64,25 @@ pub struct Answer {
 /// Why a cluster gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubectlError {
-    /// There is no such program.
+    /// The program does not exist.
     NoKubectl,
-    /// No such context, cluster or user.
+    /// The context, cluster or user does not exist.
     NoContext,
-    /// The API server was not reached.
+    /// The API server could not be reached.
     Unreachable,
-    /// Nobody is logged in.
+    /// Not logged in.
     Login,
     /// This user may not read it.
     Forbidden,
-    /// Something else.
+    /// Another error.
     Failed,
 }
 
-/// A silence, and what kubectl said; that may be anything.
+/// The kind of error, and kubectl's message, which may be any text.
 pub type KubectlFailure = (KubectlError, String);
 
 impl Kubectl {
-    /// The kubectl of the variable `KUBECTL` or of a Makefile's text, run in `dir`.
+    /// The kubectl in the variable `KUBECTL`, or in the text of a Makefile, to be run in `dir`.
     pub fn new(
         variable: Option<&str>,
         makefile: Option<&str>,
@@ -111,13 +110,13 @@ impl Kubectl {
         Ok(Self { words, dir: dir.to_owned(), context: context.map(str::to_owned) })
     }
 
-    /// The name of the program, for people.
+    /// The name of the program, for display.
     #[must_use]
     pub fn program(&self) -> &str {
         self.words.iter().find(|word| !word.contains('=')).map_or("kubectl", String::as_str)
     }
 
-    /// The context that is asked; none if kubectl does not tell.
+    /// The context in use; `None` if kubectl does not tell.
     #[must_use]
     pub fn context(&self) -> Option<String> {
         let said = self
@@ -127,7 +126,7 @@ impl Kubectl {
         Some(name).filter(|name| said.success && !name.is_empty())
     }
 
-    /// What the namespace has of what is wanted.
+    /// The objects of the `wanted` kinds in the namespace.
     pub fn state(
         &self,
         namespace: &str,
@@ -141,7 +140,7 @@ impl Kubectl {
         self.get(&[kinds], namespace)
     }
 
-    /// The Secrets of these names, as far as they are there.
+    /// The Secrets with these names, as far as they exist.
     pub fn secrets(
         &self,
         names: &[String],
@@ -154,7 +153,7 @@ impl Kubectl {
         )
     }
 
-    /// All Secrets of `namespace`, or of all namespaces.
+    /// All Secrets in `namespace`, or in all namespaces.
     pub fn all_secrets(
         &self,
         namespace: Option<&str>,
@@ -169,7 +168,7 @@ impl Kubectl {
         let namespace = format!("--namespace={namespace}");
         let said = self.run(&[&[namespace.as_str(), "get", "--output=json"], what].concat())?;
         let refused = refused(&said.stderr);
-        // Some kinds may be forbidden and the others told.
+        // Some kinds may be forbidden although others were returned.
         let blank = said.stdout.iter().all(u8::is_ascii_whitespace);
         let has_answer = said.stdout.first() == Some(&b'{');
         match said.success
@@ -182,7 +181,7 @@ impl Kubectl {
     }
 
     fn run(&self, arguments: &[&str]) -> std::result::Result<Said, KubectlFailure> {
-        // The program `env` reads the variables that stand before a command, as a shell does.
+        // The program `env` interprets variables before a command like a shell.
         let variables = self.words.first().is_some_and(|word| word.contains('='));
         let words: Vec<_> =
             variables.then(|| "env".to_owned()).into_iter().chain(self.words.clone()).collect();

@@ -1,7 +1,7 @@
-//! Where a deploy token comes from: standard input, a file, a variable, a prompt, GitLab's JSON, a
-//! docker login, a CI job.
+//! Sources of a deploy token: standard input, a file, an environment variable, a prompt, GitLab's
+//! JSON, a docker login, a CI job.
 //!
-//! Only reads. No error quotes anything of what was read.
+//! Only reads. No error quotes anything that was read.
 
 mod docker_login;
 mod gitlab;
@@ -22,30 +22,30 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// More than any token, and any docker config, has.
+/// Size limit, above any token and any docker config.
 const LIMIT: usize = 4 << 20;
 
-/// Where to take a token from.
+/// The source of a token.
 #[derive(Debug)]
 pub enum Source {
     /// A user name and a value.
     Pair(Option<TokenUsername>, Value),
     /// GitLab's answer to the creation of a token; `-` is standard input.
     Json(PathBuf),
-    /// What `docker login` or podman stored, in the named file or in the usual ones.
+    /// A login stored by `docker login` or podman, in the given file or in the usual ones.
     DockerConfig(Option<PathBuf>),
     /// The variables of a CI job.
     Ci,
 }
 
-/// Where to take a token's value from.
+/// The source of a token's value.
 #[derive(Debug)]
 pub enum Value {
-    /// Standard input, to its end.
+    /// Standard input.
     Stdin,
     /// A file.
     File(PathBuf),
-    /// An environment variable of the user's.
+    /// An environment variable.
     Env(String),
     /// A hidden prompt.
     Prompt,
@@ -59,7 +59,7 @@ impl Source {
             || matches!(self, Self::Json(file) if is_dash(file))
     }
 
-    /// What it lacks, as options: what it would have to ask for.
+    /// The options that it lacks and would have to ask for.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         let Self::Pair(username, value) = self else { return Vec::new() };
@@ -72,9 +72,9 @@ impl Source {
         missing
     }
 
-    /// Reads the token for `registry`. `is_asked`: the registry will say whether it is good,
-    /// whatever it looks like. It expires at `expires_at`; if that is not given, whoever is asked
-    /// for the token is asked for its expiry.
+    /// Reads the token for `registry`. `is_asked` if the registry will verify it, whatever it looks
+    /// like. The token expires at `expires_at`; without that, a user who is asked for the token is
+    /// also asked for its expiry.
     pub fn read(
         self,
         registry: &RegistryKey,
@@ -129,7 +129,7 @@ impl Source {
     }
 }
 
-/// The token, and how it is called in an error.
+/// The token, and its description for an error.
 fn pair(
     username: Option<TokenUsername>,
     value: Value,
@@ -178,7 +178,7 @@ fn ask_username(ui: &Ui) -> Result<TokenUsername> {
         .map_err(|rule| Failure::usage(format!("the token's user name {rule}")).into())
 }
 
-/// Asks when the token that was just given expires; `None` if the user does not know.
+/// Asks for the expiry of the token that was just entered; `None` if the user does not know it.
 fn ask_expiry(ui: &Ui) -> Result<Option<Expiry>> {
     let question = Text {
         question: "When the token expires (GitLab shows it; never; none: unknown)",
@@ -209,11 +209,11 @@ fn token_file(file: &Path, option: &str, ui: &mut Ui) -> Result<Zeroizing<String
     Ok(text)
 }
 
-/// The text of the variable that `option` names.
+/// The text of the variable given as `option`.
 fn from_variable(variable: &str, option: &str) -> Result<Zeroizing<String>> {
     match environment::raw(variable) {
         Some(text) => utf8(text.as_encoded_bytes(), &format!("`${variable}`")),
-        // What is no variable's name may be the token itself.
+        // The name is not quoted: if there is no such variable, it may be the token itself.
         None => Err(Failure::usage(format!(
             "`{option}` must be the name of an exported variable, without `$`"
         ))
@@ -223,7 +223,8 @@ fn from_variable(variable: &str, option: &str) -> Result<Zeroizing<String>> {
     }
 }
 
-/// What GitLab's API and `glab deploy-token create -F json` answer (`doc/api/deploy_tokens.md`).
+/// The answer of GitLab's API and of `glab deploy-token create -F json`
+/// (`doc/api/deploy_tokens.md`).
 #[derive(Deserialize)]
 struct GitlabToken {
     username: String,
@@ -245,7 +246,7 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
             .because(cause)
             .hint("{glab deploy-token create NAME -F json > FILE}, then: --token-json FILE")
     };
-    // The parser's own words could quote the token.
+    // The parser's own message could quote the token.
     let answer: GitlabToken = serde_json::from_str(&text)
         .map_err(|_| bad("it must be a JSON object with `username`, `token` and `expires_at`"))?;
     if answer.revoked || answer.expired {
@@ -312,12 +313,13 @@ fn short_lived(login: ShortLived) -> anyhow::Error {
         .into()
 }
 
-/// The text of the file that `option` names. What is no file's name may be the token itself.
+/// The text of the file given as `option`. If there is no such file, the name may be the token
+/// itself.
 fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
     utf8(&read_bytes(file, option)?, &format!("`{}`", file.display()))
 }
 
-/// The same as it is.
+/// Like [`read_file`], for bytes.
 fn read_bytes(file: &Path, option: &str) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| match is_file_name(file) {
         true => Failure::usage(format!("no file `{}` for `{option}`", file.display())).hint(
@@ -331,15 +333,16 @@ fn read_bytes(file: &Path, option: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Whether `file` is too short for a token, or has what no token has: then it may be quoted.
+/// Whether `file` is too short for a token, or contains a character that no token has, so that it
+/// may be quoted.
 fn is_file_name(file: &Path) -> bool {
     let text = file.display().to_string();
     let is_token = begins_like_a_token(&text) || text.starts_with("eyJ") || text.len() > 100;
     !is_token && (text.len() <= 16 || text.contains(['/', '.']))
 }
 
-/// The text in `bytes`, which may also be UTF-16 or begin with a byte order mark, as Windows writes
-/// files.
+/// The text in `bytes`, which may be UTF-16 or begin with a byte order mark, as in files written on
+/// Windows.
 fn utf8(bytes: &[u8], name: &str) -> Result<Zeroizing<String>> {
     let plain = |bytes| std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned()));
     let text = match bytes {
@@ -363,7 +366,7 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
-/// `text` without one line break at its end, which editors and `echo` put there.
+/// `text` without one final line break, as added by editors and `echo`.
 fn without_line_break(mut text: Zeroizing<String>) -> String {
     for end in ["\n", "\r"] {
         if text.ends_with(end) {
@@ -377,7 +380,7 @@ fn is_dash(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Warns of a token that ends before it is used.
+/// Warns about a token that has already expired.
 pub fn warn_if_past(expires_at: &Expiry, ui: &mut Ui) {
     if expires_at.is_past() {
         ui.warn(format!(

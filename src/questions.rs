@@ -1,4 +1,5 @@
-//! From options, files and prompts to the answers: who wins, what is missing, what is still to ask.
+//! Combines options, files and prompts to the answers: precedence, missing answers, further
+//! questions.
 
 mod fault;
 mod interview;
@@ -17,13 +18,14 @@ use crate::ui::Ui;
 use fault::file_failure;
 use std::path::{Path, PathBuf};
 
-/// More than any file of answers has.
+/// Size limit for an answers file, far above any real one.
 const LIMIT: usize = 1 << 20;
 
-/// Names that only the config file has: the domain of which every project's Ingress host is made.
+/// A name of the config file alone: the domain from which the Ingress host of every project is
+/// derived.
 const INGRESS_DOMAIN: &str = "ingress-domain";
 
-/// Defaults that the config file may hold.
+/// Defaults that the config file may contain.
 const CONFIG_NAMES: [Name; 11] = [
     Name::Registry,
     Name::Port,
@@ -38,8 +40,8 @@ const CONFIG_NAMES: [Name; 11] = [
     Name::Output,
 ];
 
-/// The answers that are there: each is checked where it comes from, so that an error can name the
-/// place.
+/// The answers given so far. Each is validated at its source, so that an error can name the
+/// position.
 #[derive(Debug, Default, Clone)]
 pub struct Given {
     sheet: Sheet,
@@ -54,10 +56,10 @@ struct Config {
 }
 
 impl Given {
-    /// Joins what the options say with the answers file and the config file, in this precedence.
-    /// `-` as the answers file is standard input.
+    /// Merges the options with the answers file and the config file, in this precedence. `-` as the
+    /// answers file is standard input.
     ///
-    /// Environments are those that are `declared`, then those of the answers file.
+    /// The environments are those that are `declared`, followed by those of the answers file.
     pub fn collect(
         options: Sheet,
         declared: &[EnvironmentName],
@@ -110,8 +112,8 @@ impl Given {
         sheet.add(from_file);
         let mut given = Self { sheet, config };
         for (name, value) in &given.config.values {
-            // A registry is a default only for images that it serves, and a port only for what has
-            // one.
+            // A registry is only a default for its own images, and a port only for a component that
+            // has one.
             if *name != Name::Registry && answers::unfit(*name, &given.sheet.values).is_none() {
                 given.sheet.values.entry(*name).or_insert_with(|| value.clone());
             }
@@ -119,13 +121,13 @@ impl Given {
         Ok(given)
     }
 
-    /// Whether there is a value for `name`, "none" included.
+    /// Whether there is a value for `name`, including "none".
     #[must_use]
     pub fn has(&self, name: Name) -> bool {
         self.sheet.values.contains_key(&name)
     }
 
-    /// Sets what was asked. Defaults of the config file that do not go with it are taken out again.
+    /// Sets an answer from a question. Removes defaults of the config file that do not fit it.
     fn set(&mut self, name: Name, value: Option<String>) {
         self.sheet.values.insert(name, value);
         for name in self.config.values.keys() {
@@ -135,12 +137,12 @@ impl Given {
         }
     }
 
-    /// Forgets the value for `name`; gives what it was.
+    /// Removes the value for `name`, and returns it.
     fn unset(&mut self, name: Name) -> Option<String> {
         self.sheet.values.remove(&name).flatten()
     }
 
-    /// Sets the names of the environments. The namespace of all gives way to one of each.
+    /// Sets the names of the environments. Individual namespaces replace the common one.
     fn set_environments(&mut self, names: Vec<EnvironmentName>) {
         if !names.is_empty() {
             self.unset(Name::Namespace);
@@ -148,24 +150,24 @@ impl Given {
         self.sheet.environments = names.into_iter().map(|name| (name, Values::new())).collect();
     }
 
-    /// Sets what `environment` has of its own.
+    /// Sets an answer of `environment`.
     fn set_of(&mut self, environment: &EnvironmentName, name: Name, value: Option<String>) {
         self.sheet.environment(environment).insert(name, value);
     }
 
-    /// Forgets the answers that do not go with the others.
+    /// Removes the answers that do not fit the others.
     fn drop_unfit(&mut self) {
         let values = self.sheet.values.clone();
         self.sheet.values.retain(|name, _| answers::unfit(*name, &values).is_none());
     }
 
-    /// Whether somebody said so, the config file apart.
+    /// Whether the answer was given other than in the config file.
     #[must_use]
     pub fn is_said(&self, name: Name) -> bool {
         self.text(name).is_some() && !self.config.values.contains_key(&name)
     }
 
-    /// Whether `name` is a question, after what is known by now.
+    /// Whether `name` is asked for, given what is known so far.
     fn applies(&self, name: Name) -> bool {
         let deployments = || {
             Name::ALL.into_iter().filter(|name| {
@@ -174,14 +176,14 @@ impl Given {
             })
         };
         match name {
-            // What was said of a port tells already that it is no job.
+            // An answer that no job has, such as a port, rules out a job.
             Name::Workload => !deployments().any(|name| self.is_said(name)),
             Name::Tls => self.text(Name::Ingress).is_some(),
             _ => answers::unfit(name, &self.sheet.values).is_none(),
         }
     }
 
-    /// The files with settings, each with the place of its component.
+    /// The files with settings, each with the index of its component.
     #[must_use]
     pub fn config_files(&self) -> Vec<(usize, PathBuf)> {
         let components = self.sheet.components.iter().map(|(_, values)| values);
@@ -192,37 +194,37 @@ impl Given {
         .collect()
     }
 
-    /// The value for `name`, checked; none where there is none.
+    /// The validated value for `name`; `None` if there is none.
     pub fn get<A: Answer>(&self, name: Name) -> Result<Option<A>> {
         answers::given(&self.sheet.values, name).map_err(failure)
     }
 
-    /// The names of the environments; none where there is one without a name.
+    /// The names of the environments; empty if there is one without a name.
     #[must_use]
     pub fn environments(&self) -> Vec<EnvironmentName> {
         self.sheet.environments.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// The value that the environment called `environment` has of its own.
+    /// The value that `environment` has of its own.
     pub fn of<A: Answer>(&self, environment: &EnvironmentName, name: Name) -> Result<Option<A>> {
         let own = self.sheet.environments.iter().find(|(known, _)| known == environment);
         own.map_or(Ok(None), |(_, values)| answers::given(values, name).map_err(failure))
     }
 
-    /// Whether it has one.
+    /// Whether `environment` has a value of its own.
     #[must_use]
     pub fn has_of(&self, environment: &EnvironmentName, name: Name) -> bool {
         let mut all = self.sheet.environments.iter();
         all.any(|(known, values)| known == environment && values.contains_key(&name))
     }
 
-    /// The text for `name`, which is checked already.
+    /// The validated text for `name`.
     #[must_use]
     pub fn text(&self, name: Name) -> Option<&str> {
         self.sheet.values.get(&name)?.as_deref()
     }
 
-    /// The names that nobody can do without and that are not there.
+    /// The required names without a value.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         self.needed().map(Name::option).collect()
@@ -234,7 +236,7 @@ impl Given {
         [Name::Project, Name::Image].into_iter().chain(schedule).filter(|name| !self.has(*name))
     }
 
-    /// The answers, with all defaults.
+    /// The answers, including all defaults.
     pub fn answers(&self) -> Result<Answers> {
         let mut sheet = self.sheet.clone();
         let open = answers::unfit(Name::Ingress, &sheet.values).is_none();
@@ -251,7 +253,7 @@ impl Given {
         Ok(answers)
     }
 
-    /// An image as it could be: on the config file's registry, else on GitLab's.
+    /// An example of an image: on the config file's registry, otherwise on GitLab's.
     fn example_image(&self) -> Result<Option<String>> {
         let project: Option<answers::ProjectName> = self.get(Name::Project)?;
         let registry = self.config_registry()?;
@@ -280,7 +282,7 @@ fn check(sheet: &Sheet) -> std::result::Result<(), (Name, Rule)> {
     })
 }
 
-/// The failure of options that make no answers.
+/// The failure for options that do not form valid answers.
 #[must_use]
 pub fn failure(refused: Refused) -> anyhow::Error {
     match refused {
@@ -300,7 +302,7 @@ pub fn failure(refused: Refused) -> anyhow::Error {
     }
 }
 
-/// Lets the files that `sheet` names, which was read in `dir`, be looked for there.
+/// Makes the files that `sheet` names relative to `dir`, where it was read.
 fn beside(dir: &Path, sheet: &mut Sheet) {
     let components = sheet.components.iter_mut().map(|(_, values)| values);
     for values in std::iter::once(&mut sheet.values).chain(components) {
@@ -337,10 +339,10 @@ fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
 }
 
 impl Config {
-    /// Reads `path`; a file that does not exist has no defaults.
+    /// Reads `path`; a missing file has no defaults.
     fn read(path: &Path) -> Result<Self> {
         let Some(bytes) = files::read(path, LIMIT)? else { return Ok(Self::default()) };
-        // The domain is a key of this file alone: it is taken out before the answers are read.
+        // The domain is a key of this file alone, so it is removed before the answers are parsed.
         let mut value = read_yaml(path, &bytes, &CONFIG_NAMES)?;
         let domain = value.as_mapping_mut().and_then(|mapping| mapping.remove(INGRESS_DOMAIN));
         let ingress_domain = match domain {
@@ -386,7 +388,7 @@ fn read_sheet(file: &Path, value: serde_yaml::Value, allowed: &[Name]) -> Result
         })
 }
 
-/// What in the section of a component does not go together, and what to do about it.
+/// Answers of a component that contradict each other, and what to do about it.
 fn contradiction((component, values): &(ComponentName, Values)) -> Option<(String, String)> {
     let place = |name: Name| format!("`components.{component}.{}`", name.as_str());
     match Component::contradiction(values)? {
@@ -404,7 +406,7 @@ fn contradiction((component, values): &(ComponentName, Values)) -> Option<(Strin
     }
 }
 
-/// The example for `name`, as a shell and YAML take it.
+/// The example for `name`, quoted for both a shell and YAML.
 fn quoted(name: Name) -> String {
     let example = name.example();
     if name != Name::Args && example.contains(' ') {

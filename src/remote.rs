@@ -1,6 +1,6 @@
-//! Branches of another repository, through the git program: libgit2 is built without a network. git
-//! never asks, and finds an access token by the name of its variable alone. What it complains of is
-//! shown without passwords in URLs.
+//! Accesses the branches of a remote repository through the git program, because libgit2 is built
+//! without network support. Git never prompts, and gets an access token only by the name of its
+//! environment variable. Error messages are shown without passwords in URLs.
 
 use crate::answers::Instance;
 use crate::error::printable;
@@ -8,58 +8,58 @@ use crate::tool::{Said, Tool, Trouble};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long git may take for one request, with the hooks of the other repository.
+/// The time limit for one request, including hooks of the remote repository.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a push is rehearsed: the other side may hang up before git does, and git then dies
-/// without a word (its `send-pack.c` sends two flush packets where the first ends it; 5 of 300
-/// times, measured).
+/// How often a dry-run push is repeated: the server may close the connection before git does, and
+/// git then dies without a message (`send-pack.c` sends two flush packets although the first ends
+/// the exchange; measured 5 times in 300).
 const REHEARSALS: usize = 5;
-/// More than it prints of one branch, or of a work tree that counts as clean.
+/// Size limit, above the output for one branch, or for the status of a clean work tree.
 const LIMIT: usize = 1 << 20;
-/// The most lines of a complaint.
+/// The maximum number of lines shown of an error message.
 const LINES: usize = 6;
 
-/// Another repository, as a clone knows it.
+/// A remote repository as known to a clone.
 #[derive(Debug)]
 pub struct Remote {
     /// The top of the clone's work tree.
     dir: PathBuf,
-    /// Its name in the clone, or its URL.
+    /// The remote's name in the clone, or its URL.
     name: String,
-    /// git's options before each command.
+    /// git options before each command.
     config: Vec<String>,
 }
 
-/// What is pushed.
+/// What to push.
 #[derive(Debug, Clone, Copy)]
 pub struct Push<'p> {
     /// The commit.
     pub id: &'p str,
-    /// The branch that is to have it.
+    /// The branch to update.
     pub branch: &'p str,
-    /// What the branch must have until then; `None` if it must not exist.
+    /// The commit that the branch must have before; `None` if it must not exist.
     pub expected: Option<&'p str>,
-    /// Options for the other repository.
+    /// Options for the remote repository.
     pub options: &'p [String],
 }
 
-/// What came of a push.
+/// The result of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// The branch has the commit. What the other repository says about it, line by line.
+    /// The branch has the commit. Contains the remote's messages, line by line.
     Done(Vec<String>),
-    /// The branch is as it was, and why.
+    /// The branch is unchanged, for this reason.
     Refused(String),
-    /// Nobody can tell, and why: the branch does.
+    /// Undetermined, for this reason; reading the branch tells.
     Unknown(String),
-    /// The same of one that may still be under way.
+    /// Undetermined, and the push may still be in progress.
     Late(String),
 }
 
-/// What git complained of, fit for a terminal.
+/// Git's error message, made safe for a terminal.
 pub type Complaint = String;
 
-/// Whether git complains that a credential was refused (its `http.c` and `remote-curl.c`).
+/// Whether git reports a refused credential (its `http.c` and `remote-curl.c`).
 #[must_use]
 pub fn is_denied(complaint: &str) -> bool {
     ["Authentication failed for", "returned error: 401", "returned error: 403"]
@@ -68,15 +68,15 @@ pub fn is_denied(complaint: &str) -> bool {
 }
 
 impl Remote {
-    /// What the clone whose work tree is at `dir` calls `name`, or what is at that URL.
+    /// The remote called `name` (or at that URL) of the clone whose work tree is at `dir`.
     #[must_use]
     pub fn new(dir: &Path, name: &str) -> Self {
         Self { dir: dir.to_owned(), name: name.to_owned(), config: Vec::new() }
     }
 
-    /// The same signing in to `instance` with the access token in `variable`, which is the name of
-    /// a shell variable. Helpers of the user, which could keep it, are left out. (GitLab's
-    /// `doc/user/profile/personal_access_tokens.md`: any user name will do.)
+    /// Signs in to `instance` with the access token in the shell variable `variable`. The user's
+    /// credential helpers, which could store it, are disabled. (GitLab's
+    /// `doc/user/profile/personal_access_tokens.md`: any user name works.)
     #[must_use]
     pub fn signing_in(self, instance: &Instance, variable: &str) -> Self {
         let answer = format!(
@@ -89,7 +89,7 @@ impl Remote {
             .with(&format!("credential.{origin}.helper"), &answer)
     }
 
-    /// The same trusting the certificate authorities in `file` for `instance`.
+    /// Trusts the certificate authorities in `file` for `instance`.
     #[must_use]
     pub fn trusting(self, instance: &Instance, file: &Path) -> Self {
         self.with(&format!("http.{}.sslCAInfo", origin(instance)), &file.display().to_string())
@@ -100,7 +100,7 @@ impl Remote {
         self
     }
 
-    /// The commit that `branch` has there; `None` if there is no such branch.
+    /// The commit of `branch`; `None` if there is no such branch.
     pub fn branch(&self, branch: &str) -> Result<Option<String>, Complaint> {
         let said = self.git(&["ls-remote", &self.name, &reference(branch)])?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
@@ -108,14 +108,14 @@ impl Remote {
         Ok(id)
     }
 
-    /// The commits that its branches have.
+    /// The commits of all branches.
     pub fn tips(&self) -> Result<Vec<String>, Complaint> {
         let said = self.git(&["ls-remote", "--heads", &self.name])?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         Ok(text.lines().filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect())
     }
 
-    /// Gets the commits of `branch` into the clone.
+    /// Fetches the commits of `branch` into the clone.
     pub fn fetch(&self, branch: &str) -> Result<(), Complaint> {
         self.git(&[
             "fetch",
@@ -128,7 +128,7 @@ impl Remote {
         .map(drop)
     }
 
-    /// Pushes, or with `dry_run` has everything but the push itself done.
+    /// Pushes; with `dry_run`, does everything but the push itself.
     #[must_use]
     pub fn push(&self, push: &Push, dry_run: bool) -> Pushed {
         let branch = reference(push.branch);
@@ -161,31 +161,31 @@ impl Remote {
                 let why = complaint(&said);
                 if is_refused(&said) { Pushed::Refused(why) } else { Pushed::Unknown(why) }
             }
-            // git is stopped, and what it has started goes on.
+            // git was stopped, but the processes that it started continue.
             Err(why) if why == late() => Pushed::Late(why),
             Err(why) => Pushed::Unknown(why),
         }
     }
 
-    /// Has the work tree and HEAD, which is then no branch, at the commit `id`.
+    /// Checks out the commit `id` with a detached HEAD.
     pub fn check_out(&self, id: &str) -> Result<(), Complaint> {
         self.git(&["checkout", "--quiet", "--no-recurse-submodules", "--detach", id]).map(drop)
     }
 
-    /// Whether the work tree and the index are as HEAD is, untracked files aside.
+    /// Whether work tree and index match HEAD, apart from untracked files.
     pub fn is_clean(&self) -> Result<bool, Complaint> {
         let said = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
         Ok(said.stdout.is_empty())
     }
 
-    /// Runs it, and fails unless it succeeds.
+    /// Runs git, and fails unless it succeeds.
     fn git(&self, words: &[&str]) -> Result<Said, Complaint> {
         let said = self.run(words)?;
         if said.success { Ok(said) } else { Err(complaint(&said)) }
     }
 
     fn run(&self, words: &[&str]) -> Result<Said, Complaint> {
-        // Where something could be asked on a terminal, git fails instead.
+        // Git fails instead of prompting on the terminal.
         let begin = ["GIT_TERMINAL_PROMPT=0", "LC_ALL=C", "git"].map(str::to_owned);
         let words = words.iter().map(|word| (*word).to_owned());
         let arguments: Vec<_> = begin.into_iter().chain(self.config.clone()).chain(words).collect();
@@ -222,8 +222,8 @@ fn reference(branch: &str) -> String {
     format!("refs/heads/{branch}")
 }
 
-/// Whether the other repository or git itself has refused the branch for certain (git-push,
-/// "OUTPUT"). `[remote failure]` is an answer that was lost.
+/// Whether the remote repository or git itself has definitely refused the branch (git-push,
+/// "OUTPUT"). `[remote failure]` is a lost reply.
 fn is_refused(said: &Said) -> bool {
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     let states = text
@@ -234,7 +234,7 @@ fn is_refused(said: &Said) -> bool {
     })
 }
 
-/// What git says of a failure, and what the other repository does.
+/// Git's message about a failure, and the remote's.
 fn complaint(said: &Said) -> Complaint {
     let is_told = |line: &&str| {
         let line = line.trim();
@@ -249,13 +249,13 @@ fn complaint(said: &Said) -> Complaint {
     if lines.is_empty() { "git failed without a word".to_owned() } else { lines.join("; ") }
 }
 
-/// What the other repository says.
+/// The remote's messages.
 fn remarks(stderr: &str) -> Vec<String> {
     let lines = stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim);
     lines.filter(|line| !line.is_empty()).take(LINES).map(shown).collect()
 }
 
-/// `line` without control characters, and without what stands before an `@` in a URL.
+/// `line` without control characters and without the text before an `@` in a URL.
 fn shown(line: &str) -> String {
     let words = line.trim().split(' ').map(|word| match word.split_once("://") {
         Some((scheme, rest)) if rest.contains('@') => {

@@ -1,4 +1,4 @@
-//! What a command returns: text for people, and the same facts for programs, with the same keys for
+//! The result of a command: text for people, and the same facts as JSON, with the same keys for
 //! every command.
 
 pub mod schema;
@@ -10,44 +10,44 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// What a command did or found. Never holds the value of a secret.
+/// What a command did or found. Never contains a secret value.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// For people: everything but what to type next.
+    /// The text for people, except for the next commands.
     pub text: String,
-    /// For a program that wants a format of its own: what is printed instead.
+    /// The output in a format that the user requested; replaces everything else.
     pub document: Option<String>,
-    /// The same in a few words, as it is said of one repository among several.
+    /// A short summary, for one of several repositories.
     pub brief: String,
-    /// What to type for more than these few words.
+    /// What to type for details about that summary.
     pub more: Advice,
-    /// Whether nothing was written yet, and something is left to be.
+    /// Whether changes are still to be written.
     pub is_pending: bool,
-    /// The repository as it was given, if it is one of several.
+    /// The repository as given, if there are several.
     pub given: Option<String>,
     /// The top of the repository; `None` if there is none or it is unknown.
     pub repo: Option<PathBuf>,
     /// Whether anything was written, or an earlier change committed.
     pub changed: bool,
-    /// The files that were written or committed, or would be without `--dry-run`: none exactly if
+    /// The files that were written or committed, or would be without `--dry-run`; empty exactly if
     /// nothing changes.
     pub files: Vec<FileChange>,
     /// The warnings of the run.
     pub warnings: Vec<String>,
     /// What to type next.
     pub next: Vec<Advice>,
-    /// What this command alone tells, as an object.
+    /// The facts of this command alone, as an object.
     pub own: Value,
-    /// How it ended, if it did not fail.
+    /// The outcome, unless the command failed.
     pub outcome: Outcome,
-    /// What failed.
+    /// The error.
     pub error: Option<Explanation>,
 }
 
-/// What becomes of a file.
+/// A change to a file.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct FileChange {
-    /// Relative to the top of the repository.
+    /// Path relative to the top of the repository.
     pub path: String,
     /// `new`, `changed` or `deleted`.
     change: &'static str,
@@ -56,13 +56,13 @@ pub struct FileChange {
 }
 
 impl FileChange {
-    /// Of the file `path`.
+    /// A change to the file `path`.
     #[must_use]
     pub fn new(path: &str, change: &'static str) -> Self {
         Self { path: path.to_owned(), change, bytes: None }
     }
 
-    /// The same with the size that the file has then, which is only told of a file that is new.
+    /// Adds the size after the change, which is only reported for a new file.
     #[must_use]
     pub fn sized(self, bytes: usize) -> Self {
         Self { bytes: Some(bytes), ..self }
@@ -70,14 +70,14 @@ impl FileChange {
 }
 
 impl Report {
-    /// The report of a command that failed, which is about the repository at `repo`.
+    /// The report of a command that failed in the repository at `repo`.
     #[must_use]
     pub fn failed(error: &anyhow::Error, repo: Option<PathBuf>) -> Self {
         let error = explain(error);
         Self { repo, changed: error.has_written, error: Some(error), ..Self::default() }
     }
 
-    /// The same with what failed hinting at the environment that the command was about.
+    /// Adds the environment that the command was about to the hints of its error.
     #[must_use]
     pub fn for_env(mut self, name: Option<&str>) -> Self {
         let hint = self.error.as_mut().and_then(|error| error.hint.as_mut());
@@ -93,7 +93,7 @@ impl Report {
         self.error.as_ref().map_or(self.outcome.exit_code(), |error| error.code)
     }
 
-    /// For people: the text, then the commands to type next, each below what it is for, as a block
+    /// The text for people: the result, then the next commands, each below its purpose, as a block
     /// that can be pasted into a shell.
     #[must_use]
     pub fn text(&self) -> String {
@@ -113,7 +113,7 @@ impl Report {
         text
     }
 
-    /// One line about one repository of several, which is called `name`.
+    /// One line about the repository `name`, for several repositories.
     #[must_use]
     pub fn line(&self, name: &str) -> String {
         let word = match (&self.error, self.outcome) {
@@ -139,17 +139,17 @@ impl Report {
         format!("{word}  {}\n", printable(&line))
     }
 
-    /// For programs: one line of JSON.
+    /// The report as one line of JSON.
     #[must_use]
     pub fn json(&self) -> String {
         if matches!(self.outcome, Outcome::Several(_)) {
-            // Each of them has had its own.
+            // Each repository has had a line of its own.
             return String::new();
         }
         let repo = self.repo.as_deref();
         let typed = |step: &Advice| step.typed(repo);
         let mut object = json!({
-            // Without the slash that git2 puts behind it.
+            // Removes the trailing slash that git2 adds.
             "repo": repo.map(|root| root.components().collect::<PathBuf>().display().to_string()),
             "changed": self.changed,
             "files": self.files,

@@ -1,21 +1,21 @@
-//! Several repositories in one run: the list that names them, what became of each, and the exit
-//! code. Pure.
+//! Several repositories in one run: the list of them, the count of results, and the exit code.
+//! Pure.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The repositories that a list names: a path a line, as it is. Blank lines and those that begin
-/// with `#` are skipped, as is a CR before a line break. A list with a NUL has one behind each
-/// path, as `find -print0` writes it, and nothing is skipped in it but empty paths.
+/// Parses a list of repositories: one path per line, taken literally. Skips blank lines and those
+/// that begin with `#`, and a CR before a line break. In a list that contains NUL, each path ends
+/// with NUL, as in the output of `find -print0`; only empty paths are skipped then.
 #[must_use]
 pub fn parse(list: &[u8]) -> Vec<PathBuf> {
     let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
     if list.contains(&0) {
         return list.split(|byte| *byte == 0).filter(|bytes| !bytes.is_empty()).map(path).collect();
     }
-    // As editors on Windows begin a file.
+    // Editors on Windows add a byte order mark.
     let list = list.strip_prefix(b"\xef\xbb\xbf").unwrap_or(list);
     let lines =
         list.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -26,8 +26,8 @@ fn is_skipped(line: &[u8]) -> bool {
     line.trim_ascii().first().is_none_or(|byte| *byte == b'#')
 }
 
-/// The list that [`parse`] reads as `paths`, which are directories. It has NULs only if a path has
-/// a line break.
+/// The list that [`parse`] reads as `paths`, which are directories. It uses NUL only if a path
+/// contains a line break.
 #[must_use]
 pub fn written<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<u8> {
     let paths: Vec<_> = paths.map(|path| path.as_os_str().as_bytes()).collect();
@@ -46,8 +46,8 @@ pub fn written<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<u8> {
     list
 }
 
-/// The exit code of a run whose parts ended with `codes`: the worst of failures, 2, 3 and 0. Of
-/// failures that are not alike it is 1.
+/// The exit code of a run whose parts ended with `codes`: the worst of failures, 2, 3 and 0.
+/// Different failures give 1.
 #[must_use]
 pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
     let rank = |code: u8| match code {
@@ -64,27 +64,27 @@ pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
     })
 }
 
-/// How many repositories ended how.
+/// The number of repositories by result.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
-    /// All is well.
+    /// Without problems.
     pub ok: usize,
-    /// In how many something was written.
+    /// Something was written.
     pub changed: usize,
-    /// In how many something would be, without a dry run.
+    /// Something would be written without a dry run.
     pub pending: usize,
     /// With problems.
     pub problems: usize,
-    /// About which something is undetermined.
+    /// With undetermined results.
     pub unknown: usize,
-    /// In which the command failed.
+    /// The command failed.
     pub failed: usize,
-    /// That were not begun, or not finished.
+    /// Not started, or not finished.
     pub left: usize,
 }
 
 impl Tally {
-    /// The line below all others.
+    /// The summary line.
     #[must_use]
     pub fn line(&self) -> String {
         let Self { ok, changed, pending, problems, unknown, failed, left } = *self;

@@ -1,7 +1,7 @@
 //! Template trees and their rendering to a sorted list of files. Pure: no I/O.
 //!
-//! A tree mirrors the output; `source` says what the names mean. A template that renders to nothing
-//! makes no file.
+//! A tree mirrors the output; `source` defines the meaning of file names. A template with an empty
+//! result produces no file.
 
 mod archive;
 mod source;
@@ -19,7 +19,7 @@ use tera::{Kwargs, State, Tera};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
-/// What the record is rendered from.
+/// The template of the record.
 const RECORD: &str = "dot_makeinfra.yaml.tera";
 
 /// The template tree of one version.
@@ -33,42 +33,41 @@ pub struct TemplateSet {
 pub struct File {
     /// Path below the top of the repository, with `/`.
     pub path: String,
-    /// What it may be used for.
+    /// The kind, which determines the mode and the encryption.
     pub kind: Kind,
-    /// Its content; secret text throughout, since some of the files are.
+    /// The content. Always secret text, because some files are secret.
     pub text: Secret,
-    /// What it was rendered from, and for.
+    /// The template and its target.
     pub origin: Origin,
 }
 
-/// What a file was rendered from, and for: it stays the same where a version gives the file another
-/// path.
+/// The template of a file and its target, which stay the same if a version changes the file's path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     /// The template's path in the tree.
     pub template: String,
-    /// The component, if there is a file for each.
+    /// The component, if the template is rendered for each one.
     pub component: Option<String>,
-    /// The environment, if there is a file for each.
+    /// The environment, if the template is rendered for each one.
     pub environment: Option<String>,
 }
 
 impl File {
-    /// Its size in bytes, which is no secret.
+    /// The size in bytes, which is not secret.
     #[must_use]
     pub fn size(&self) -> usize {
         self.text.expose().len()
     }
 }
 
-/// What a file may be used for: its mode, and whether git may see its plaintext.
+/// The kind of a file: its mode, and whether git may have its plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 0666 less the umask.
+    /// Mode 0666 minus the umask.
     Plain,
-    /// 0777 less the umask.
+    /// Mode 0777 minus the umask.
     Executable,
-    /// 0600, and in git only as ciphertext.
+    /// Mode 0600, and only ciphertext in git.
     Secret,
 }
 
@@ -79,7 +78,7 @@ impl TemplateSet {
         Self::new(env!("CARGO_PKG_VERSION"), texts(&EMBEDDED))
     }
 
-    /// A tree of other files: their paths below its top, and their texts.
+    /// A tree of given files: paths below its top, and texts.
     pub fn new(version: &str, files: impl IntoIterator<Item = (String, String)>) -> Self {
         let sources = files.into_iter().map(|(path, text)| Source { path, text });
         let mut sources: Vec<_> = sources.collect();
@@ -87,18 +86,19 @@ impl TemplateSet {
         Self { version: version.to_owned(), sources }
     }
 
-    /// The version that it is of.
+    /// The version.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Its files: their paths and texts, sorted by path.
+    /// The paths and texts of its files, sorted by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.sources.iter().map(|source| (source.path.as_str(), source.text.as_str()))
     }
 
-    /// Renders the whole tree, sorted by path. An environment without a payload has no pull secret.
+    /// Renders the whole tree, sorted by path. An environment without a payload gets no pull
+    /// secret.
     pub fn render(&self, answers: &Answers, payloads: &[Option<Payload>]) -> Result<Vec<File>> {
         self.render_some(&self.sources.iter().collect::<Vec<_>>(), answers, payloads)
     }
@@ -111,7 +111,7 @@ impl TemplateSet {
         Ok(record.map(|file| file.text.expose().to_owned()).unwrap_or_default())
     }
 
-    /// Renders the pull secret of the environment at `place` alone.
+    /// Renders the pull secret of the environment with the index `place` alone.
     pub fn render_secret(&self, answers: &Answers, place: usize, payload: Payload) -> Result<File> {
         let sources: Vec<_> =
             self.sources.iter().filter(|source| source.is_pull_secret()).collect();
@@ -151,7 +151,7 @@ impl TemplateSet {
                     open.insert("has_token", &payload.is_some());
                     let text = match (source.is_pull_secret(), payload) {
                         (true, None) => continue,
-                        // Tera's errors quote values: those of the Secret stay here.
+                        // Tera's errors quote values, so those about the Secret are dropped.
                         (true, Some(payload)) => tera
                             .render(&source.path, &with_payload(&open, &payload))
                             .map_err(|_| ours(&source.path, ""))?,
@@ -173,7 +173,7 @@ impl TemplateSet {
     }
 }
 
-/// The variables of a pull secret's template, and no other.
+/// The variables of the pull secret's template.
 fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
     let mut context = open.clone();
     context.insert("payload", payload.base64);
@@ -184,7 +184,7 @@ fn with_payload(open: &tera::Context, payload: &Payload) -> tera::Context {
     context
 }
 
-/// The texts of an embedded directory, by their paths.
+/// The texts of an embedded directory, by path.
 fn texts(dir: &'static Dir) -> Vec<(String, String)> {
     let here = dir.files().filter_map(|file| {
         Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned()))
@@ -196,11 +196,11 @@ fn texts(dir: &'static Dir) -> Vec<(String, String)> {
 fn tera(sources: &[&Source]) -> Result<Tera> {
     let mut tera = Tera::new();
     tera.autoescape_on(Vec::<&str>::new());
-    // Filters are looked up while a template is added.
+    // Tera looks up filters while a template is added.
     tera.register_filter("yaml", |text: &str, _: Kwargs, _: &State| yaml_edit::scalar(text));
     tera.register_filter("column", |text: &str, options: Kwargs, _: &State| {
         let width = options.must_get::<usize>("width")?;
-        // One that is too wide still ends before the next one.
+        // A text that is too wide is still followed by blanks.
         Ok::<_, tera::Error>(format!("{text:width$}{}", if text.len() < width { "" } else { "  " }))
     });
     let templates = sources.iter().filter(|source| source.is_template());
@@ -214,7 +214,7 @@ fn variables(context: &Context) -> Result<tera::Context> {
         .map_err(|_| ours("the context of all templates", ""))?)
 }
 
-/// A fault of a template is one of makeinfra, not of its user.
+/// A failure in a template, which is makeinfra's fault.
 fn ours(template: &str, cause: &str) -> Failure {
     Failure::failed(format!("cannot render `{template}`, which is a fault in makeinfra"))
         .because(cause)

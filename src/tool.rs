@@ -1,5 +1,5 @@
-//! Runs programs: the one place that does. Nothing secret is ever in an argument, no variable is
-//! set, standard input is empty. Decides nothing about what a program says.
+//! Runs programs; no other module does. Arguments never contain a secret, no environment variable
+//! is set, and standard input is empty. Does not interpret what a program prints.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,49 +9,49 @@ use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// How much of what a program complains is kept.
+/// Size limit for the part of standard error that is kept.
 const COMPLAINT: usize = 64 << 10;
 
-/// How a program is run.
+/// How to run a program.
 #[derive(Debug)]
 pub struct Tool<'t> {
-    /// Its name, or a path; one with a slash in it begins at `dir`.
+    /// The name or path; a relative path is resolved in `dir`.
     pub program: &'t str,
-    /// Its arguments.
+    /// The arguments.
     pub arguments: &'t [String],
-    /// Where it runs.
+    /// The working directory.
     pub dir: &'t Path,
-    /// The most that it may print, in bytes.
+    /// The maximum size of its output in bytes.
     pub limit: usize,
-    /// How long it may take.
+    /// The time limit.
     pub patience: Duration,
 }
 
-/// What a program said that ended by itself.
+/// The output of a program that ended by itself.
 pub struct Said {
-    /// Whether it ended well.
+    /// Whether it succeeded.
     pub success: bool,
-    /// What it printed; may be a secret.
+    /// Standard output, which may be secret.
     pub stdout: Zeroizing<Vec<u8>>,
-    /// What it complained about, made text; may quote what it was given.
+    /// Standard error as text, which may quote the program's input.
     pub stderr: String,
 }
 
-/// Why there is nothing to read.
+/// Why there is no output.
 #[derive(Debug)]
 pub enum Trouble {
     /// It could not be started.
     NotStarted(io::Error),
-    /// It was stopped: it took too long.
+    /// It was killed because it took too long.
     TooLong,
-    /// It was stopped: it printed too much.
+    /// It was killed because it printed too much.
     TooMuch,
-    /// What it printed could not be read.
+    /// Its output could not be read.
     Unread(io::Error),
 }
 
 impl Tool<'_> {
-    /// Runs it to its end.
+    /// Runs the program until it ends.
     pub fn run(&self) -> Result<Said, Trouble> {
         let mut command = Command::new(self.path());
         command.args(self.arguments).current_dir(self.dir);
@@ -70,8 +70,7 @@ impl Tool<'_> {
         Ok(Said { success, stdout, stderr })
     }
 
-    /// A path of its own kind begins where it runs, as for a shell there, and not where this
-    /// program runs.
+    /// Resolves a relative path in the program's working directory, as a shell there would.
     fn path(&self) -> PathBuf {
         if self.program.contains('/') {
             self.dir.join(self.program)
@@ -81,7 +80,7 @@ impl Tool<'_> {
     }
 }
 
-/// A program that does not outlive this.
+/// A program that is killed when this is dropped.
 struct Running(Child);
 
 impl Running {
@@ -90,7 +89,7 @@ impl Running {
             match self.0.try_wait() {
                 Ok(Some(status)) => return Ok(status.success()),
                 Ok(None) if Instant::now() >= end => return Err(Trouble::TooLong),
-                // It has closed its output, so its end is near.
+                // It has closed its output, so it will end soon.
                 Ok(None) => thread::sleep(Duration::from_millis(2)),
                 Err(error) => return Err(Trouble::Unread(error)),
             }
@@ -100,7 +99,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended, or it cannot be ended: either way nothing more can be done.
+        // Either it has ended, or it cannot be killed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -108,15 +107,15 @@ impl Drop for Running {
 
 type Bytes = io::Result<Zeroizing<Vec<u8>>>;
 
-/// Reads all of `stream`, or one byte more than `limit`. A thread of its own, since both streams
-/// must be emptied, and a program's own children may hold them open for longer than anybody waits.
+/// Reads all of `stream`, or one byte more than `limit`, in a thread: both streams must be drained,
+/// and the program's children may keep them open past the time limit.
 fn read(stream: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Zeroizing::new(Vec::with_capacity(64 << 10));
         let read =
             stream.map_or(Ok(0), |stream| stream.take(limit as u64 + 1).read_to_end(&mut bytes));
-        // Whoever has stopped waiting does not want it.
+        // The receiver may have stopped waiting.
         let _ = sender.send(read.map(|_| bytes));
     });
     receiver

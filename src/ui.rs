@@ -1,7 +1,7 @@
 //! The only module that prints, prompts or reads standard input.
 //!
-//! Results go to standard output; prompts, warnings and errors to standard error. It decides
-//! nothing: what to ask, and what an answer must look like, comes from the caller.
+//! Results go to standard output; prompts, warnings and errors to standard error. Makes no
+//! decisions: the caller determines the questions and which answers are valid.
 
 mod block;
 mod keys;
@@ -21,19 +21,19 @@ use zeroize::Zeroizing;
 /// A question for a line of text.
 #[derive(Debug, Default)]
 pub struct Text<'t> {
-    /// What is asked.
+    /// The question.
     pub question: &'t str,
-    /// What an empty answer means.
+    /// The value of an empty answer.
     pub default: Option<&'t str>,
-    /// An answer as it could be, where there is no default.
+    /// An example of an answer, if there is no default.
     pub example: Option<&'t str>,
     /// Whether the answer may be empty.
     pub is_optional: bool,
-    /// Whether Escape leads back to another question.
+    /// Whether Escape leads back to the previous question.
     pub has_back: bool,
 }
 
-/// What a question led to.
+/// The reply to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply<T> {
     /// An answer.
@@ -42,20 +42,19 @@ pub enum Reply<T> {
     Back,
 }
 
-/// Where a command talks to its user.
+/// The interface between a command and its user.
 #[derive(Debug)]
 pub struct Ui {
     can_ask: bool,
-    /// Whether it only collects warnings.
+    /// Whether warnings are only collected.
     is_quiet: bool,
-    /// Whether anybody is told what to type next.
+    /// Whether the next commands are shown.
     tells_next: bool,
     warnings: Vec<String>,
 }
 
 impl Ui {
-    /// Asks only if both standard input and standard error are terminals, and never with
-    /// `no_input`.
+    /// Prompts only if standard input and standard error are terminals, and never with `no_input`.
     #[must_use]
     pub fn new(no_input: bool) -> Self {
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
@@ -67,31 +66,32 @@ impl Ui {
         }
     }
 
-    /// Asks and shows nothing: for one of several that are worked on at the same time.
+    /// Neither prompts nor shows anything, for one of several repositories that are processed in
+    /// parallel.
     #[must_use]
     pub fn quiet() -> Self {
         Self { can_ask: false, is_quiet: true, tells_next: true, warnings: Vec::new() }
     }
 
-    /// The same where nobody is told what to type next: it need not be found out.
+    /// Like [`Ui::quiet`], and the next commands need not be determined.
     #[must_use]
     pub fn brief() -> Self {
         Self { tells_next: false, ..Self::quiet() }
     }
 
-    /// Whether anybody is told what to type next.
+    /// Whether the next commands are shown.
     #[must_use]
     pub fn tells_next(&self) -> bool {
         self.tells_next
     }
 
-    /// Whether questions can be asked.
+    /// Whether prompts are possible.
     #[must_use]
     pub fn can_ask(&self) -> bool {
         self.can_ask
     }
 
-    /// Begins a conversation.
+    /// Starts a dialogue.
     pub fn intro(&self, title: &str) -> Result<()> {
         terminal::write(&format!("{}\n\n", style(format!(" {title} ")).for_stderr().reverse()))
     }
@@ -103,7 +103,7 @@ impl Ui {
         terminal::write(&format!("{}\n{body}\n", style(title).for_stderr().bold()))
     }
 
-    /// Asks for a line of text, which `check` judges while it is typed: its error is a rule that
+    /// Asks for a line of text, which `check` validates while it is typed: its error is a rule that
     /// begins with "must".
     pub fn text(
         &self,
@@ -113,8 +113,8 @@ impl Ui {
         prompt::text(question, &check)
     }
 
-    /// Asks for one of `choices`, each with what it means; gives its place. The one at `chosen` is
-    /// offered.
+    /// Asks for one of `choices`, each with its meaning, and returns its index. The one at `chosen`
+    /// is preselected.
     pub fn choose(
         &self,
         question: &str,
@@ -125,8 +125,8 @@ impl Ui {
         prompt::choose(question, choices, chosen, has_back)
     }
 
-    /// Asks for a secret, of which only dots are shown. One that is refused is asked for anew:
-    /// nobody can mend what is not seen.
+    /// Asks for a secret, displayed as dots. A refused one must be entered anew, because hidden
+    /// text cannot be corrected.
     pub fn hidden(
         &self,
         question: &str,
@@ -135,14 +135,13 @@ impl Ui {
         prompt::hidden(question, &check)
     }
 
-    /// Asks for one of `words`, each of which begins with another letter. Enter means the first.
-    /// What was typed or pasted before the question is shown is no answer to it.
+    /// Asks for one of `words`, which have distinct initials. Enter selects the first. Ignores
+    /// input from before the question was displayed.
     pub fn decide(&self, question: &str, words: &[&'static str]) -> Result<&'static str> {
         prompt::decide(question, words)
     }
 
-    /// Says that something deserves a look, at once but only once, and keeps it for
-    /// [`Ui::into_warnings`].
+    /// Shows a warning immediately, but each one only once, and keeps it for [`Ui::into_warnings`].
     pub fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
         if self.warnings.contains(&warning) {
@@ -166,8 +165,8 @@ impl Ui {
         &self.warnings
     }
 
-    /// Shows on a terminal that `all` answers to `text` are waited for, as long as what it gives
-    /// lives.
+    /// Shows on a terminal that `all` answers to `text` are pending, until the returned value is
+    /// dropped.
     #[must_use]
     pub fn wait(&self, text: &str, all: usize) -> Waiting {
         let term = Some(Term::stderr()).filter(|term| term.is_term() && !self.is_quiet);
@@ -176,7 +175,7 @@ impl Ui {
         waiting
     }
 
-    /// Everything on standard input. Fails if it is more than `limit` bytes.
+    /// Reads all of standard input. Fails if it exceeds `limit` bytes.
     pub fn read_stdin(&self, limit: usize) -> Result<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         let read = io::stdin().lock().take(limit as u64 + 1).read_to_end(&mut bytes);
@@ -191,14 +190,14 @@ impl Ui {
         Ok(bytes)
     }
 
-    /// Whether standard input is a terminal, where a secret would be shown while it is typed.
+    /// Whether standard input is a terminal, which would display a secret while it is typed.
     #[must_use]
     pub fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()
     }
 }
 
-/// A line on the terminal that is there while something is waited for.
+/// A line on the terminal during a wait.
 pub struct Waiting {
     term: Option<Term>,
     text: String,
@@ -209,13 +208,13 @@ pub struct Waiting {
 impl Waiting {
     /// Counts one more answer.
     pub fn step(&self) {
-        // Held while it is shown, so that the numbers rise.
+        // Held while the line is drawn, so that the numbers ascend.
         let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *done += 1;
         self.show(*done);
     }
 
-    /// Prints a line of a result above it. Says whether anybody still reads.
+    /// Prints a line of output above it. Returns whether the output is still being read.
     pub fn print(&self, line: &str) -> Result<bool> {
         let done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(term) = &self.term {
@@ -230,7 +229,7 @@ impl Waiting {
         if let Some(term) = &self.term {
             let count =
                 if self.all > 1 { format!(": {done} of {}", self.all) } else { String::new() };
-            // Where that fails there is nobody to tell.
+            // Best effort.
             let _ = term.clear_line();
             let _ = term.write_str(
                 &style(format!("{}{count} …", self.text)).for_stderr().dim().to_string(),
@@ -247,7 +246,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Columns that are as wide as they must be, for lines of one length.
+/// Formats columns of minimal width.
 #[must_use]
 pub fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     let width = |column: usize| {
@@ -264,31 +263,31 @@ pub fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     lines.iter().map(shown).collect()
 }
 
-/// Bold text on standard output, where it is a terminal.
+/// Bold text if standard output is a terminal.
 #[must_use]
 pub fn bold(text: &str) -> String {
     style(text).bold().to_string()
 }
 
-/// Red text on standard output, where it is a terminal.
+/// Red text if standard output is a terminal.
 #[must_use]
 pub fn red(text: &str) -> String {
     style(text).red().bold().to_string()
 }
 
-/// Yellow text on standard output, where it is a terminal.
+/// Yellow text if standard output is a terminal.
 #[must_use]
 pub fn yellow(text: &str) -> String {
     style(text).yellow().bold().to_string()
 }
 
-/// Green text on standard output, where it is a terminal.
+/// Green text if standard output is a terminal.
 #[must_use]
 pub fn green(text: &str) -> String {
     style(text).green().to_string()
 }
 
-/// Text that steps back on standard output, where it is a terminal.
+/// Dimmed text if standard output is a terminal.
 #[must_use]
 pub fn dim(text: &str) -> String {
     style(text).dim().to_string()
@@ -296,11 +295,11 @@ pub fn dim(text: &str) -> String {
 
 /// Prints the result of a command.
 pub fn print(text: &str) -> Result<()> {
-    // Whoever closed the pipe has read enough.
+    // If the pipe is closed, its reader has seen enough.
     write_out(text).map(drop)
 }
 
-/// Writes to standard output. Says whether anybody reads it.
+/// Writes to standard output. Returns whether the output is still being read.
 fn write_out(text: &str) -> Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -312,7 +311,7 @@ fn write_out(text: &str) -> Result<bool> {
     }
 }
 
-/// Prints the one error that ends a run, which is about the repository at `root`.
+/// Prints the error that ends a run, with hints for the repository at `root`.
 pub fn print_error(error: &Explanation, root: Option<&Path>) {
     say(format_args!("{} {}", style("error:").for_stderr().red().bold(), error.message));
     for cause in &error.causes {
@@ -323,7 +322,7 @@ pub fn print_error(error: &Explanation, root: Option<&Path>) {
     }
 }
 
-/// Writes a line to standard error. Where that fails there is nobody to tell.
+/// Writes a line to standard error, ignoring errors.
 fn say(line: std::fmt::Arguments) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,5 +1,5 @@
-//! The files of a repository as they lie on the disk: which there are, their modes, and the content
-//! of those that are asked for. Writes nothing, and never follows a link out of the repository.
+//! The files of a repository on disk: which exist, their modes, and the content of those that are
+//! requested. Writes nothing, and never follows a link out of the repository.
 
 use crate::error::Result;
 use crate::files::{self, cannot};
@@ -11,12 +11,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// More than any manifest that an API server takes.
+/// Size limit, above any manifest that an API server accepts.
 const LIMIT: u64 = 4 << 20;
-/// The sizes that a key file can have: one key, or more versions than anybody makes.
+/// The possible sizes of a key file: from one key to more versions than anyone creates.
 const KEY_SIZES: std::ops::RangeInclusive<u64> = 148..=64 << 10;
 
-/// What the work tree of a repository holds.
+/// The files of a repository's work tree.
 pub struct WorkTree {
     root: PathBuf,
     files: BTreeMap<String, u32>,
@@ -24,20 +24,20 @@ pub struct WorkTree {
     unread: Vec<String>,
 }
 
-/// What is at a path.
+/// The content at a path.
 pub enum Content {
     /// The bytes of a file.
     Bytes(Zeroizing<Vec<u8>>),
-    /// A file that git-crypt has encrypted, and that no key at hand opens.
+    /// A file that git-crypt has encrypted, and that no available key decrypts.
     Locked,
-    /// There is something, and it was not read: why, as a sentence about "it".
+    /// Something that was not read; the reason, as a sentence about "it".
     Unread(&'static str),
     /// There is no such file.
     Absent,
 }
 
 impl Content {
-    /// The text of a file that was read and is text.
+    /// The text of a file; `None` unless it was read and is text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -48,8 +48,8 @@ impl Content {
 }
 
 impl WorkTree {
-    /// Lists everything below `root` but `.git`, other repositories and the directories that
-    /// `skipped` names, and finds the git-crypt keys among it.
+    /// Lists everything below `root`, except for `.git`, other repositories and directories for
+    /// which `skipped` is true, and finds git-crypt keys.
     pub fn list(root: &Path, skipped: impl Fn(&str) -> bool) -> Result<Self> {
         let mut tree = Self {
             root: root.to_owned(),
@@ -70,7 +70,7 @@ impl WorkTree {
         Ok(tree)
     }
 
-    /// Lists the files of one directory and gives the directories in it.
+    /// Lists the files of one directory, and returns its subdirectories.
     fn list_one(&mut self, dir: &str) -> io::Result<Vec<String>> {
         let mut below = Vec::new();
         for entry in files::entries(&self.root.join(dir))? {
@@ -104,7 +104,7 @@ impl WorkTree {
         &self.root
     }
 
-    /// The files at or below `path`, sorted, with their modes as stat(2) has them.
+    /// The files at or below `path`, sorted, with their modes as in stat(2).
     pub fn at(&self, path: &str) -> impl Iterator<Item = (&str, u32)> {
         let below = if path.is_empty() {
             String::new()
@@ -118,13 +118,13 @@ impl WorkTree {
             .filter(move |(file, _)| *file == path || file.starts_with(&below))
     }
 
-    /// Whether there is a file `path`.
+    /// Whether the file `path` exists.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)
     }
 
-    /// The permissions of the file `path`; 0 for a link and for what is not there.
+    /// The permissions of the file `path`; 0 for a link, and if it does not exist.
     #[must_use]
     pub fn mode(&self, path: &str) -> u32 {
         let mode = self.files.get(path).copied().unwrap_or(0);
@@ -137,14 +137,13 @@ impl WorkTree {
         &self.key_files
     }
 
-    /// What could not be looked into.
+    /// The paths that could not be read.
     #[must_use]
     pub fn unread(&self) -> &[String] {
         &self.unread
     }
 
-    /// Reads the text or the ciphertext at `path`, which need not be among the files that were
-    /// listed.
+    /// Reads the text or ciphertext at `path`, which need not have been listed.
     #[must_use]
     pub fn read(&self, path: &str) -> Content {
         match self.read_bytes(path) {
@@ -157,7 +156,7 @@ impl WorkTree {
         }
     }
 
-    /// The same for a file that may be no text.
+    /// Like [`WorkTree::read`], for a file that may not be text.
     #[must_use]
     pub fn read_bytes(&self, path: &str) -> Content {
         let Ok(real) = self.root.join(path).canonicalize() else {

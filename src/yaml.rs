@@ -1,25 +1,25 @@
-//! YAML texts into values: the one place that calls the parsers, behind a guard against deep
+//! Parses YAML to values: the only module that calls the parsers, behind a guard against deep
 //! nesting.
 //!
-//! libyaml needs time that grows with the square of the nesting of `[` and `{`, and only then says
-//! that it is too much. Faults never quote the text, which may hold a token. Pure.
+//! libyaml takes time quadratic in the nesting of `[` and `{`, and only then reports that it is too
+//! deep. Errors never quote the text, which may contain a token. Pure.
 
 use saphyr_parser::{Event, Parser, StrInput};
 use serde::de::DeserializeOwned;
 use serde_yaml::{Deserializer, Value};
 use std::fmt;
 
-/// Deeper than any file that people write. The parser of values stops at 128.
+/// Maximum depth, above that of any real file. The parser of values stops at 128.
 const DEEPEST: usize = 100;
-/// So many brackets are quick to read however they are nested.
+/// Up to this number, brackets are parsed quickly even if nested.
 const FEW: usize = 2_000;
 
-/// Why a text was not read.
+/// Why a text could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not YAML, or not of the wanted form; from this line and column on, counted from 1.
+    /// It is not YAML, or does not have the expected form, from this line and column on (from 1).
     Syntax(Option<(usize, usize)>),
-    /// A mapping has a key twice.
+    /// A mapping has a repeated key.
     Twice(Option<(usize, usize)>),
     /// It is nested too deeply.
     Depth,
@@ -45,7 +45,7 @@ impl fmt::Display for Fault {
 impl From<serde_yaml::Error> for Fault {
     fn from(error: serde_yaml::Error) -> Self {
         let place = error.location().map(|place| (place.line(), place.column()));
-        // The parser has no other way to tell.
+        // The parser reports it in no other way.
         if error.to_string().contains("duplicate entry") {
             Self::Twice(place)
         } else {
@@ -54,14 +54,15 @@ impl From<serde_yaml::Error> for Fault {
     }
 }
 
-/// The one document of `text`, which may begin with a byte order mark.
+/// Parses the only document of `text`, which may begin with a byte order mark.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     let text = without_mark(text);
     guard(text)?;
     Ok(serde_yaml::from_str(text)?)
 }
 
-/// All documents of `text`, which may begin with a byte order mark; merge keys (`<<`) applied.
+/// Parses all documents of `text`, which may begin with a byte order mark, and applies merge keys
+/// (`<<`).
 pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
     let text = without_mark(text);
     guard(text)?;
@@ -74,15 +75,14 @@ pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
     Ok(all)
 }
 
-/// The events of `text`. Their parser takes no more than 255 brackets within each other, and is
-/// quick about it.
+/// The events of `text`. Their parser is fast, and accepts at most 255 nested brackets.
 #[must_use]
 pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
     Parser::new_from_str(text)
 }
 
-/// libyaml takes the mark for a column of the first line, so that the second one begins another
-/// document.
+/// libyaml counts the byte order mark as a column of the first line, so that the second line would
+/// begin another document.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
@@ -97,7 +97,7 @@ fn guard(text: &str) -> Result<(), Fault> {
             Ok((Event::SequenceStart(..) | Event::MappingStart(..), _)) => depth += 1,
             Ok((Event::SequenceEnd | Event::MappingEnd, _)) => depth = depth.saturating_sub(1),
             Ok(_) => {}
-            // The two parsers differ here: the other one may read on.
+            // The parsers differ here: the other one may accept the text.
             Err(error) => {
                 let rest = text
                     .char_indices()
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    /// 160 KB that nest, each in another way.
+    /// 160 KB of nesting, in different ways.
     fn deep() -> impl Iterator<Item = String> {
         let parts = [
             "[",
@@ -167,7 +167,7 @@ mod tests {
             let read = read_all(&text);
             let start = &text[..20];
             assert!(begun.elapsed() < Duration::from_secs(3), "{start:?}: {:?}", begun.elapsed());
-            // Quotes may close, and a block is a text: then nothing is deep.
+            // With closed quotes or a block scalar, the brackets are text and nothing is nested.
             assert!(read.is_err() || text.contains(['"', '\'', '|']), "{start:?}");
         }
         for text in

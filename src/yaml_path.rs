@@ -1,8 +1,8 @@
-//! What stands at a path of a YAML document that was read. Pure.
+//! Looks up values in parsed YAML documents. Pure.
 
 use serde_yaml::Value;
 
-/// What stands at `path`, whose digits count the items of lists.
+/// The value at `path`, in which numbers are list indices.
 #[must_use]
 pub fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, step| match value {
@@ -11,18 +11,18 @@ pub fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     })
 }
 
-/// The text at `path`.
+/// The string at `path`.
 #[must_use]
 pub fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     at(value, path)?.as_str()
 }
 
-/// The items of the list `key`; none if it is no list.
+/// The items of the list `key`; empty if it is not a list.
 pub fn list<'v>(value: &'v Value, key: &str) -> impl DoubleEndedIterator<Item = &'v Value> {
     value.get(key).and_then(Value::as_sequence).into_iter().flatten()
 }
 
-/// Its `kind`.
+/// The `kind`.
 #[must_use]
 pub fn kind(value: &Value) -> Option<&str> {
     text(value, &["kind"])

@@ -1,10 +1,10 @@
-//! One command as a list of arguments: how a text is read as one, and how it is typed for a
-//! repository elsewhere.
+//! One command as a list of arguments: parses it from a text, and renders it for a repository
+//! elsewhere.
 
 use super::shell_word;
 use std::path::Path;
 
-/// Targets of make that need `ENV=` if there are several environments.
+/// make targets that need `ENV=` if there are several environments.
 const TARGETS: [&str; 12] = [
     "deploy",
     "gitlab-secret",
@@ -19,18 +19,18 @@ const TARGETS: [&str; 12] = [
     "logs",
     "run",
 ];
-/// Commands of makeinfra that need `--env` then.
+/// makeinfra commands that need `--env` in that case.
 const COMMANDS: [&str; 4] = ["rotate", "diagnose", "secret set", "secret unset"];
-/// Commands of makeinfra that are about no repository.
+/// makeinfra commands that do not concern a repository.
 const WITHOUT_REPOSITORY: [&str; 7] =
     ["new", "completions", "man", "schema", "help", "--help", "--version"];
-/// What a shell reads between commands, or behind one, instead of an argument.
+/// Shell operators between or after commands.
 const OPERATORS: [&str; 5] = ["&&", "||", "|", ">", ">>"];
 
-/// The user's editor, as crontab and git have it.
+/// The user's editor, in the form that crontab and git use.
 pub(super) const EDITOR: &str = "${EDITOR:-vi}";
 
-/// The programs of others that a hint may have typed beside make and git.
+/// Further programs, besides make and git, that hints may contain.
 pub const FOREIGN: [&str; 23] = [
     EDITOR,
     "apt-get",
@@ -57,18 +57,18 @@ pub const FOREIGN: [&str; 23] = [
     "unset",
 ];
 
-/// How a command is told which repository is meant.
+/// How a command is told its repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
     /// `-C DIR`
     Make,
     /// `-C DIR`
     Git,
-    /// An argument.
+    /// As an argument.
     Makeinfra,
-    /// By the current directory; the arguments begin with the program.
+    /// By the current directory. The arguments begin with the program.
     AtTop,
-    /// Not at all: it is about no repository. The arguments begin with the program.
+    /// Not at all: it does not concern a repository. The arguments begin with the program.
     Anywhere,
 }
 
@@ -77,17 +77,17 @@ pub(super) enum Program {
 pub(super) struct Call {
     pub(super) program: Program,
     pub(super) words: Vec<Word>,
-    /// The environment that is meant.
+    /// The environment to name; `None` if there is only one.
     pub(super) environment: Option<String>,
     pub(super) options: Vec<Word>,
 }
 
-/// One argument, or a shell's operator.
+/// One argument, or a shell operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
-    /// What the program gets.
+    /// The value that the program receives.
     text: String,
-    /// What is typed for that.
+    /// The text to type for that value.
     typed: String,
 }
 
@@ -96,7 +96,7 @@ impl Call {
         Self { program, words: Word::split(words), environment: None, options: Vec::new() }
     }
 
-    /// The command that `text` is, if it begins with a program that hints may name.
+    /// Parses `text`; `None` unless it begins with a program that hints may contain.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let first = text.split(' ').next()?;
         let program = match first {
@@ -115,7 +115,7 @@ impl Call {
         Some(command)
     }
 
-    /// Whether it needs to be told an environment, if there are several.
+    /// Whether it must name an environment if there are several.
     pub(super) fn takes_environment(&self) -> bool {
         let words = joined(&self.words);
         let begins = |command: &&str| format!("{words} ").starts_with(&format!("{command} "));
@@ -126,7 +126,7 @@ impl Call {
         }
     }
 
-    /// Whether it works only in a repository, or with one named.
+    /// Whether it only works in a repository, or with one as an argument.
     pub(super) fn is_for_a_repository(&self) -> bool {
         let first = self.words.first().map_or("", |word| word.text.as_str());
         match self.program {
@@ -136,23 +136,23 @@ impl Call {
         }
     }
 
-    /// Whether it is a call of `makeinfra rotate`.
+    /// Whether it calls `makeinfra rotate`.
     pub(super) fn is_rotation(&self) -> bool {
         let first = self.words.first().map(|word| word.text.as_str());
         self.program == Program::Makeinfra && first == Some("rotate")
     }
 
-    /// Whether it is a call of make's `target`.
+    /// Whether it calls make's `target`.
     pub(super) fn is_target(&self, target: &str) -> bool {
         self.program == Program::Make && joined(&self.words) == target
     }
 
-    /// Adds what `text` says at `place` of its words.
+    /// Inserts the words of `text` at the index `place`.
     pub(super) fn add_words(&mut self, text: &str, place: usize) {
         self.words.splice(place..place, Word::split(text));
     }
 
-    /// All arguments but the directory, the program first.
+    /// All arguments except for the directory, the program first.
     fn all(&self) -> Vec<Word> {
         let program = match self.program {
             Program::Make => Some("make"),
@@ -173,8 +173,7 @@ impl Call {
             .collect()
     }
 
-    /// The argument lists that it is, the program first: several where a shell's operators stand
-    /// between them.
+    /// The argument lists, the program first; several if there are shell operators between them.
     pub(super) fn argument_lists(&self) -> Vec<Vec<String>> {
         let all = self.all();
         let commands = all.split(|word| ["&&", "||", "|"].contains(&word.typed.as_str()));
@@ -188,15 +187,15 @@ impl Call {
                     _ => arguments.push(word.text.clone()),
                 }
             }
-            // `NAME=value` before a program is its environment.
+            // `NAME=value` before a program sets an environment variable.
             let program = arguments.iter().position(|word| !word.contains('=')).unwrap_or(0);
             arguments.split_off(program)
         };
         commands.map(arguments).collect()
     }
 
-    /// As it is typed for the repository in `dir`, a word for a shell; `None` is the current
-    /// directory.
+    /// The command as typed for the repository in `dir`, given as a shell word; `None` is the
+    /// current directory.
     pub(super) fn typed(&self, dir: Option<&str>) -> String {
         let dir = Word::split(dir.unwrap_or_default());
         let flag = Word::split(if dir.is_empty() { "" } else { "-C" });
@@ -220,7 +219,7 @@ impl Call {
 }
 
 impl Word {
-    /// The words of `text`, in which quotes mean what they mean to a shell.
+    /// Splits `text` into words, interpreting quotes like a shell.
     pub(super) fn split(text: &str) -> Vec<Self> {
         let mut words = Vec::new();
         let (mut typed, mut quote) = (String::new(), None);
@@ -239,7 +238,7 @@ impl Word {
         words.into_iter().filter(|typed| !typed.is_empty()).map(Self::of).collect()
     }
 
-    /// Whether the program gets `text`.
+    /// Whether the value is `text`.
     pub(super) fn is(&self, text: &str) -> bool {
         self.text == text
     }

@@ -1,4 +1,4 @@
-//! How a locked clone is unlocked: git-crypt refuses one in which a file of git's was edited.
+//! Unlocking a clone: git-crypt refuses to unlock one with local edits.
 
 use super::call::Call;
 use super::{Advice, Part};
@@ -6,20 +6,20 @@ use super::{Advice, Part};
 /// What `git-crypt unlock` needs in a clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unlocking {
-    /// Whether git has the key, for those whose GPG keys were added.
+    /// Whether the key is in the repository, encrypted for the GPG keys of its users.
     pub has_gpg: bool,
-    /// What git is in the middle of.
+    /// The git operation in progress; `None` if there is none.
     pub in_progress: Option<&'static str>,
-    /// Whether edits have to be put aside that `git stash` can put aside.
+    /// Whether there are edits that must be, and can be, stashed.
     pub stashes: bool,
-    /// Secret files with plaintext, which a stash would keep as it is, for want of a key.
+    /// Secret files in plaintext, which a stash would store unencrypted for lack of a key.
     pub in_plaintext: Vec<String>,
-    /// Files that are ciphertext although the key is there that opens them.
+    /// Files that are still ciphertext although their key is available.
     pub in_ciphertext: Vec<String>,
 }
 
 impl Advice {
-    /// Whether it has a clone unlocked.
+    /// Whether the advice unlocks a clone.
     #[must_use]
     pub fn unlocks(&self) -> bool {
         self.parts
@@ -27,7 +27,7 @@ impl Advice {
             .any(|part| matches!(part, Part::Call(call) if call.unlock_place().is_some()))
     }
 
-    /// The same where a clone is unlocked as `unlocking` needs it.
+    /// The advice with its unlock command extended by what `unlocking` requires.
     #[must_use]
     pub fn unlocking(mut self, unlocking: &Unlocking) -> Self {
         if !self.unlocks() {
@@ -45,8 +45,8 @@ impl Advice {
         }
         if !unlocking.in_plaintext.is_empty() {
             first = first.say("save your edits below secrets/ elsewhere, then: ");
-            // To lock it takes them away as well, and git could check out nothing with a key that
-            // is not the repository's.
+            // Locking removes these edits as well, and with another repository's key git could not
+            // check out anything.
             if !self.commands().any(|call| call.locks()) {
                 let restore =
                     unlocking.in_plaintext.iter().fold(Self::git("checkout HEAD --"), Self::arg);
@@ -59,7 +59,7 @@ impl Advice {
 }
 
 impl Call {
-    /// The place of `git-crypt unlock` among its words.
+    /// Index of `git-crypt unlock` among the words.
     fn unlock_place(&self) -> Option<usize> {
         self.words.windows(2).position(|pair| pair[0].is("git-crypt") && pair[1].is("unlock"))
     }

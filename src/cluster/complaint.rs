@@ -1,8 +1,8 @@
-//! What kubectl means by what it prints on standard error.
+//! Interprets kubectl's output on standard error.
 
 use super::{BATCH_KINDS, KINDS, KubectlError, RUNNING_KINDS};
 
-/// What kubectl says of an error, without its log.
+/// kubectl's error message, without its log.
 pub(super) fn complaint(stderr: &str) -> String {
     let is_log = |line: &&str| {
         let (level, rest) = line.split_at_checked(1).unwrap_or_default();
@@ -18,8 +18,7 @@ pub(super) fn complaint(stderr: &str) -> String {
     }
 }
 
-/// What kubectl means by what it prints, as far as its words are known: the first row that has any
-/// of them.
+/// The meaning of kubectl's messages: the first row with a matching text counts.
 const WORDS: [(KubectlError, &[&str]); 4] = [
     (KubectlError::Forbidden, &["(Forbidden)"]),
     (
@@ -65,8 +64,7 @@ pub(super) fn kubectl_error(stderr: &str) -> KubectlError {
     said.map_or(KubectlError::Failed, |(error, _)| *error)
 }
 
-/// The kinds that are forbidden:
-/// `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.
+/// The forbidden kinds: `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.
 pub(super) fn refused(stderr: &str) -> Vec<String> {
     let lines = stderr.lines().filter(|line| line.contains("(Forbidden)"));
     let kinds =
@@ -83,7 +81,7 @@ mod tests {
 
     #[test]
     fn each_refusal_of_kubectl_is_known() {
-        // Seen with kubectl 1.36, some with older ones.
+        // Seen with kubectl 1.36, some with older versions.
         for (said, silence_) in [
             (
                 "The connection to the server 127.0.0.1:1 was refused - did you specify the right \

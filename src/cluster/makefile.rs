@@ -1,23 +1,23 @@
-//! The kubectl of a repository, as its Makefile and the environment name it.
+//! The kubectl of a repository, as set by its Makefile and the environment.
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 
-/// Whether a Makefile's assignment lets the variable of the environment win.
+/// Whether a Makefile's assignment lets the environment variable take precedence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     IfUnset,
     Always,
 }
 
-/// The context that a generated Makefile has for an environment, or for the only one.
+/// The context that a generated Makefile sets for an environment, or for the only one.
 #[must_use]
 pub fn context_of(makefile: &str) -> Option<String> {
     let (value, _) = assigned(makefile, "CONTEXT")?;
     (!value.is_empty() && !value.contains('$')).then(|| value.to_owned())
 }
 
-/// The last value that a Makefile gives to the variable `name`.
+/// The last value that a Makefile assigns to the variable `name`.
 pub(super) fn assigned<'m>(makefile: &'m str, name: &str) -> Option<(&'m str, Operator)> {
     let value = |line: &'_ str| -> Option<(usize, Operator)> {
         let rest = line
@@ -46,9 +46,9 @@ pub(super) fn assigned<'m>(makefile: &'m str, name: &str) -> Option<(&'m str, Op
         .map(|(value, operator)| (value.split(" #").next().unwrap_or(value).trim(), operator))
 }
 
-/// Whether a stranger's Makefile may have it run: a client of Kubernetes, found on PATH, with
-/// options that choose among what the user's own kubeconfig has. Another kubeconfig could name any
-/// program to sign in with.
+/// Whether an untrusted Makefile may choose this program: a Kubernetes client on `PATH`, with
+/// options that select from the user's own kubeconfig. Another kubeconfig could name any program
+/// for signing in.
 pub(super) fn is_harmless(words: &[String]) -> bool {
     let mut left = words.iter().map(String::as_str);
     match left.next() {

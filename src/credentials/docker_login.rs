@@ -1,6 +1,6 @@
-//! What `docker login` and podman stored: their files, their credential helpers.
+//! Logins stored by `docker login` and podman: their files and credential helpers.
 //!
-//! Places and order: docker/cli `cli/config/config.go`; containers-auth.json(5).
+//! Paths and precedence: docker/cli `cli/config/config.go`; containers-auth.json(5).
 
 use super::read_bytes;
 use crate::advice::Advice;
@@ -36,7 +36,7 @@ pub(super) fn read(
     Err(no_login(&files, registry).into())
 }
 
-/// Where docker and podman keep logins, podman's override first.
+/// The files in which docker and podman store logins, podman's override first.
 fn usual_files() -> Vec<PathBuf> {
     let below = |dir: Option<PathBuf>, file: &str| dir.map(|dir| dir.join(file));
     let home = environment::home();
@@ -53,8 +53,8 @@ fn usual_files() -> Vec<PathBuf> {
     .collect()
 }
 
-/// Names under which a login for `registry` may be stored, the likeliest first. Podman stores
-/// logins for a path, too.
+/// Names under which a login for `registry` may be stored, most likely first. Podman also stores
+/// logins for a path.
 fn servers(registry: &RegistryKey, image: Option<&ImageRef>) -> Vec<String> {
     let host = registry.host();
     let mut servers = Vec::new();
@@ -90,7 +90,7 @@ fn no_login(files: &[PathBuf], registry: &RegistryKey) -> Failure {
 /// A docker configuration file.
 struct Config<'a> {
     file: &'a Path,
-    /// What docker would read of the file, in today's form and in one way to write it.
+    /// The parts of the file that docker reads, in today's format and normalised.
     text: Zeroizing<String>,
     /// The servers under `auths`.
     stored: Vec<String>,
@@ -120,7 +120,7 @@ impl<'a> Config<'a> {
             .hint(recode.path(file).with("> FILE").say(", then: --from-docker-config=FILE"))
             .into());
         }
-        // The parser's own words could quote a credential.
+        // The parser's own message could quote a credential.
         let document = go_json::document(&bytes);
         let members =
             go_json::members(&document).ok_or_else(|| not_ours("it holds no JSON object"))?;
@@ -138,7 +138,7 @@ impl<'a> Config<'a> {
                 fields.iter().any(|field| go_json::is_field(&field.name, "auth"))
             })
         };
-        // As in `~/.dockercfg`.
+        // The format of `~/.dockercfg`.
         if !members.is_empty() && members.iter().all(is_entry) {
             auths = members;
         } else {
@@ -161,7 +161,7 @@ impl<'a> Config<'a> {
     }
 
     fn find(&self, servers: &[String]) -> Result<Option<DeployToken>> {
-        // A helper knows hosts only: it is not asked about every path above an image.
+        // Helpers only know hosts, so they are not asked about every path above an image.
         let is_path = |server: &str| !server.contains("://") && server.contains('/');
         for server in
             servers.iter().filter(|server| !is_path(server) || self.stored.contains(server))
@@ -181,7 +181,7 @@ impl<'a> Config<'a> {
                     ));
                 }
                 Err(Fault::NoCredentialConfigured) => continue,
-                // A helper that knows nothing of the server says so in its own way and fails.
+                // A helper that does not know the server fails, with a message of its own.
                 Err(Fault::HelperFailure { stdout, stderr, .. }) => {
                     let (stdout, stderr) = (Zeroizing::new(stdout), Zeroizing::new(stderr));
                     if [&stdout, &stderr].iter().any(|text| text.contains("credentials not found"))
@@ -215,7 +215,7 @@ impl<'a> Config<'a> {
         Ok(None)
     }
 
-    /// The program that docker would ask about `server`.
+    /// The helper program that docker would ask about `server`.
     fn helper(&self, server: &str) -> String {
         let own = self.helpers.iter().find(|(name, _)| name == server).map(|(_, helper)| helper);
         format!("docker-credential-{}", own.or(self.store.as_ref()).map_or("", String::as_str))
@@ -246,7 +246,7 @@ impl<'a> Config<'a> {
 const BOM: &str = "it begins with a byte order mark (BOM)";
 const UTF16: &str = "it is UTF-16";
 
-/// How `bytes` are encoded, if it is as only Windows does.
+/// The name of the encoding of `bytes`, if only Windows uses it.
 fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xef, 0xbb, 0xbf, ..] => Some(BOM),
@@ -255,7 +255,7 @@ fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The text in a field, if there is one.
+/// The non-empty string in a field.
 fn word(value: &str) -> Option<String> {
     match go_json::text(value) {
         Text::Of(mut text) if !text.is_empty() => Some(std::mem::take(&mut *text)),
@@ -263,8 +263,8 @@ fn word(value: &str) -> Option<String> {
     }
 }
 
-/// A docker configuration of `auths` and the helpers of `config`. Docker reads it as Go does: names
-/// in any case, the last of those that are repeated, `null` as nothing.
+/// A normalised docker configuration with `auths` and the helpers of `config`. Docker reads it as
+/// Go does: names in any case, the last of repeated names, `null` as absent.
 fn plain_config(auths: &[Member], config: &Config) -> Zeroizing<String> {
     let quoted = |text: &str| Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"));
     let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
@@ -296,8 +296,8 @@ fn plain_config(auths: &[Member], config: &Config) -> Zeroizing<String> {
     text
 }
 
-/// An entry with the fields that matter, as far as they say anything; `None` if it is not of
-/// docker's form.
+/// A normalised entry with the relevant fields that are set; `None` if it does not have docker's
+/// format.
 fn plain_entry(value: &str) -> Option<Zeroizing<String>> {
     let fields = if value == "null" { Vec::new() } else { go_json::members(value)? };
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
@@ -305,7 +305,7 @@ fn plain_entry(value: &str) -> Option<Zeroizing<String>> {
     for name in ["username", "password", "auth", "identitytoken"] {
         let mut found = go_json::field(&fields, name)?;
         if name == "auth" {
-            // Go's base64 knows no line breaks.
+            // Go's base64 decoder skips line breaks.
             found.retain(|c| !matches!(c, '\r' | '\n'));
         }
         if !found.is_empty() {

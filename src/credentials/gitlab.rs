@@ -1,6 +1,6 @@
-//! The credential for GitLab's API, and to which GitLab it may go: only to one that this person
-//! typed, set in `GITLAB_HOST`, agreed to on a terminal, or stored it for with glab. What a
-//! repository records is no permission.
+//! The credential for GitLab's API, and the GitLab that it may be sent to: only one that the user
+//! typed, set in `GITLAB_HOST`, confirmed on a terminal, or stored the credential for with glab. A
+//! repository's record grants no permission.
 
 use super::{from_variable, token_file, without_line_break};
 use crate::answers::{Answer, Instance, TokenKind};
@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// More than glab's configuration has.
+/// Size limit for glab's configuration, far above any real one.
 const LIMIT: usize = 1 << 20;
 
-/// What the user typed about it.
+/// The user's options about the credential.
 #[derive(Debug, Default)]
 pub struct Access<'a> {
     /// `--gitlab-host`.
@@ -31,11 +31,11 @@ pub struct Access<'a> {
 
 /// A credential that may be sent to one GitLab.
 pub struct ApiCredential {
-    /// That GitLab, where its API listens.
+    /// The URL of that GitLab's API.
     pub instance: Instance,
     /// The credential: an access token with the scope `api`.
     pub value: Secret,
-    /// A file of authorities that the user stored for it, and who names that file.
+    /// A file of authorities that the user stored for it, and the source of that setting.
     pub authorities: Option<(&'static str, PathBuf)>,
 }
 
@@ -90,8 +90,8 @@ impl Access<'_> {
         Ok(ApiCredential::new(wanted, checked(text, "the access token")?))
     }
 
-    /// The variable that has the access token, and the GitLab that its owner has named for it;
-    /// `None` if no variable has it. For programs that read it themselves.
+    /// The environment variable with the access token, and the GitLab that its owner set for it;
+    /// `None` if no variable has it. For programs that read the variable themselves.
     pub fn in_variable(&self) -> Result<Option<(Instance, &str)>> {
         let set = host_variable()?;
         let Some(variable) = self.variable else {
@@ -121,15 +121,15 @@ impl ApiCredential {
     }
 }
 
-/// The authorities of the GitLab that runs this as a job; `None` if it is no job, or one of a
-/// GitLab without authorities of its own.
+/// The authorities of the GitLab that runs this job; `None` if this is not a job, or its GitLab has
+/// no authorities of its own.
 #[must_use]
 pub fn job_authorities() -> Option<PathBuf> {
     environment::text("GITLAB_CI")?;
     environment::path("CI_SERVER_TLS_CA_FILE").filter(|file| file.is_file())
 }
 
-/// The GitLab of `GITLAB_HOST`, a host or a URL as glab takes it.
+/// The GitLab in `GITLAB_HOST`, a host or a URL as for glab.
 fn host_variable() -> Result<Option<Instance>> {
     let Some(text) = environment::text("GITLAB_HOST") else { return Ok(None) };
     let instance = Instance::parse(&text).map_err(|rule| {
@@ -139,7 +139,7 @@ fn host_variable() -> Result<Option<Instance>> {
     Ok(Some(instance))
 }
 
-/// Asks whether `what` may go to a GitLab that only the repository or its registry has named.
+/// Asks whether `what` may be sent to a GitLab that only the repository or its registry has named.
 fn agree(what: &str, wanted: &Instance, ui: &Ui) -> Result<()> {
     if ui.can_ask() {
         if ui.decide(&format!("Send {what} to {wanted}?"), &["no", "yes"])? == "yes" {
@@ -155,7 +155,7 @@ fn agree(what: &str, wanted: &Instance, ui: &Ui) -> Result<()> {
         .into())
 }
 
-/// The rule that a credential breaks.
+/// The rule that a credential breaks; `None` if it is valid.
 fn rule(text: &str) -> Option<&'static str> {
     match TokenKind::of(text) {
         Some(TokenKind::Deploy) => Some("must be an access token, and this is a deploy token"),
@@ -196,13 +196,13 @@ struct GlabHost {
     ca_cert: Option<PathBuf>,
 }
 
-/// The credential that glab has stored for `wanted`; `None` if it has none.
+/// The credential that glab has stored for `wanted`; `None` if there is none.
 fn from_glab(wanted: &Instance) -> Result<Option<ApiCredential>> {
     for file in glab_files() {
         let Some(bytes) = files::read(&file, LIMIT)? else { continue };
-        // A file in another form counts as absent; the parser's words could quote a token.
+        // A file in another format counts as absent; the parser's message could quote a token.
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        // glab leaves the tag of the empty value that it had before.
+        // glab keeps the tag of the empty value that was there before.
         let text = Zeroizing::new(text.replace("!!null ", ""));
         let Ok(config) = yaml::read::<Glab>(&text) else { continue };
         for (name, host) in config.hosts {
@@ -223,7 +223,7 @@ fn from_glab(wanted: &Instance) -> Result<Option<ApiCredential>> {
 }
 
 impl GlabHost {
-    /// The GitLab that is called `name` there, and where its API listens.
+    /// The GitLab called `name` in the configuration, and the URL of its API.
     fn instances(&self, name: &str) -> Option<(Instance, Instance)> {
         let scheme = self.api_protocol.as_deref().unwrap_or("https");
         let below = self.subfolder.as_deref().unwrap_or_default().trim_matches('/');
@@ -236,7 +236,7 @@ impl GlabHost {
     }
 }
 
-/// Where glab looks, in its order.
+/// The files that glab reads, in its order.
 fn glab_files() -> Vec<PathBuf> {
     if let Some(dir) = environment::path("GLAB_CONFIG_DIR") {
         return vec![dir.join("config.yml")];

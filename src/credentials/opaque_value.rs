@@ -1,4 +1,4 @@
-//! Where the value of a further Secret comes from. Any bytes are one, but for none at all.
+//! Sources for the value of a further Secret. Any bytes are valid, except for none.
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
@@ -8,22 +8,22 @@ use crate::ui::Ui;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A value of the greatest size, and a line break that is none of it.
+/// Size limit: the largest value and a line break after it.
 const LIMIT: usize = MAX_SIZE + 2;
 
-/// Where to take the value from.
+/// The source of a value.
 #[derive(Debug)]
 pub enum OpaqueSource {
-    /// Standard input, to its end, without one line break there.
+    /// Standard input, without one final line break.
     Stdin,
-    /// A file, as it is: its last byte may be a part of a key.
+    /// A file, unchanged: its last byte may be part of a key.
     File(PathBuf),
     /// A hidden prompt.
     Prompt,
 }
 
 impl OpaqueSource {
-    /// Reads the value; `question` is what a prompt says.
+    /// Reads the value; `question` is the text of the prompt.
     pub fn read(&self, question: &str, ui: &mut Ui) -> Result<Value> {
         let (name, bytes) = match self {
             Self::Stdin => ("the value on standard input".to_owned(), stdin(ui)?),
@@ -41,7 +41,7 @@ impl OpaqueSource {
                 ("the value".to_owned(), Zeroizing::new(text.as_bytes().to_owned()))
             }
         };
-        // A shell's line break is off by now; whatever is left is sent to the application.
+        // The shell's line break has been removed; any other whitespace reaches the application.
         let is_blank = |byte: &u8| byte.is_ascii_whitespace();
         let is_file = matches!(self, Self::File(_));
         if !is_file && (bytes.first().is_some_and(is_blank) || bytes.last().is_some_and(is_blank)) {
@@ -64,14 +64,14 @@ fn stdin(ui: &Ui) -> Result<Zeroizing<Vec<u8>>> {
             .into());
     }
     let mut bytes = ui.read_stdin(LIMIT)?;
-    // A CR alone may be a part of a key.
+    // A lone CR may be part of a key.
     let length =
         bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map_or(bytes.len(), <[u8]>::len);
     bytes.truncate(length);
     Ok(bytes)
 }
 
-/// Says what people overlook in a file.
+/// Warns about what is easily overlooked in a file.
 fn warn_of(file: &Path, bytes: &[u8], ui: &mut Ui) {
     if files::is_readable_by_others(file) {
         let close = Advice::anywhere("chmod 600").path(file).typed(None);

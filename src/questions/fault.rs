@@ -1,11 +1,11 @@
-//! What is wrong with a file of answers, for its user: the place and the rule, never a value.
+//! Problems of an answers file, for its user: the position and the rule, never a value.
 
 use super::{CONFIG_NAMES, INGRESS_DOMAIN, quoted};
 use crate::answers::{Component, Environment, FileFault, Name, Sheet};
 use crate::error::Failure;
 use std::path::Path;
 
-/// The failure, with a hint from the names in `allowed`.
+/// The failure, with a hint that is based on the names in `allowed`.
 pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> anyhow::Error {
     let (fault, place, allowed) = match fault {
         FileFault::In(section, entry, fault) => {
@@ -23,7 +23,7 @@ pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> 
         |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
     let failure = Failure::usage(format!("cannot use `{}`", file.display()));
     let names = || {
-        // The config file has a name more, and not all of the others.
+        // The config file has one more name, and lacks some of the others.
         let own = (allowed.len() == CONFIG_NAMES.len()).then_some(INGRESS_DOMAIN);
         let sections = Sheet::SECTIONS.into_iter().filter(|_| allowed.len() == Name::ALL.len());
         let names = allowed
@@ -67,7 +67,7 @@ pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> 
         FileFault::Value(name, rule) => failure
             .because(format!("`{}` {rule}", below(name.as_str())))
             .hint(format!("{}: {}", name.as_str(), quoted(*name))),
-        // One is in no other.
+        // Sections are not nested.
         FileFault::In(..) => failure,
     };
     failure.into()

@@ -1,5 +1,5 @@
-//! The conversation: asks for what is missing, offers the defaults, checks while it is typed, and
-//! goes back.
+//! The interview: asks for missing answers, offers the defaults, validates input while it is typed,
+//! and allows going back.
 
 use super::Given;
 use crate::answers::{Answer, Answers, Environment, EnvironmentName, ImageRef, Name};
@@ -7,19 +7,19 @@ use crate::error::Result;
 use crate::pull_secret::keyring;
 use crate::ui::{Reply, Text, Ui};
 
-/// What there is to ask.
+/// What to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
     /// An answer.
     Answer(Name),
     /// The names of the environments.
     Environments,
-    /// What one environment has of its own.
+    /// An answer of one environment.
     Of(EnvironmentName, Name),
 }
 
-/// Asks for the answers that have no default and for the environments, and lets the user change any
-/// other.
+/// Asks for the answers without a default and for the environments, and lets the user change all
+/// others.
 pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
     let mut asked: Vec<Item> = Vec::new();
     let mut before: Option<String> = None;
@@ -37,8 +37,8 @@ pub fn ask(given: &mut Given, ui: &Ui) -> Result<()> {
     }
 }
 
-/// Lets the user change answers one by one after the plan was declined. Says whether there is
-/// another plan to make.
+/// Lets the user change answers one by one after the plan was declined. Returns whether to make
+/// another plan.
 pub fn change(given: &mut Given, ui: &Ui) -> Result<bool> {
     let required = [Name::Project, Name::Image].map(Item::Answer);
     let items = required.into_iter().chain(items(given, |_| true)).collect::<Vec<_>>();
@@ -46,7 +46,7 @@ pub fn change(given: &mut Given, ui: &Ui) -> Result<bool> {
     change_one(given, ui, "What is to change?", &leave, &items)
 }
 
-/// What is asked next; `None` if there is nothing more without a default.
+/// The next question; `None` if every answer without a default was asked for.
 fn next(given: &Given, asked: &[Item]) -> Option<Item> {
     let needed = first_needed(given).map(Item::Answer);
     let can_have_some = given.environments().is_empty() && !given.has(Name::Namespace);
@@ -59,9 +59,9 @@ fn first_needed(given: &Given) -> Option<Name> {
     given.needed().next()
 }
 
-/// Shows the defaults, of which single ones can be changed.
+/// Shows the defaults and lets the user change them.
 fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
-    // What an option says is no question, also after another answer was changed.
+    // An answer given as an option is not asked for, even after another answer has changed.
     let said: Vec<Name> = Name::ALL.into_iter().filter(|name| given.has(*name)).collect();
     let is_open = |name: Name| !said.contains(&name);
     let shown = items(given, is_open);
@@ -85,8 +85,8 @@ fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
     Ok(Reply::Answer(()))
 }
 
-/// Asks which of `items` is to change, and for that. `first` is offered and ends it; then it gives
-/// `false`.
+/// Asks which of `items` to change, and for its value. `first` is preselected and ends the loop,
+/// which returns `false`.
 fn change_one(
     given: &mut Given,
     ui: &Ui,
@@ -109,7 +109,8 @@ fn change_one(
         if ask_one(given, ui, item, None, true)? == Reply::Back {
             continue;
         }
-        // What a job does not have is no answer once it is one; what it needs is a question.
+        // After a change to a job, for example, answers that do not apply are dropped and new ones
+        // are asked for.
         given.drop_unfit();
         while let Some(name) = first_needed(given) {
             ask_one(given, ui, &Item::Answer(name), None, false)?;
@@ -123,7 +124,7 @@ fn change_one(
     }
 }
 
-/// What can be changed, as far as `is_open` says so.
+/// The items that can be changed, limited to those for which `is_open` is true.
 fn items(given: &Given, is_open: impl Fn(Name) -> bool) -> Vec<Item> {
     let environments = given.environments();
     let mut items = Vec::new();
@@ -145,8 +146,8 @@ fn items(given: &Given, is_open: impl Fn(Name) -> bool) -> Vec<Item> {
     items
 }
 
-/// Whether there is a question for `name`: what few need is an option alone, and the token's expiry
-/// is asked with the token.
+/// Whether `name` is asked for: rarely needed answers are options only, and the token's expiry is
+/// asked for with the token.
 fn is_asked(name: Name) -> bool {
     !matches!(
         name,
@@ -162,7 +163,7 @@ fn is_asked(name: Name) -> bool {
     )
 }
 
-/// Asks for `item`. `before` is the answer that the user went back from.
+/// Asks for `item`. `before` is its answer before the user went back.
 fn ask_one(
     given: &mut Given,
     ui: &Ui,
@@ -176,8 +177,8 @@ fn ask_one(
         Item::Answer(name) => *name,
     };
     let Some(choices) = choices(name) else {
-        // What has no default is asked before there are answers. Another default follows what is
-        // known by now.
+        // Answers without a default are asked for before there are answers. Other defaults depend
+        // on what is known so far.
         let has_default = ![Name::Project, Name::Image, Name::Schedule].contains(&name);
         let current = given.text(name).map(str::to_owned);
         let default = match has_default {
@@ -201,7 +202,7 @@ fn ask_one(
     })
 }
 
-/// The values that `name` may have, each with what it means; `None` if it is a text.
+/// The possible values of `name`, each with its meaning; `None` if it is free text.
 fn choices(name: Name) -> Option<&'static [(&'static str, &'static str)]> {
     Some(match name {
         Name::PodSecurity => &[
@@ -324,7 +325,7 @@ fn ask_of(given: &mut Given, ui: &Ui, item: &Item, has_back: bool) -> Result<Rep
     })
 }
 
-/// Forgets the answer to `item`; gives what it was.
+/// Removes the answer to `item`, and returns it.
 fn take_back(given: &mut Given, item: &Item) -> Option<String> {
     match item {
         Item::Answer(name) => given.unset(*name),
@@ -345,7 +346,7 @@ fn label(item: &Item) -> String {
     }
 }
 
-/// What `item` is now, as it is shown.
+/// The current value of `item`, for display.
 fn value(given: &Given, answers: &Answers, item: &Item) -> String {
     match item {
         Item::Answer(name) => default(answers, *name),
@@ -378,7 +379,7 @@ fn is_set(answers: &Answers, name: Name) -> bool {
     }
 }
 
-/// The default for `name`, as it is shown.
+/// The default for `name`, for display.
 fn default(answers: &Answers, name: Name) -> String {
     let none = || "none".to_owned();
     match name {

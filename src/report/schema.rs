@@ -1,5 +1,5 @@
-//! The JSON schema (draft 7) of what `--json` prints: one object, or with several repositories one
-//! a line. Keys are only added within a minor version, never taken away or given another meaning.
+//! The JSON schema (draft 7) for the output of `--json`: one object, or one per line with several
+//! repositories. Within a minor version, keys are only added, never removed or changed in meaning.
 
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ fn objects(required: &[&str]) -> Value {
     json!({"type": "array", "items": object})
 }
 
-/// Each key with what it means and its schema: those of all commands first.
+/// Each key with its meaning and schema, those of all commands first.
 fn keys() -> Vec<(&'static str, &'static str, Value)> {
     let text = || json!({"type": "string"});
     let text_or_null = || json!({"type": ["string", "null"]});

@@ -1,54 +1,55 @@
-//! The template trees of released versions: plain files by content, which versions share. Pure.
+//! The template trees of released versions, stored by content so that versions share files. Pure.
 
 use super::{TemplateSet, texts};
 use crate::answers::Version;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 
-/// What `releases/README.md` describes.
+/// The directory described in `releases/README.md`.
 static RELEASES: Dir = include_dir!("$CARGO_MANIFEST_DIR/releases");
 
-/// Where the list of a version is, and the content that it names.
+/// The directory with the list of each version's files.
 const VERSIONS: &str = "versions/";
+/// The directory with the contents to which these lists refer.
 const FILES: &str = "files/";
 
-/// Released template trees, and the one of this version.
+/// Released template trees, and that of this version.
 pub struct Archive {
-    /// By their paths below `releases/`.
+    /// The files by path below `releases/`.
     files: BTreeMap<String, String>,
 }
 
-/// Why there are no templates of a version.
+/// Why a version has no templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
-    /// It is newer than this binary.
+    /// The version is newer than this binary.
     Newer,
-    /// No released version is called that.
+    /// There is no such released version.
     Unknown,
-    /// The archive names a file that it does not have.
+    /// The archive lacks a file to which it refers.
     Incomplete,
 }
 
 impl Archive {
-    /// The one of this binary.
+    /// The archive in this binary.
     #[must_use]
     pub fn embedded() -> Self {
         Self::new(texts(&RELEASES))
     }
 
-    /// One of other files, as below `releases/`.
+    /// An archive of given files, with the paths of `releases/`.
     pub fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
         Self { files: files.into_iter().collect() }
     }
 
-    /// Takes in the files of `other`.
+    /// Adds the files of `other`.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.files.extend(other.files);
         self
     }
 
-    /// The released versions, the oldest first.
+    /// The released versions, oldest first.
     #[must_use]
     pub fn versions(&self) -> Vec<Version> {
         let names = self.files.keys().filter_map(|path| path.strip_prefix(VERSIONS));

@@ -1,10 +1,10 @@
-//! A file of a template tree: what its name says of where it goes, how often, and as what.
+//! A file of a template tree: its name says where it goes, how often, and with which mode.
 //!
-//! Only whole parts of a path are markers, so that a file may be called anything else. `COMPONENT/`
-//! is a directory whose files are rendered for each component, next to the directory, and
-//! `WORKLOAD.` in it is the component's kind. `ENV/` and `ENV.` stand for the environments.
-//! `secrets/ENV/` is the directory of an environment's Secrets, and `SECRET.` in it the name of the
-//! pull secret. `dot_X` becomes `.X`, `executable_X` gets 0755, and `X.tera` is rendered.
+//! Only whole parts of a path are markers, so that files can have any other name. The files in
+//! `COMPONENT/` are rendered for each component, next to that directory; `WORKLOAD.` in it is
+//! replaced by the component's kind. `ENV/` and `ENV.` stand for the environments. `secrets/ENV/`
+//! is the directory of an environment's Secrets, and `SECRET.` in it the name of the pull secret.
+//! `dot_X` becomes `.X`, `executable_X` gets mode 0755, and `X.tera` is rendered.
 
 use super::{Kind, Origin};
 use crate::context::{Component, Environment};
@@ -12,15 +12,15 @@ use crate::context::{Component, Environment};
 const COMPONENT: &str = "COMPONENT";
 const WORKLOAD: &str = "WORKLOAD";
 const ENVIRONMENT: &str = "ENV";
-/// What the environments' Secrets are rendered from.
+/// The templates of the environments' Secrets.
 const SECRETS: &str = "secrets/ENV/";
-/// The one of them that holds a token.
+/// The only one of them that contains a token.
 const PULL_SECRET: &str = "SECRET.secret.yaml.tera";
 
 /// A file of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
-    /// Its path below the top of the tree, with `/`.
+    /// Path below the top of the tree, with `/`.
     pub(super) path: String,
     pub(super) text: String,
 }
@@ -30,12 +30,12 @@ impl Source {
         self.path.strip_suffix(".tera").is_some()
     }
 
-    /// Its path below the directory of an environment's Secrets; `None` if it is not one of them.
+    /// Path below the directory of an environment's Secrets; `None` if it is not there.
     fn in_secrets(&self) -> Option<&str> {
         self.path.strip_prefix(SECRETS)
     }
 
-    /// Whether it holds a token.
+    /// Whether it contains a token.
     pub(super) fn is_pull_secret(&self) -> bool {
         self.in_secrets() == Some(PULL_SECRET)
     }
@@ -50,7 +50,7 @@ impl Source {
         self.path.split('/').any(|part| replaced(part, ENVIRONMENT, "").is_some())
     }
 
-    /// What a file is rendered from, and for.
+    /// The template and its target.
     pub(super) fn origin(&self, component: &Component, environment: &Environment) -> Origin {
         Origin {
             template: self.path.clone(),
@@ -59,7 +59,7 @@ impl Source {
         }
     }
 
-    /// Where the file goes, and what it is there.
+    /// The path and the kind of the rendered file.
     pub(super) fn target(
         &self,
         component: &Component,
@@ -95,8 +95,8 @@ impl Source {
     }
 }
 
-/// The part of a path that is `marker`, or begins with it and a dot, with `by` in its place; `None`
-/// if it is another one.
+/// The part of a path with `marker` replaced by `by`, if the part is `marker` or begins with it and
+/// a dot; otherwise `None`.
 fn replaced(part: &str, marker: &str, by: &str) -> Option<String> {
     let rest = part.strip_prefix(marker).filter(|rest| rest.is_empty() || rest.starts_with('.'))?;
     Some(format!("{by}{rest}"))

@@ -1,30 +1,29 @@
-//! Some lines of the terminal that are drawn again in place, each no wider than it: a line that a
-//! terminal wraps by itself could not be found again.
+//! Lines of the terminal that are redrawn in place. Each fits the width of the terminal: lines that
+//! the terminal wraps itself could not be located again.
 
 use super::terminal::write;
 use crate::error::Result;
 use console::{Term, measure_text_width, truncate_str};
 
-/// The width and height of a terminal that does not tell.
+/// Width and height of a terminal that does not report them.
 const UNKNOWN: (usize, usize) = (80, 24);
 
-/// Lines that are on the screen. Dropped, at Ctrl-C or a signal, it has what follows begin on a
-/// line of its own.
+/// Lines on the screen. When dropped, or at Ctrl-C or a signal, later output begins on a line of
+/// its own.
 #[derive(Default)]
 pub(super) struct Block {
-    /// How far below its first line the cursor is.
+    /// The cursor's row, relative to the first line.
     row: usize,
-    /// How far below its first line the last one is; `None` if nothing is on the screen that has to
-    /// stay.
+    /// The last row, relative to the first line; `None` if nothing on the screen has to stay.
     last: Option<usize>,
 }
 
-/// Where the cursor is left: in which line, behind how many columns.
+/// A cursor position: row and column.
 pub(super) type Cursor = (usize, usize);
 
 impl Block {
-    /// Draws `lines` in place of those that are there. Of more than the terminal has, those around
-    /// the line `focus` are shown.
+    /// Draws `lines` over the existing ones. If there are more than fit the terminal, shows those
+    /// around the line `focus`.
     pub(super) fn draw(
         &mut self,
         lines: &[String],
@@ -50,14 +49,14 @@ impl Block {
         write(&text)
     }
 
-    /// Leaves `line` on the screen and goes on below it.
+    /// Replaces the block by `line` and continues below it.
     pub(super) fn leave(mut self, line: String) -> Result<()> {
         self.draw(&[line], 0, None)?;
         self.last = None;
         write("\n")
     }
 
-    /// Goes on in place of it.
+    /// Removes the block and continues in its place.
     pub(super) fn remove(mut self) -> Result<()> {
         self.last = None;
         write(&self.erased())
@@ -71,7 +70,7 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         if let Some(last) = self.last {
-            // Nothing more can be done than to try.
+            // Best effort.
             let _ = write(&format!("{}\r\n", moves(last - self.row, 'B')));
         }
     }
@@ -82,12 +81,12 @@ fn moves(by: usize, direction: char) -> String {
     if by == 0 { String::new() } else { format!("\x1b[{by}{direction}") }
 }
 
-/// The columns that a line may take: one less than there are.
+/// The usable width of a line: one column less than the terminal has.
 pub(super) fn width() -> usize {
     size().1.max(10) - 1
 }
 
-/// How many lines the terminal has.
+/// The number of lines of the terminal.
 pub(super) fn height() -> usize {
     size().0.max(2)
 }
@@ -98,7 +97,7 @@ fn size() -> (usize, usize) {
     (of(rows, UNKNOWN.1), of(columns, UNKNOWN.0))
 }
 
-/// `text` in lines that fit, broken between words, each behind `indent`.
+/// `text` wrapped between words, each line after `indent`.
 pub(super) fn wrapped(text: &str, indent: &str) -> Vec<String> {
     let width = width().saturating_sub(measure_text_width(indent)).max(10);
     textwrap::wrap(text, width).into_iter().map(|line| format!("{indent}{line}")).collect()

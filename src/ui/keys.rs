@@ -1,4 +1,4 @@
-//! What is typed, as keys: escape sequences, pastes and letters of several bytes, each as one.
+//! Splits input into keys: escape sequences, pastes and multi-byte characters count as one each.
 
 use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
@@ -7,7 +7,8 @@ use zeroize::{Zeroize, Zeroizing};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Char(char),
-    /// What came between the brackets of a paste, with `\n` for each line break.
+    /// The content of a bracketed paste, with `
+    /// n` for each line break.
     Paste(Zeroizing<String>),
     Enter,
     Back,
@@ -19,38 +20,38 @@ pub(super) enum Key {
     Home,
     End,
     Escape,
-    /// Ctrl-U: the line.
+    /// Ctrl-U: erases the line.
     EraseLine,
-    /// Ctrl-W: the word before the cursor.
+    /// Ctrl-W: erases the word before the cursor.
     EraseWord,
-    /// Ctrl-C, and Ctrl-D: the end of what is typed.
+    /// Ctrl-C, or Ctrl-D, the end of input.
     Interrupt,
-    /// Any other.
+    /// Any other key.
     Other,
 }
 
-/// How long the rest of an escape sequence, or of a letter, may take.
+/// The time limit for the rest of an escape sequence or character.
 const REST: Duration = Duration::from_millis(50);
-/// How long a paste may pause between its brackets.
+/// The longest pause within a bracketed paste.
 const PASTE: Duration = Duration::from_secs(2);
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
-/// Bytes that were typed and are no key yet. Cleared when dropped: they may be a token.
+/// Input bytes that are not a key yet. Cleared when dropped, because they may be a token.
 #[derive(Default)]
 pub(super) struct Typed {
     bytes: Zeroizing<Vec<u8>>,
 }
 
-/// Whether more is needed.
+/// The next key with its length in bytes, or how long to wait for more.
 enum Step {
     Key(Key, usize),
     More(Duration),
 }
 
 impl Typed {
-    /// Takes the next key. `more` adds bytes that come within a time, or for `None` at any time,
-    /// and says whether some did.
+    /// Takes the next key. `more` adds bytes that arrive within a time limit (`None`: no limit),
+    /// and returns whether any did.
     pub(super) fn next<E>(
         &mut self,
         mut more: impl FnMut(&mut Vec<u8>, Option<Duration>) -> Result<bool, E>,
@@ -75,19 +76,19 @@ impl Typed {
         }
     }
 
-    /// Forgets what was typed. Says whether there was more than line breaks.
+    /// Discards the input. Returns whether it had more than line breaks.
     pub(super) fn forget(&mut self) -> bool {
         let is_text = self.bytes.iter().any(|byte| byte.is_ascii_graphic() || !byte.is_ascii());
         self.bytes.zeroize();
         is_text
     }
 
-    /// Whether Ctrl-C is among what was typed.
+    /// Whether the input contains Ctrl-C.
     pub(super) fn interrupts(&self) -> bool {
         self.bytes.contains(&3)
     }
 
-    /// Adds bytes.
+    /// The buffer, for adding bytes.
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
@@ -145,7 +146,7 @@ fn escape(bytes: &[u8]) -> Step {
             bytes.iter().skip(2).position(|byte| (0x40..0x7f).contains(byte)).map(|at| at + 3)
         }
         Some(b'O') => (bytes.len() > 2).then_some(3),
-        // Escape, and then a key of its own.
+        // The Escape key, followed by another key.
         Some(0x1b) => return Step::Key(Key::Escape, 1),
         // Alt with a letter.
         Some(_) => return Step::Key(Key::Other, 2),
@@ -168,7 +169,7 @@ fn escape(bytes: &[u8]) -> Step {
 mod tests {
     use super::*;
 
-    /// The keys in `pieces`, which come one after the other with a pause between them.
+    /// The keys in `pieces`, which arrive one after the other with pauses between them.
     fn keys(pieces: &[&str]) -> Vec<Key> {
         let mut typed = Typed::default();
         let mut pieces = pieces.iter();
@@ -230,7 +231,7 @@ mod tests {
             while typed
                 .next(|bytes, _| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    // Those that begin something are frequent.
+                    // Bytes that begin a sequence are frequent.
                     let byte = (state >> 40).to_le_bytes()[0];
                     bytes.push(if byte < 80 {
                         b"\x1b[20~1O\r"[usize::from(byte) % 8]

@@ -1,5 +1,5 @@
-//! The questions: each is drawn in place, answered with keys or a paste, and left on the screen as
-//! one line.
+//! The prompts: each is drawn in place, answered with keys or a paste, and leaves one line on the
+//! screen.
 
 use super::block::{self, Block, wrapped};
 use super::keys::Key;
@@ -9,14 +9,14 @@ use crate::error::Result;
 use console::{measure_text_width, style, truncate_str};
 use zeroize::{Zeroize, Zeroizing};
 
-/// What stands before what is typed.
+/// The text before the input.
 const BEFORE: &str = "  > ";
-/// What a paste is refused for where one line is asked for.
+/// The rule for a paste of several lines where one line is expected.
 const ONE_LINE: &str = "must be one line: a paste of several was refused";
-/// What is said of the lines behind the first, where a terminal sends a paste without brackets.
+/// The rule for lines after the first one, if the terminal does not support bracketed paste.
 const CUT: &str = "must be one line: several were pasted, and all were discarded";
 
-/// The rule that an answer breaks, if it does.
+/// The rule that an answer breaks.
 type Checked = std::result::Result<(), &'static str>;
 
 /// Asks for a line of text.
@@ -50,7 +50,7 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
                 } else if let (false, Err(rule)) = (answer.is_empty(), check(answer)) {
                     refused = Some(rule);
                 } else if terminal.forget()? {
-                    // What comes with Enter is the rest of a paste.
+                    // Anything that arrives with Enter is the rest of a paste.
                     refused = Some(CUT);
                     line = Line::default();
                 } else {
@@ -72,7 +72,7 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
     }
 }
 
-/// Asks for a secret, of which only dots are shown.
+/// Asks for a secret, displayed as dots.
 pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<Zeroizing<String>> {
     let mut terminal = Terminal::begin()?;
     let mut block = Block::default();
@@ -98,10 +98,10 @@ pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<
                     block.leave(answered(question, "••••••••"))?;
                     return Ok(secret);
                 }
-                // Nobody can mend what is not seen.
+                // A hidden text cannot be corrected.
                 secret.zeroize();
             }
-            // The line break that was copied with it is no part of it.
+            // A line break that was copied along is not part of the secret.
             Key::Paste(pasted) => secret.push_str(pasted.trim_end_matches('\n')),
             Key::Char(letter) => secret.push(letter),
             Key::Back => drop(secret.pop()),
@@ -111,8 +111,8 @@ pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<
     }
 }
 
-/// Asks for one of `words`, each of which begins with another letter. The first is what Enter
-/// means. What was typed before the question is on the screen does not count.
+/// Asks for one of `words`, which have distinct initials. Enter selects the first. Ignores input
+/// from before the question was displayed.
 pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static str> {
     let mut terminal = Terminal::begin()?;
     let mut block = Block::default();
@@ -147,7 +147,7 @@ pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static 
                 chosen = (chosen + words.len() - 1) % words.len();
                 None
             }
-            // A paste is no answer.
+            // A paste is not an answer.
             _ => None,
         };
         if let Some(word) = decided {
@@ -157,7 +157,7 @@ pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static 
     }
 }
 
-/// Asks for one of `choices`, each with what it means; gives its place. Begins at `chosen`.
+/// Asks for one of `choices`, each with its meaning, and returns its index. Starts at `chosen`.
 pub(super) fn choose(
     question: &str,
     choices: &[(&str, &str)],
@@ -201,7 +201,7 @@ pub(super) fn choose(
             Key::End => chosen = choices.len() - 1,
             Key::Char(letter) => {
                 let begins = |(label, _): &(&str, &str)| label.starts_with(letter);
-                // The next of those that begin with it.
+                // The next choice with that initial.
                 let found =
                     choices.iter().skip(chosen + 1).position(begins).map(|at| at + chosen + 1);
                 chosen = found.or_else(|| choices.iter().position(begins)).unwrap_or(chosen);
@@ -224,7 +224,7 @@ fn wrapped_question(question: &str) -> Vec<String> {
     lines
 }
 
-/// A question that was answered.
+/// An answered question.
 fn answered(question: &str, answer: &str) -> String {
     format!("{} {question}: {}", style("✓").for_stderr().green(), style(answer).for_stderr().bold())
 }
@@ -243,11 +243,11 @@ fn yellow(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A line that is typed.
+/// A line being typed.
 #[derive(Default)]
 struct Line {
     letters: Vec<char>,
-    /// The letter before which the cursor is.
+    /// The index of the character after the cursor.
     cursor: usize,
 }
 
@@ -289,8 +289,7 @@ impl Line {
         }
     }
 
-    /// The part around the cursor that fits into `width` columns, and the column of the cursor in
-    /// it.
+    /// The part around the cursor that fits into `width` columns, and the cursor's column in it.
     fn visible(&self, width: usize) -> (String, usize) {
         let columns = |from: usize, to: usize| {
             measure_text_width(&self.letters[from..to].iter().collect::<String>())

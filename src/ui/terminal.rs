@@ -1,5 +1,4 @@
-//! The terminal while something is asked: quiet, with pastes in brackets, and as it was before at
-//! every end.
+//! The terminal during a prompt: without echo, with bracketed paste, and restored on every exit.
 
 use super::keys::{Key, Typed};
 use crate::error::{Failure, Result};
@@ -15,14 +14,13 @@ use std::time::Duration;
 
 const BRACKETS_ON: &str = "\x1b[?2004h";
 const BRACKETS_OFF: &str = "\x1b[?2004l";
-/// How often a wait looks whether a signal came.
+/// How often a wait checks for a signal.
 const LOOK: Duration = Duration::from_millis(200);
-/// Whoever pastes without brackets, or holds a key down, pauses for less.
+/// Pauses within an unbracketed paste, or between repeats of a key, are shorter.
 const QUIET: Duration = Duration::from_millis(40);
 
-/// While it lives, the terminal shows nothing of what is typed, Ctrl-C is a key, and a paste comes
-/// in brackets. Dropped, also by a panic, it leaves the terminal as it was; a signal ends the wait
-/// for a key.
+/// While this exists, the terminal does not echo, Ctrl-C is a key, and pastes are bracketed.
+/// Dropping it, even by a panic, restores the terminal; a signal ends the wait for a key.
 pub(super) struct Terminal {
     before: Termios,
     interrupts: Interrupts,
@@ -54,8 +52,8 @@ impl Terminal {
         }
     }
 
-    /// Forgets what was typed so far and still comes, as the rest of a paste does. Says whether
-    /// that was more than line breaks.
+    /// Discards input that was typed and that still arrives, such as the rest of a paste. Returns
+    /// whether it had more than line breaks.
     pub(super) fn forget(&mut self) -> Result<bool> {
         let mut is_text = false;
         loop {
@@ -64,7 +62,7 @@ impl Terminal {
             }
             is_text |= self.typed.forget();
             if !read(self.typed.bytes(), Some(QUIET), &self.interrupts)? {
-                // What is between the last look and now.
+                // Input that arrived since the last read.
                 let _ = tcflush(io::stdin(), QueueSelector::IFlush);
                 return Ok(is_text);
             }
@@ -72,7 +70,7 @@ impl Terminal {
     }
 }
 
-/// Writes to the terminal at once.
+/// Writes to the terminal immediately.
 pub(super) fn write(text: &str) -> Result<()> {
     let mut out = io::stderr().lock();
     out.write_all(text.as_bytes())
@@ -82,13 +80,13 @@ pub(super) fn write(text: &str) -> Result<()> {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Nothing more can be done than to try.
+        // Best effort.
         let _ = write(BRACKETS_OFF);
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
     }
 }
 
-/// Adds what is typed within `time`, or for `None` at any time. Says whether anything was.
+/// Adds input that arrives within `time` (`None`: no limit). Returns whether there was any.
 fn read(bytes: &mut Vec<u8>, time: Option<Duration>, interrupts: &Interrupts) -> Result<bool> {
     loop {
         interrupts.check()?;

@@ -26,12 +26,12 @@ pub fn tree(root: &str, files: &[(&str, String)]) -> String {
     out
 }
 
-/// The branches before the last of `parts`, which file `at` is, or lies below.
+/// The branches before the last of `parts`, which is, or leads to, the file with the index `at`.
 fn branches(files: &[(&str, String)], at: usize, parts: &[&str]) -> String {
     let mut line = String::new();
     for depth in 1..=parts.len() {
         let (parent, here) = (parts[..depth - 1].join("/"), parts[..depth].join("/"));
-        // Whether something else of the same directory comes further down.
+        // Whether the same directory has further entries below.
         let below = |path: &str, dir: &str| {
             dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
         };
