@@ -48,7 +48,7 @@ pub struct Component {
     pub service_account: bool,
     /// Who may pull its image.
     pub(super) access: Access,
-    /// Whether it has settings in a ConfigMap.
+    /// Whether it has settings in a `ConfigMap`.
     pub config: bool,
     /// The settings, if known. They are not an answer: users edit them in their file.
     pub settings: Option<Config>,

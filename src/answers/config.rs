@@ -1,12 +1,12 @@
 //! The settings of a component that are not secret: a file of `KEY=VALUE` lines, as kustomize reads
-//! it for a ConfigMap.
+//! it for a `ConfigMap`.
 
 use super::{Answer, Rule, looks_like_token};
 use std::collections::BTreeSet;
 
 /// The longest line that kustomize reads (Go's bufio.Scanner).
 const LONGEST: usize = 64 * 1024;
-/// The capacity of a ConfigMap (Kubernetes API reference, `ConfigMap`), minus room for keys and
+/// The capacity of a `ConfigMap` (Kubernetes API reference, `ConfigMap`), minus room for keys and
 /// quotes.
 const LARGEST: usize = 900 * 1024;
 

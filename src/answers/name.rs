@@ -116,14 +116,14 @@ answers! {
         Ingress = "ingress", Host, Optional, "Host of the Ingress";
         /// Whether the Ingress uses TLS.
         Tls = "tls", Switch, Switch, "TLS at the Ingress";
-        /// The ClusterIssuer of the certificate.
+        /// The `ClusterIssuer` of the certificate.
         TlsIssuer = "tls-issuer", ClusterIssuer, Text, "ClusterIssuer of the certificate";
         /// Path of the HTTP probes.
         HealthPath = "health-path", HealthPath, Optional, "Path of the HTTP probes (none: TCP \
                                                            probes)";
         /// Whether the pods have their own service account.
         ServiceAccount = "service-account", Switch, Switch, "Service account";
-        /// The file with the settings for the ConfigMap.
+        /// The file with the settings for the `ConfigMap`.
         Config = "config", ConfigFile, Text, "File with settings";
         /// Whether anyone may pull the image.
         Public = "public", Switch, Switch, "Public image";

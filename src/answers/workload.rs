@@ -251,7 +251,7 @@ impl Answer for Arguments {
     }
 }
 
-/// The cert-manager ClusterIssuer that issues a certificate: a DNS subdomain (RFC 1123).
+/// The cert-manager `ClusterIssuer` that issues a certificate: a DNS subdomain (RFC 1123).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterIssuer(String);
 

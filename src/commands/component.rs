@@ -9,7 +9,7 @@ use crate::files;
 use crate::ui::Ui;
 use std::path::Path;
 
-/// Size limit, above that of a ConfigMap.
+/// Size limit, above that of a `ConfigMap`.
 const LIMIT: usize = 2 << 20;
 
 /// The options as answers, apart from those that may differ between environments.

@@ -134,7 +134,7 @@ fn live(
     })
 }
 
-/// Whether Jobs or CronJobs may be among the deployed workloads.
+/// Whether Jobs or `CronJob`s may be among the deployed workloads.
 fn has_batch(repository: Option<&Inspection>) -> bool {
     let workloads: Vec<_> =
         repository.iter().flat_map(|inspection| inspection.manifests.workloads()).collect();

@@ -108,7 +108,7 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
     vec![known.finding(cause, format!("namespace {namespace}"), &fill, &[])]
 }
 
-/// Jobs that failed without leaving a failed pod as evidence, and CronJobs that start none.
+/// Jobs that failed without leaving a failed pod as evidence, and `CronJob`s that start none.
 fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     let jobs: Vec<_> = objects(known, "Job").collect();
     let failed = pods.iter().filter(|pod| !pod.is_fine());

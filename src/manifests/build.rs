@@ -251,7 +251,7 @@ impl<'k> Builder<'k> {
             || places(path).any(|place| self.all.documents.exists(&place))
     }
 
-    /// Generates a Secret without its values, or a ConfigMap, or changes an existing one.
+    /// Generates a Secret without its values, or a `ConfigMap`, or changes an existing one.
     fn generate(
         &mut self,
         file: &str,
@@ -418,7 +418,7 @@ fn keep_identity(resource: &mut Value, kind: Option<Value>, metadata: Option<&Va
     }
 }
 
-/// A Secret without its values, or a ConfigMap, made by `generator`.
+/// A Secret without its values, or a `ConfigMap`, made by `generator`.
 fn new(
     file: &str,
     kind: &str,

@@ -121,7 +121,7 @@ pub(super) struct Kustomization {
     pub(super) late_patches: Vec<Patch>,
     /// The generated Secrets.
     pub(super) secrets: Vec<Generator>,
-    /// The generated ConfigMaps.
+    /// The generated `ConfigMap`s.
     pub(super) config_maps: Vec<Generator>,
     /// Whether it is a `kind: Component`, which deploys nothing by itself.
     pub(super) is_component: bool,
@@ -133,7 +133,7 @@ pub(super) struct Kustomization {
     pub(super) faults: Vec<(FaultKind, &'static str)>,
 }
 
-/// A Secret or a ConfigMap that is generated from files.
+/// A Secret or a `ConfigMap` that is generated from files.
 pub(super) struct Generator {
     /// The name without the hash suffix.
     pub(super) name: String,

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 /// The file that is generated if a scheduled pipeline rotates deploy tokens.
 const ROTATION: &str = ".gitlab/rotate.job.yml";
 
-/// Name, keys and type of a pull secret, none of which is secret.
+/// Name, type, keys and e-mail addresses of a pull secret, none of which is secret.
 pub(super) struct PullSecretFacts {
     pub(super) name: String,
     kind: Option<&'static str>,

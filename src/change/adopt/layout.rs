@@ -236,7 +236,7 @@ impl Layout {
         }
     }
 
-    /// Uses existing copies that a killed run has made but not yet removed the originals of.
+    /// Uses the copies that a killed run has made without removing the originals.
     fn finish_earlier_run(&mut self, files: &Files, tracked: &BTreeSet<String>) {
         let content = |path: &str| files.bytes(path).ok().flatten();
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();

@@ -56,8 +56,8 @@ impl Parts<'_> {
         Ok(texts)
     }
 
-    /// `text`, a kustomization that is at `path` now, with the new paths of what it names. Secrets
-    /// have a kustomization of their own.
+    /// `text`, a kustomization that is now at `path`, with updated references. Secrets have a
+    /// kustomization of their own.
     fn with_new_places(
         &self,
         kustomization: &Kustomization,

@@ -67,7 +67,7 @@ fn sheet(by: [u8; 12]) -> String {
     )
 }
 
-/// Changes `answers` as people change files.
+/// Changes `answers` as users change files.
 fn change(answers: &mut Answers, by: [u8; 12]) {
     let hosts = ["a.example.com", "b.example.org", "c.example.net"];
     for (place, component) in answers.components.iter_mut().enumerate() {
