@@ -1,7 +1,7 @@
 //! `makeinfra add`: adds a component to a repository, next to the project's own.
 
 use super::component;
-use super::evolve::Evolution;
+use super::evolve::ManagedRepo;
 use super::scope::Scoped;
 use super::workspace::Proposal;
 use crate::advice::Advice;
@@ -22,7 +22,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
             .hint(Advice::makeinfra("add worker").with("--port none"))
     })?;
     let values = values(options)?;
-    let evolution = Evolution::open(&options.repo, "add worker", &options.plan)?;
+    let evolution = ManagedRepo::open(&options.repo, "add worker", &options.plan)?;
     // A component that a killed run recorded but did not commit does not count as existing.
     let has = |record: &Record| record.answers.components.rest.iter().any(|one| one.name == name);
     let is_recorded = has(&evolution.record);

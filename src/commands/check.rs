@@ -37,7 +37,7 @@ impl Task for Options {
     }
 
     fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
-        let looked = Looked::at(self, repo)?;
+        let looked = InspectedRepo::at(self, repo)?;
         let known = looked.known(self);
         let next = known.next_pulls();
         let verdicts = if self.asks() {
@@ -61,7 +61,7 @@ impl Task for Options {
             return fleet.read(|at, ui| self.one(&fleet.places[at].path, ui), "checking", ui);
         }
         let registries = registries(&self.online)?.at_once(self.jobs());
-        let look = |at: usize| Looked::at(self, &fleet.places[at].path);
+        let look = |at: usize| InspectedRepo::at(self, &fleet.places[at].path);
         let looked = fleet.gather(self.jobs(), look, "reading repositories", ui)?;
         // One request for all images: no registry sees a refused login twice.
         let known: Vec<_> = looked.iter().map(|one| Some(one.as_ref().ok()?.known(self))).collect();
@@ -97,7 +97,7 @@ impl Options {
 }
 
 /// A repository and the answers of its clusters.
-struct Looked {
+struct InspectedRepo {
     inspection: Inspection,
     /// Path of the repository in git's work tree with a trailing slash; empty at the top.
     folder: String,
@@ -107,12 +107,12 @@ struct Looked {
 
 /// Everything known about a repository before registries are asked.
 struct Known<'l> {
-    looked: &'l Looked,
+    looked: &'l InspectedRepo,
     questions: Vec<Question<'l>>,
     running: Vec<Running<'l>>,
 }
 
-impl Looked {
+impl InspectedRepo {
     fn at(options: &Options, repo: &Path) -> Result<Self> {
         let scope = Scope {
             repo: repo.to_owned(),
@@ -160,7 +160,7 @@ impl<'l> Known<'l> {
     ) -> Report {
         let (inspection, now) = (&self.looked.inspection, Timestamp::now());
         let answered: Vec<_> = verdicts.take(self.questions.len()).collect();
-        let answered = Answered::of(&self.questions, &answered);
+        let answered = RegistryAnswers::of(&self.questions, &answered);
         let mut sure = answered.sure && self.looked.clusters.unseen.is_empty();
         let given = checks::Known {
             public: options.public.clone(),
@@ -190,7 +190,7 @@ impl<'l> Known<'l> {
         let again = if options.online.online { again.with("--online") } else { again };
         let again = if options.cluster.running { again.with("--running") } else { again };
         let (text, brief) = listed(&checks, inspection, options.view.verbose);
-        let place = formats::Place { root: &inspection.root, folder: &self.looked.folder };
+        let place = formats::ReportLocation { root: &inspection.root, folder: &self.looked.folder };
         let document = |format| formats::document(format, &checks, &place, bad);
         Report {
             text,
@@ -207,7 +207,7 @@ impl<'l> Known<'l> {
 
 /// The registries' answers about the images.
 #[derive(Default)]
-pub(super) struct Answered {
+pub(super) struct RegistryAnswers {
     /// The resulting checks.
     pub(super) checks: Vec<Check>,
     /// Whether there is a definite answer for all images.
@@ -218,7 +218,7 @@ pub(super) struct Answered {
     cleared: Vec<Cleared>,
 }
 
-impl Answered {
+impl RegistryAnswers {
     /// The result of `verdicts` on `questions`.
     fn of(questions: &[Question], verdicts: &[Option<Verdict>]) -> Self {
         let mut answered = Self { sure: true, ..Self::default() };
@@ -253,10 +253,10 @@ pub(super) fn ask_registries(
     options: &OnlineOptions,
     inspection: &Inspection,
     ui: &Ui,
-) -> Result<Answered> {
+) -> Result<RegistryAnswers> {
     let questions = Question::all(inspection);
     let verdicts = ask(&registries(options)?, questions.iter().map(Question::pull), ui);
-    Ok(Answered::of(&questions, &verdicts))
+    Ok(RegistryAnswers::of(&questions, &verdicts))
 }
 
 fn registries(options: &OnlineOptions) -> Result<Registries> {

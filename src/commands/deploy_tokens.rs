@@ -7,8 +7,8 @@ mod inventory;
 mod journal;
 mod mint;
 
-pub(super) use connect::{Gitlab, Gitlabs, Meant, Network, remote};
+pub(super) use connect::{Gitlab, Gitlabs, Network, OwnerHints, remote};
 pub(super) use held::{is_held, is_held_among, is_held_below, is_held_now};
-pub(super) use inventory::{Row, Use, holdings, rows};
-pub(super) use journal::{Held, Journal};
-pub(super) use mint::{Fresh, LATE, Order, lifetime};
+pub(super) use inventory::{Row, TokenUse, holdings, rows};
+pub(super) use journal::{Journal, JournalLock};
+pub(super) use mint::{LATE, NewToken, TokenRequest, lifetime};

@@ -1,6 +1,6 @@
 //! `makeinfra diagnose`: why the pods of a repository do not run.
 
-use super::check::{Answered, ask_registries, typed};
+use super::check::{RegistryAnswers, ask_registries, typed};
 use super::target::{Source, Target};
 use super::unlock_as_needed;
 use crate::answers::Record;
@@ -62,7 +62,7 @@ fn checks(
     // A registry that gave no answer is a check as well.
     let answered = match options.online.online {
         true => ask_registries(&options.online, inspection, ui)?,
-        false => Answered::default(),
+        false => RegistryAnswers::default(),
     };
     Ok(answered.checks(inspection, checks::Known::default(), now))
 }

@@ -11,7 +11,7 @@ use crate::templates::TemplateSet;
 use std::path::Path;
 
 /// A generated repository that a command is about to change.
-pub(super) struct Evolution {
+pub(super) struct ManagedRepo {
     pub(super) workspace: Workspace,
     pub(super) record: Record,
     /// The record in HEAD; `None` if there is none or this version cannot read it.
@@ -20,13 +20,13 @@ pub(super) struct Evolution {
     pub(super) templates: TemplateSet,
 }
 
-impl Evolution {
+impl ManagedRepo {
     /// Opens the repository at `repo` for `command`.
     pub(super) fn open(repo: &Path, command: &str, options: &PlanOptions) -> Result<Self> {
         Self::open_with(repo, command, Scope::default(), !options.run.dry_run)
     }
 
-    /// Like [`Evolution::open`], for a command that reads `scope`; `locks` if it may write.
+    /// Like [`ManagedRepo::open`], for a command that reads `scope`; `locks` if it may write.
     pub(super) fn open_with(repo: &Path, command: &str, scope: Scope, locks: bool) -> Result<Self> {
         let workspace = Workspace::open(Repo::find(repo, command)?, scope, locks)?;
         let text = workspace.files.text(Record::FILE)?.ok_or_else(|| {

@@ -13,7 +13,7 @@ use crate::interrupt::{Interrupts, Watch};
 use crate::report::Report;
 use crate::several::{parse, worst};
 use crate::ui::{Ui, Waiting};
-use places::{Place, places};
+use places::{FleetMember, places};
 use progress::Progress;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub trait Task: Sync {
 
 /// Several repositories and their progress.
 pub struct Fleet<'f> {
-    pub(super) places: &'f [Place],
+    pub(super) places: &'f [FleetMember],
     command: &'static str,
     environment: Option<&'f str>,
     json: bool,
@@ -71,7 +71,7 @@ pub struct Fleet<'f> {
 }
 
 /// The result of checking a repository before it is written.
-pub(super) struct Look<T> {
+pub(super) struct Preflight<T> {
     /// The line to print unless it is written.
     line: String,
     /// What was found; `None` if the checks failed.
@@ -80,7 +80,7 @@ pub(super) struct Look<T> {
     is_pending: bool,
 }
 
-impl<T> Look<T> {
+impl<T> Preflight<T> {
     /// What was found, if the repository is still to be written.
     pub(super) fn ready(&self) -> Option<&T> {
         self.known.as_ref().filter(|_| self.is_pending)
@@ -237,7 +237,7 @@ impl Fleet<'_> {
         jobs: usize,
         look: impl Fn(&Path, &mut Ui) -> Result<(Report, T)> + Sync,
         ui: &Ui,
-    ) -> Result<Vec<Look<T>>> {
+    ) -> Result<Vec<Preflight<T>>> {
         let look = |at: usize| {
             let _git = self.lock(at);
             let mut known = None;
@@ -250,7 +250,7 @@ impl Fleet<'_> {
             if !is_pending {
                 self.progress.set(at, &report);
             }
-            Look { line: self.line(at, &report), known, is_pending }
+            Preflight { line: self.line(at, &report), known, is_pending }
         };
         self.gather(jobs, look, "looking at repositories", ui)
     }
@@ -259,7 +259,7 @@ impl Fleet<'_> {
     /// if `error` must end the run.
     pub(super) fn refuse<T>(
         &self,
-        looks: &mut [Look<T>],
+        looks: &mut [Preflight<T>],
         places: &[usize],
         error: &anyhow::Error,
     ) -> Result<()> {
@@ -270,7 +270,8 @@ impl Fleet<'_> {
         for at in places {
             let report = self.report(*at, |_| Err(failure.clone().into()));
             self.progress.set(*at, &report);
-            looks[*at] = Look { line: self.line(*at, &report), known: None, is_pending: false };
+            looks[*at] =
+                Preflight { line: self.line(*at, &report), known: None, is_pending: false };
         }
         Ok(())
     }
@@ -280,7 +281,7 @@ impl Fleet<'_> {
     pub(super) fn carry_out<T: Sync>(
         &self,
         jobs: usize,
-        looks: &[Look<T>],
+        looks: &[Preflight<T>],
         write: impl Fn(usize, &mut Ui) -> Result<Report> + Sync,
         ui: &Ui,
     ) -> Result<()> {
@@ -302,7 +303,7 @@ impl Fleet<'_> {
     }
 
     /// Asks for confirmation after `looks`.
-    pub(super) fn agree<T>(&self, looks: &[Look<T>], ui: &mut Ui) -> Result<()> {
+    pub(super) fn agree<T>(&self, looks: &[Preflight<T>], ui: &mut Ui) -> Result<()> {
         let pending = looks.iter().filter(|look| look.is_pending).count();
         if pending == 0 {
             return Ok(());

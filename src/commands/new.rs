@@ -7,7 +7,7 @@ mod tokens;
 
 use super::component;
 use super::scope::{self, Scoped};
-use super::sign_in::Checked;
+use super::sign_in::SignInCheck;
 use super::{
     Sources, missing, secret_answers, sweep, token_sources, warn_of_images, warn_of_shared_hosts,
 };
@@ -25,7 +25,7 @@ use crate::repo::{self, surrounding_work_tree};
 use crate::report::Report;
 use crate::templates::File;
 use crate::ui::Ui;
-use issue::Issue;
+use issue::PendingToken;
 use nested::Nested;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ struct Plan {
     expiries: Vec<String>,
     files: Vec<File>,
     /// The registry's answer about the token; `None` if it was not asked.
-    checked: Option<Checked>,
+    checked: Option<SignInCheck>,
     /// Whether the user has confirmed the plan.
     agreed: bool,
     /// The git repository in which it becomes a folder.
@@ -91,10 +91,10 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         let checked = tokens.check(options, &draft.answers, ui)?;
         let issue = lifetime
             .as_ref()
-            .map(|lifetime| Issue::prepare(options, &draft, lifetime.clone(), ui))
+            .map(|lifetime| PendingToken::prepare(options, &draft, lifetime.clone(), ui))
             .transpose()?;
         let files = match &issue {
-            Some(_) => Issue::planned(&draft.answers)?.render(&draft.answers)?,
+            Some(_) => PendingToken::planned(&draft.answers)?.render(&draft.answers)?,
             None => tokens.render(&draft.answers)?,
         };
         let mut plan = draft.with(files, &tokens, checked);
@@ -185,7 +185,7 @@ impl Draft {
         Ok(Self { answers, target, shown, export_key, nested })
     }
 
-    fn with(self, files: Vec<File>, tokens: &Tokens, checked: Option<Checked>) -> Plan {
+    fn with(self, files: Vec<File>, tokens: &Tokens, checked: Option<SignInCheck>) -> Plan {
         let Self { answers, target, shown, export_key, nested } = self;
         let (usernames, expiries) = (tokens.usernames(), tokens.expiries());
         Plan {

@@ -1,6 +1,6 @@
 //! `makeinfra remove`: removes a component from a repository.
 
-use super::evolve::Evolution;
+use super::evolve::ManagedRepo;
 use super::workspace::Proposal;
 use crate::advice::Advice;
 use crate::answers::{Answer, ComponentName, Record};
@@ -15,7 +15,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = ComponentName::parse(&options.name).map_err(|rule| {
         Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("remove worker"))
     })?;
-    let evolution = Evolution::open(&options.repo, "remove worker", &options.plan)?;
+    let evolution = ManagedRepo::open(&options.repo, "remove worker", &options.plan)?;
     let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
     let record = &evolution.record_with(has)?;
     let made_from = MadeFrom { record, templates: &evolution.templates };

@@ -25,7 +25,7 @@ use crate::questions::Given;
 use crate::report::Report;
 use crate::rotation::{Entry, Files, Plan, RotateOverrides};
 use crate::ui::Ui;
-use found::{Found, inspect, open};
+use found::{RotationTarget, inspect, open};
 use std::path::Path;
 use write::write;
 
@@ -130,7 +130,7 @@ fn check_options(options: &Options) -> Result<()> {
 /// The plan of a change that needs no token; `None` if it needs one.
 fn without_token(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     overrides: &RotateOverrides,
     ui: &mut Ui,
 ) -> Result<Option<Plan>> {
@@ -146,7 +146,7 @@ fn without_token(
 
 /// The plan for `token`.
 fn planned(
-    found: &Found,
+    found: &RotationTarget,
     token: &DeployToken,
     overrides: &RotateOverrides,
     ui: &mut Ui,
@@ -161,7 +161,7 @@ fn planned(
 
 /// The images that are pulled with the token.
 fn images<'i>(
-    found: &'i Found,
+    found: &'i RotationTarget,
     plan: &Plan,
     overrides: &RotateOverrides,
     inspection: &'i Inspection,
@@ -171,7 +171,7 @@ fn images<'i>(
 }
 
 /// Warns if the new token's expiry is not recorded although it should be.
-fn warn_of_expiry(found: &Found, overrides: &RotateOverrides, ui: &mut Ui) {
+fn warn_of_expiry(found: &RotationTarget, overrides: &RotateOverrides, ui: &mut Ui) {
     let options = "--expires-at DATE, or --expires-at never";
     match (found.files.expiry(overrides), &overrides.entry) {
         (Some(known), _) => ui.warn(format!(
@@ -200,7 +200,7 @@ fn warn_of_others(files: &Files, given: &[String], ui: &mut Ui) {
 /// Writes `plan`, or reports it in a dry run.
 fn write_or_tell(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     overrides: &RotateOverrides,
     plan: &Plan,
     ui: &mut Ui,
@@ -263,7 +263,7 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
 fn token(
     options: &Options,
     source: Source,
-    found: &Found,
+    found: &RotationTarget,
     overrides: &RotateOverrides,
     ui: &mut Ui,
 ) -> Result<DeployToken> {

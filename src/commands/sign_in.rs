@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 /// The registry's answer about a token.
 #[derive(Clone)]
-pub(super) struct Checked {
+pub(super) struct SignInCheck {
     verdict: Verdict,
     message: String,
 }
 
-impl Checked {
+impl SignInCheck {
     /// The line of a report.
     pub(super) fn line(checked: Option<&Self>) -> String {
         match checked {
@@ -51,7 +51,7 @@ pub(super) fn check(
     images: &[&ImageRef],
     again: &Advice,
     ui: &mut Ui,
-) -> Result<Option<Checked>> {
+) -> Result<Option<SignInCheck>> {
     if !options.check {
         return Ok(None);
     }
@@ -60,7 +60,7 @@ pub(super) fn check(
 }
 
 /// Registries' verdicts on one token, for the images of several repositories.
-pub(super) struct Asked(Vec<(ImageRef, Verdict)>);
+pub(super) struct RegistryVerdicts(Vec<(ImageRef, Verdict)>);
 
 /// Asks registries about `images`, up to `jobs` at the same time.
 pub(super) fn ask_once(
@@ -69,15 +69,15 @@ pub(super) fn ask_once(
     token: &DeployToken,
     mut images: Vec<ImageRef>,
     ui: &Ui,
-) -> Result<Asked> {
+) -> Result<RegistryVerdicts> {
     let registries = registries(&options.registry)?.at_once(jobs);
     images.sort_by_cached_key(ToString::to_string);
     images.dedup();
     let verdicts = ask(&registries, token, &images.iter().collect::<Vec<_>>(), ui);
-    Ok(Asked(images.into_iter().zip(verdicts).collect()))
+    Ok(RegistryVerdicts(images.into_iter().zip(verdicts).collect()))
 }
 
-impl Asked {
+impl RegistryVerdicts {
     /// Judges the verdicts on the `images` of the repository at `root`, as [`check`] does.
     pub(super) fn judge(
         &self,
@@ -85,7 +85,7 @@ impl Asked {
         again: &Advice,
         root: &Path,
         ui: &mut Ui,
-    ) -> Result<Checked> {
+    ) -> Result<SignInCheck> {
         let known =
             images.iter().filter_map(|image| self.0.iter().find(|(asked, _)| asked == *image));
         let (images, verdicts): (Vec<_>, Vec<_>) =
@@ -109,7 +109,7 @@ pub(super) fn check_fresh(
     images: &[&ImageRef],
     again: &Advice,
     ui: &mut Ui,
-) -> Result<Checked> {
+) -> Result<SignInCheck> {
     let registries = registries(options)?;
     let mut verdicts = ask(&registries, token, images, ui);
     for pause in PAUSES.map(Duration::from_secs) {
@@ -174,7 +174,7 @@ fn judge(
     refused: &str,
     root: Option<&Path>,
     ui: &mut Ui,
-) -> Result<Checked> {
+) -> Result<SignInCheck> {
     let mut answers: Vec<_> = verdicts.into_iter().zip(images).collect();
     for (verdict, image) in
         answers.iter().filter(|(verdict, _)| verdict.standing() == Standing::Absent)
@@ -225,5 +225,5 @@ fn judge(
             .into());
         }
     }
-    Ok(Checked { verdict, message })
+    Ok(SignInCheck { verdict, message })
 }

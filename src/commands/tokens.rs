@@ -1,7 +1,7 @@
 //! `makeinfra token list`: lists the deploy tokens in GitLab and their relation to this repository.
 //! Only reads.
 
-use super::deploy_tokens::{Gitlabs, Meant, Network, Row, Use, holdings, rows};
+use super::deploy_tokens::{Gitlabs, Network, OwnerHints, Row, TokenUse, holdings, rows};
 use super::encrypted;
 use crate::advice::Advice;
 use crate::answers::Expiry;
@@ -25,10 +25,14 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     let network = Network { plain_http: options.plain_http, ca_file: options.ca_file.as_deref() };
     let mut gitlabs =
         Gitlabs::new(&options.access, network, options.gitlab_group.as_deref(), false);
-    let gitlab = gitlabs.connect(Meant { recorded, image: Some(record.answers.image()) }, ui)?;
+    let gitlab =
+        gitlabs.connect(OwnerHints { recorded, image: Some(record.answers.image()) }, ui)?;
     let repository = record.answers.project.directory();
     let rows = rows(&gitlab, &holdings, &repository, ui)?;
-    let next = match rows.iter().any(|row| matches!(row.of, Use::Superseded(_) | Use::Orphan)) {
+    let next = match rows
+        .iter()
+        .any(|row| matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan))
+    {
         true => {
             vec![Advice::makeinfra("rotate").with("--finish").why("delete what is no longer used")]
         }
@@ -82,9 +86,9 @@ impl Row {
             (false, true) => "",
         };
         let of = match &self.of {
-            Use::Used(names) => format!("used by {}", names.join(", ")),
-            Use::Superseded(names) => format!("superseded in {}", names.join(", ")),
-            Use::Orphan | Use::Other => self.of.as_str().to_owned(),
+            TokenUse::Used(names) => format!("used by {}", names.join(", ")),
+            TokenUse::Superseded(names) => format!("superseded in {}", names.join(", ")),
+            TokenUse::Orphan | TokenUse::Other => self.of.as_str().to_owned(),
         };
         [token.at.id.to_string(), format!("{end}{state}"), of, printable(&token.name)]
     }

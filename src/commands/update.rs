@@ -5,7 +5,7 @@ mod conflicts;
 mod way;
 
 use super::check::unfollowed_in_head;
-use super::evolve::Evolution;
+use super::evolve::ManagedRepo;
 use super::fleet::{Fleet, Task};
 use super::transaction;
 use super::workspace::{Proposal, Scope, Stage};
@@ -19,7 +19,7 @@ use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
 use std::path::Path;
-use way::Way;
+use way::UpdateRoute;
 
 impl Task for Options {
     const COMMAND: &'static str = "update";
@@ -42,7 +42,7 @@ impl Task for Options {
         }
         let looks = fleet.look(
             Fleet::cores(),
-            |repo, ui| Ok((run(self, repo, Stage::Look, ui)?, ())),
+            |repo, ui| Ok((run(self, repo, Stage::Preflight, ui)?, ())),
             ui,
         )?;
         if !self.plan.yes && !self.plan.run.no_input {
@@ -57,11 +57,11 @@ impl Task for Options {
 fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Report> {
     let writes = !options.plan.run.dry_run && !options.check;
     let scope = Scope { is_tracked: true, paths: Vec::new() };
-    let mut evolution = Evolution::open_with(repo, "update", scope, writes)?;
+    let mut evolution = ManagedRepo::open_with(repo, "update", scope, writes)?;
     evolution.workspace.stage = stage;
-    let paths = Way::find(options, &evolution)?.paths()?;
+    let paths = UpdateRoute::find(options, &evolution)?.paths()?;
     evolution.workspace.include(paths)?;
-    let way = Way::find(options, &evolution)?;
+    let way = UpdateRoute::find(options, &evolution)?;
     let update = way.update(&evolution.workspace.files)?;
     way.check(&evolution, &update)?;
     // An answer that was committed without its files no longer shows up as a difference.
@@ -94,7 +94,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
         .hint(typed.with("--yes"))
         .into());
     }
-    if writes && stage != Stage::Look {
+    if writes && stage != Stage::Preflight {
         transaction::forget_pick(&evolution.workspace.repo)?;
     }
     if !update.conflicts.is_empty() {
@@ -143,7 +143,7 @@ fn typed(options: &Options) -> Advice {
 }
 
 /// Reports whether an update would write anything but the version.
-fn check(evolution: &Evolution, update: &Update, is_behind: bool) -> Report {
+fn check(evolution: &ManagedRepo, update: &Update, is_behind: bool) -> Report {
     let is_version = |step: &Step| step.path == Record::FILE && change::is_version_alone(step);
     let mut report = conflicts::facts(evolution, update, |step| !is_version(step));
     let is_due = is_behind || !report.files.is_empty() || !update.conflicts.is_empty();
@@ -169,7 +169,7 @@ fn check(evolution: &Evolution, update: &Update, is_behind: bool) -> Report {
 }
 
 /// Fails if the update would overwrite something that git could not restore.
-fn in_the_way(evolution: &Evolution, update: &Update, options: &Options) -> Result<()> {
+fn in_the_way(evolution: &ManagedRepo, update: &Update, options: &Options) -> Result<()> {
     if options.plan.run.dry_run {
         return Ok(());
     }

@@ -8,7 +8,7 @@ pub(super) use read::Scope;
 use read::{read, tracked};
 
 use super::encrypted::commit_added;
-use super::sign_in::Checked;
+use super::sign_in::SignInCheck;
 use super::transaction::{ONLY_THE_COMMIT, mend_index};
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
@@ -49,7 +49,7 @@ pub(super) enum Stage {
     #[default]
     Whole,
     /// Up to the first write: it is one of several repositories, all of which are checked first.
-    Look,
+    Preflight,
     /// Writes without asking: the user has confirmed all repositories together.
     Agreed,
 }
@@ -63,7 +63,7 @@ pub(super) struct Proposal<'p> {
     /// The subject of the commit, which also summarises what was done.
     pub(super) message: String,
     /// The registry's answer about the new deploy token; `None` if it was not asked.
-    pub(super) checked: Option<Checked>,
+    pub(super) checked: Option<SignInCheck>,
     /// Files whose uncommitted edits are part of the change.
     pub(super) edited: &'static [&'static str],
     /// The key with which to set up git-crypt; `None` if that is set up.
@@ -117,13 +117,13 @@ impl Workspace {
         options: &PlanOptions,
         ui: &mut Ui,
     ) -> Result<Report> {
-        let looks = self.stage == Stage::Look;
+        let looks = self.stage == Stage::Preflight;
         self.sweep(options.run.dry_run || looks, ui)?;
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
         let shown = self.shown(&plan, options.diff)?;
         let titled = format!("{}\n\n{shown}\n", proposal.title);
-        let checked = Checked::line(proposal.checked.as_ref());
+        let checked = SignInCheck::line(proposal.checked.as_ref());
         let uncommitted =
             if options.commit { self.uncommitted(proposal, &plan)? } else { Vec::new() };
         let is_pending = !plan.is_done() || !uncommitted.is_empty();
@@ -361,7 +361,7 @@ impl Workspace {
             "commit": null,
         });
         if proposal.checked.is_some() {
-            own["check"] = Checked::json(proposal.checked.as_ref());
+            own["check"] = SignInCheck::json(proposal.checked.as_ref());
         }
         if !plan.moves.is_empty() {
             let moves = plan.moves.iter().map(|(from, to)| json!({"from": from, "to": to}));

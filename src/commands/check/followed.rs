@@ -4,7 +4,7 @@
 use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
 use crate::checks::Unfollowed;
-use crate::commands::evolve::Evolution;
+use crate::commands::evolve::ManagedRepo;
 use crate::commands::templates_of;
 use crate::commands::workspace::Scope;
 use crate::git_crypt;
@@ -25,7 +25,7 @@ pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec
         return is_known.then(Vec::new);
     }
     drop(repo);
-    let evolution = Evolution::open_with(path, "check", Scope::default(), false).ok()?;
+    let evolution = ManagedRepo::open_with(path, "check", Scope::default(), false).ok()?;
     let committed = evolution.committed.as_ref()?;
     let is_edited = evolution.record.text != committed.text;
     let edits = is_edited.then_some((None, committed)).into_iter();
@@ -39,7 +39,7 @@ pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec
 /// The answers in HEAD's record that the files do not follow, each with the commit whose record
 /// they do follow.
 pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
-    let evolution = Evolution::open_with(repo, "check", Scope::default(), false).ok();
+    let evolution = ManagedRepo::open_with(repo, "check", Scope::default(), false).ok();
     let found = evolution
         .as_ref()
         .and_then(|evolution| Some(unfollowed_since(evolution, evolution.committed.as_ref()?)));
@@ -47,12 +47,12 @@ pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
 }
 
 /// The findings, and whether they are complete.
-struct Found {
+struct Findings {
     all: Vec<Unfollowed>,
     is_known: bool,
 }
 
-fn unfollowed_since(evolution: &Evolution, committed: &Record) -> Found {
+fn unfollowed_since(evolution: &ManagedRepo, committed: &Record) -> Findings {
     let earlier: Vec<_> = evolution
         .workspace
         .repo
@@ -69,11 +69,11 @@ fn unfollowed_since(evolution: &Evolution, committed: &Record) -> Found {
 
 /// The answers of `record` for which the files still follow one of the records `before` it.
 fn unfollowed_among<'r>(
-    evolution: &Evolution,
+    evolution: &ManagedRepo,
     record: &Record,
     before: impl Iterator<Item = (Option<String>, &'r Record)>,
-) -> Found {
-    let mut found = Found { all: Vec::new(), is_known: true };
+) -> Findings {
+    let mut found = Findings { all: Vec::new(), is_known: true };
     for (revision, earlier) in before {
         let names = added(earlier, record, &evolution.workspace.files).into_iter();
         let changed = changed(evolution, earlier, record, revision.is_none());
@@ -105,7 +105,7 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
 /// After an edit of the record (`is_edit`), also the answers for which the files have a third
 /// value.
 fn changed(
-    evolution: &Evolution,
+    evolution: &ManagedRepo,
     earlier: &Record,
     record: &Record,
     is_edit: bool,

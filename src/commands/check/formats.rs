@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Component, Path};
 
 /// The location of the findings.
-pub(super) struct Place<'p> {
+pub(super) struct ReportLocation<'p> {
     /// The top of the repository.
     pub(super) root: &'p Path,
     /// Path of the repository in git's work tree with a trailing slash, as a prefix of all paths.
@@ -27,7 +27,7 @@ pub(super) struct Place<'p> {
 pub(super) fn document(
     format: Format,
     checks: &[Check],
-    place: &Place,
+    place: &ReportLocation,
     is_bad: impl Fn(&Check) -> bool,
 ) -> String {
     match format {
@@ -37,8 +37,8 @@ pub(super) fn document(
 }
 
 /// An array of findings, without checks that are ok.
-fn code_quality(checks: &[Check], place: &Place) -> String {
-    let mut seen = Numbers::default();
+fn code_quality(checks: &[Check], place: &ReportLocation) -> String {
+    let mut seen = Occurrences::default();
     let found = checks.iter().filter_map(|check| {
         let severity = match check.status {
             Status::Problem => "critical",
@@ -64,13 +64,17 @@ fn code_quality(checks: &[Check], place: &Place) -> String {
 
 /// A test suite with one test per check. GitLab only shows the first of several tests with the same
 /// name, so names are unique.
-fn junit(checks: &[Check], place: &Place, is_bad: impl Fn(&Check) -> bool) -> io::Result<String> {
+fn junit(
+    checks: &[Check],
+    place: &ReportLocation,
+    is_bad: impl Fn(&Check) -> bool,
+) -> io::Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let failures = checks.iter().filter(|check| is_bad(check)).count().to_string();
     let counts =
         [("tests", checks.len().to_string()), ("failures", failures), ("errors", "0".to_owned())];
     let counts = || counts.iter().map(|(name, number)| (*name, number.as_str()));
-    let mut seen = Numbers::default();
+    let mut seen = Occurrences::default();
     writer.create_element("testsuites").with_attributes(counts()).write_inner_content(
         |writer| {
             let suite =
@@ -115,9 +119,9 @@ fn junit(checks: &[Check], place: &Place, is_bad: impl Fn(&Check) -> bool) -> io
 
 /// How often each text has occurred.
 #[derive(Default)]
-struct Numbers(BTreeMap<String, usize>);
+struct Occurrences(BTreeMap<String, usize>);
 
-impl Numbers {
+impl Occurrences {
     /// Number of occurrences of `text`, including this one.
     fn next(&mut self, text: &str) -> usize {
         let number = self.0.entry(text.to_owned()).or_default();
@@ -127,7 +131,7 @@ impl Numbers {
 }
 
 /// The text for people.
-fn said(check: &Check, place: &Place) -> String {
+fn said(check: &Check, place: &ReportLocation) -> String {
     let said = format!("{}: {}", check.subject, check.message);
     match check.hint.is_empty() {
         true => said,
@@ -137,7 +141,7 @@ fn said(check: &Check, place: &Place) -> String {
 
 /// The file of the finding: the subject, or the first path in the subject or the hint; otherwise
 /// the record.
-fn path(check: &Check, place: &Place) -> String {
+fn path(check: &Check, place: &ReportLocation) -> String {
     let hint = typed(&check.hint, Some(place.root));
     let words = |text: &str| -> Vec<String> {
         text.split(|c: char| c.is_whitespace() || "`(),:'\"".contains(c))

@@ -60,7 +60,7 @@ pub(in crate::commands) struct Gitlabs<'g> {
 
 /// What identifies the GitLab instance and the project or group.
 #[derive(Clone, Copy)]
-pub(in crate::commands) struct Meant<'m> {
+pub(in crate::commands) struct OwnerHints<'m> {
     /// The token in the Secret.
     pub(in crate::commands) recorded: Option<&'m Issued>,
     /// The project's image.
@@ -89,14 +89,18 @@ impl<'g> Gitlabs<'g> {
 
     /// Connects to the GitLab instance and reads the project or group and its tokens. Fails if the
     /// credential is known to lack a permission.
-    pub(in crate::commands) fn connect(&mut self, meant: Meant, ui: &mut Ui) -> Result<Gitlab> {
+    pub(in crate::commands) fn connect(
+        &mut self,
+        meant: OwnerHints,
+        ui: &mut Ui,
+    ) -> Result<Gitlab> {
         let api = self.api(meant, ui)?;
         let _waiting = ui.wait("asking GitLab", 1);
         self.look(&api, meant)
     }
 
     /// The API of the GitLab instance, after checking the credential and its scope.
-    pub(in crate::commands) fn api(&mut self, meant: Meant, ui: &mut Ui) -> Result<Arc<Api>> {
+    pub(in crate::commands) fn api(&mut self, meant: OwnerHints, ui: &mut Ui) -> Result<Arc<Api>> {
         let typed = typed(self.access)?.host;
         let wanted = match (&typed, meant.recorded) {
             (Some(typed), _) => typed.clone(),
@@ -161,7 +165,11 @@ impl<'g> Gitlabs<'g> {
     }
 
     /// Like [`Self::connect`], with an open API.
-    pub(in crate::commands) fn look(&mut self, api: &Arc<Api>, meant: Meant) -> Result<Gitlab> {
+    pub(in crate::commands) fn look(
+        &mut self,
+        api: &Arc<Api>,
+        meant: OwnerHints,
+    ) -> Result<Gitlab> {
         let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
         let recorded = recorded.map(|issued| issued.token.owner.api_path());
         let image = meant.image.filter(|_| recorded.is_none()).map(ImageRef::path);
@@ -181,7 +189,7 @@ impl<'g> Gitlabs<'g> {
     fn read(
         &self,
         api: &Api,
-        meant: Meant,
+        meant: OwnerHints,
     ) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
         let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
         let place = match (self.group, recorded, meant.image) {

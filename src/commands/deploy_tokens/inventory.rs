@@ -12,7 +12,7 @@ use crate::repo::Repo;
 use crate::ui::Ui;
 
 /// The tokens in the Secret of one environment.
-pub(in crate::commands) struct Holding {
+pub(in crate::commands) struct SecretTokens {
     pub(in crate::commands) environment: String,
     pub(in crate::commands) provenance: Provenance,
     /// The user name of its own token.
@@ -21,7 +21,7 @@ pub(in crate::commands) struct Holding {
 
 /// How a repository uses a token.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::commands) enum Use {
+pub(in crate::commands) enum TokenUse {
     /// These environments use it.
     Used(Vec<String>),
     /// These environments have replaced it.
@@ -35,7 +35,7 @@ pub(in crate::commands) enum Use {
 /// A row of the list.
 pub(in crate::commands) struct Row {
     pub(in crate::commands) token: Token,
-    pub(in crate::commands) of: Use,
+    pub(in crate::commands) of: TokenUse,
     pub(in crate::commands) is_active: bool,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::commands) fn holdings(
     verb: &str,
     repo: &Repo,
     record: &Record,
-) -> Result<Vec<Holding>> {
+) -> Result<Vec<SecretTokens>> {
     let answers = &record.answers;
     let mut holdings = Vec::new();
     for environment in answers.environments.iter() {
@@ -53,7 +53,7 @@ pub(in crate::commands) fn holdings(
         let manifest = Manifest::parse(text.expose())
             .map_err(|fault| Failure::failed(format!("cannot {verb} `{path}`")).because(fault))?;
         let key = manifest.own(Some(&answers.registry));
-        holdings.push(Holding {
+        holdings.push(SecretTokens {
             environment: environment.name.to_string(),
             username: key.and_then(|key| manifest.config().username(key)),
             provenance: manifest.provenance().clone(),
@@ -66,7 +66,7 @@ pub(in crate::commands) fn holdings(
 /// to expire first.
 pub(in crate::commands) fn rows(
     gitlab: &Gitlab,
-    holdings: &[Holding],
+    holdings: &[SecretTokens],
     repository: &str,
     ui: &mut Ui,
 ) -> Result<Vec<Row>> {
@@ -120,15 +120,15 @@ pub(in crate::commands) fn rows(
     Ok(rows)
 }
 
-fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
-    let names = |wanted: &dyn Fn(&Holding) -> bool| -> Vec<String> {
+fn used(token: &Token, holdings: &[SecretTokens], repository: &str) -> TokenUse {
+    let names = |wanted: &dyn Fn(&SecretTokens) -> bool| -> Vec<String> {
         holdings
             .iter()
             .filter(|holding| wanted(holding))
             .map(|holding| holding.environment.clone())
             .collect()
     };
-    let is_own = |holding: &Holding| match &holding.provenance.issued {
+    let is_own = |holding: &SecretTokens| match &holding.provenance.issued {
         Some(issued) => issued.token == token.at,
         // Matched by user name: two tokens can only share one that contains no number.
         None => {
@@ -136,7 +136,7 @@ fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
             number.is_some_and(|number| number.id() == token.at.id)
         }
     };
-    let is_superseded = |holding: &Holding| {
+    let is_superseded = |holding: &SecretTokens| {
         holding.provenance.superseded.iter().any(|known| match &known.token {
             Superseded::Issued(at) => *at == token.at,
             Superseded::ByHand(id) => *id == token.at.id,
@@ -144,16 +144,16 @@ fn used(token: &Token, holdings: &[Holding], repository: &str) -> Use {
     };
     let (own, superseded) = (names(&is_own), names(&is_superseded));
     if !own.is_empty() {
-        return Use::Used(own);
+        return TokenUse::Used(own);
     }
     if !superseded.is_empty() {
-        return Use::Superseded(superseded);
+        return TokenUse::Superseded(superseded);
     }
     let is_named = TokenName::parse(&token.name).is_some_and(|name| name.is_of(repository));
-    if is_named { Use::Orphan } else { Use::Other }
+    if is_named { TokenUse::Orphan } else { TokenUse::Other }
 }
 
-impl Use {
+impl TokenUse {
     /// Its identifier in JSON.
     pub(in crate::commands) fn as_str(&self) -> &'static str {
         match self {

@@ -28,13 +28,13 @@ pub(in crate::commands) struct Journal {
 }
 
 /// Locks the journal against other runs while it exists.
-pub(in crate::commands) struct Held {
+pub(in crate::commands) struct JournalLock {
     dir: PathBuf,
     /// `None` if the file system does not support locks.
     _lock: Option<files::Lock>,
 }
 
-impl Drop for Held {
+impl Drop for JournalLock {
     fn drop(&mut self) {
         files::remove_empty(&self.dir);
     }
@@ -42,7 +42,7 @@ impl Drop for Held {
 
 /// A requested token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::commands) struct Entry {
+pub(in crate::commands) struct JournalEntry {
     /// Its name in GitLab.
     pub(in crate::commands) name: String,
     /// The GitLab instance.
@@ -60,7 +60,7 @@ pub(in crate::commands) struct Entry {
     file: PathBuf,
 }
 
-impl Entry {
+impl JournalEntry {
     /// The token's identity in GitLab's API; `None` if unknown.
     pub(in crate::commands) fn token(&self) -> Option<TokenRef> {
         let (instance, owner) = (self.instance.clone(), self.place.owner);
@@ -156,7 +156,7 @@ impl Journal {
 
     /// Locks the journal, and deletes what a killed run left unfinished. Fails if another run has
     /// locked it.
-    pub(in crate::commands) fn hold(&self) -> Result<Held> {
+    pub(in crate::commands) fn hold(&self) -> Result<JournalLock> {
         // Another run may remove the directory right after it was created.
         for _ in 0..TRIES {
             files::private_directory(&self.dir)?;
@@ -168,7 +168,7 @@ impl Journal {
             for file in files::leftovers_in(&self.dir) {
                 files::remove(&file)?;
             }
-            return Ok(Held { dir: self.dir.clone(), _lock: lock });
+            return Ok(JournalLock { dir: self.dir.clone(), _lock: lock });
         }
         Err(Failure::failed("another makeinfra has GitLab make a token for this repository")
             .because(format!("it holds the lock on `{}`", self.dir.display()))
@@ -189,11 +189,11 @@ impl Journal {
         instance: &Instance,
         place: &Place,
         fellows: &[PathBuf],
-    ) -> Result<Entry> {
+    ) -> Result<JournalEntry> {
         let file = self
             .dir
             .join(format!("{}.{EXTENSION}", name.to_string().replace([' ', ':', '/'], "-")));
-        let entry = Entry {
+        let entry = JournalEntry {
             name: name.to_string(),
             instance: instance.clone(),
             place: place.clone(),
@@ -212,7 +212,7 @@ impl Journal {
     }
 
     /// All entries. An unreadable entry is an error, because it may stand for a token.
-    pub(in crate::commands) fn entries(&self) -> Result<Vec<Entry>> {
+    pub(in crate::commands) fn entries(&self) -> Result<Vec<JournalEntry>> {
         let found = match files::entries(&self.dir) {
             Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
             found => found.map_err(|error| files::cannot("read", &self.dir, &error))?,
@@ -221,7 +221,7 @@ impl Journal {
         let mut entries = Vec::new();
         for path in found.into_iter().map(|entry| entry.path).filter(|path| is_entry(path)) {
             let Some(text) = files::read(&path, LIMIT)? else { continue };
-            let entry = Entry::parse(&text, path.clone()).ok_or_else(|| {
+            let entry = JournalEntry::parse(&text, path.clone()).ok_or_else(|| {
                 Failure::failed(format!("cannot read `{}`", path.display()))
                     .because("it names a deploy token that GitLab may have made, and is damaged")
                     .hint(crate::advice::Advice::anywhere("cat").path(&path))

@@ -1,7 +1,7 @@
 //! Creates a token in GitLab, and revokes it if it ends up unused. The journal records it
 //! throughout.
 
-use super::journal::Entry;
+use super::journal::JournalEntry;
 use super::{Gitlab, Journal};
 use crate::advice::Advice;
 use crate::answers::{Expiry, TokenRef};
@@ -20,7 +20,7 @@ pub(in crate::commands) const LATE: SignedDuration = SignedDuration::from_hours(
 const USUAL: &str = "90d";
 
 /// A request for a token.
-pub(in crate::commands) struct Order<'o> {
+pub(in crate::commands) struct TokenRequest<'o> {
     /// The repositories, as in token names, that of the journal first.
     pub(in crate::commands) repositories: Vec<String>,
     /// The environments that get the token.
@@ -32,15 +32,15 @@ pub(in crate::commands) struct Order<'o> {
 }
 
 /// A token that was just created and is not in a Secret yet.
-pub(in crate::commands) struct Fresh {
+pub(in crate::commands) struct NewToken {
     /// The token's identity in GitLab's API.
     at: TokenRef,
-    entry: Entry,
+    entry: JournalEntry,
 }
 
-impl Fresh {
+impl NewToken {
     /// Its entry in the journal.
-    pub(in crate::commands) fn entry(&self) -> &Entry {
+    pub(in crate::commands) fn entry(&self) -> &JournalEntry {
         &self.entry
     }
 }
@@ -87,9 +87,9 @@ impl Gitlab {
     pub(in crate::commands) fn mint(
         &self,
         journal: &Journal,
-        order: &Order,
+        order: &TokenRequest,
         ui: &mut Ui,
-    ) -> Result<(DeployToken, Fresh)> {
+    ) -> Result<(DeployToken, NewToken)> {
         // A token whose value was lost is deleted, and another one is created.
         for _ in 0..2 {
             if let Some(minted) = self.try_mint(journal, order, ui)? {
@@ -105,9 +105,9 @@ impl Gitlab {
     fn try_mint(
         &self,
         journal: &Journal,
-        order: &Order,
+        order: &TokenRequest,
         ui: &mut Ui,
-    ) -> Result<Option<(DeployToken, Fresh)>> {
+    ) -> Result<Option<(DeployToken, NewToken)>> {
         let cannot = "GitLab made no deploy token; nothing was written";
         let instance = self.api.instance();
         let name = TokenName::new(&order.repositories, &order.environments, self.time)
@@ -145,11 +145,11 @@ impl Gitlab {
         }
         let issued = Issued { token: at.clone(), owner: self.place.path.clone() };
         let token = token.expiring(minted.token.expires_at).issued_as(Some(issued));
-        Ok(Some((token, Fresh { at, entry })))
+        Ok(Some((token, NewToken { at, entry })))
     }
 
     /// Finds the token of `entry`, whose reply was lost, and deletes it.
-    fn recover(&self, entry: &Entry, refusal: &Refusal, ui: &mut Ui) -> Result<()> {
+    fn recover(&self, entry: &JournalEntry, refusal: &Refusal, ui: &mut Ui) -> Result<()> {
         let instance = self.api.instance().as_str();
         let unknown = || {
             Failure::unknown("undetermined whether GitLab made a deploy token; nothing was written")
@@ -165,7 +165,7 @@ impl Gitlab {
     }
 
     /// Revokes the token. If that fails, the journal keeps the entry for the next run.
-    fn discard(&self, entry: &Entry, at: &TokenRef, ui: &mut Ui) {
+    fn discard(&self, entry: &JournalEntry, at: &TokenRef, ui: &mut Ui) {
         match self.api.delete(at) {
             Ok(_) => {
                 ui.warn(format!("deleted the new deploy token {} in GitLab", at.id));
@@ -188,7 +188,7 @@ impl Gitlab {
     /// says that a Secret has it.
     pub(in crate::commands) fn settle_fresh<T>(
         &self,
-        fresh: &Fresh,
+        fresh: &NewToken,
         done: Result<T>,
         is_held: impl FnOnce(&TokenRef) -> Result<bool>,
         ui: &mut Ui,
@@ -200,7 +200,7 @@ impl Gitlab {
     /// Settles `fresh`; `is_used` if a Secret has it permanently.
     pub(in crate::commands) fn settle(
         &self,
-        fresh: &Fresh,
+        fresh: &NewToken,
         is_used: bool,
         is_held: impl FnOnce(&TokenRef) -> Result<bool>,
         ui: &mut Ui,
@@ -303,7 +303,7 @@ impl Gitlab {
     }
 
     /// The token that `entry` requested; `None` if it does not exist.
-    fn find(&self, entry: &Entry) -> std::result::Result<Option<Token>, Refusal> {
+    fn find(&self, entry: &JournalEntry) -> std::result::Result<Option<Token>, Refusal> {
         let by_name =
             |tokens: &[Token]| tokens.iter().find(|token| token.name == entry.name).cloned();
         if entry.place.owner == self.place.owner {

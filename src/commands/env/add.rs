@@ -6,8 +6,8 @@ use crate::answers::{
 };
 use crate::change::{self, Files, MadeFrom, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
-use crate::commands::evolve::Evolution;
-use crate::commands::sign_in::{self, Checked};
+use crate::commands::evolve::ManagedRepo;
+use crate::commands::sign_in::{self, SignInCheck};
 use crate::commands::workspace::Proposal;
 use crate::commands::{missing, token_source, warn_of_shared_hosts};
 use crate::credentials::Source;
@@ -28,7 +28,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
     if own_token.is_some() {
         wanted.pull_secret = PullSecret::Awaited;
     }
-    let evolution = Evolution::open(&options.repo, "env add staging", &options.plan)?;
+    let evolution = ManagedRepo::open(&options.repo, "env add staging", &options.plan)?;
     // An environment that a killed run recorded but did not commit does not count as existing.
     let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
     let stripped;
@@ -156,12 +156,12 @@ impl OwnToken {
     fn manifest(
         self,
         options: &Options,
-        evolution: &Evolution,
+        evolution: &ManagedRepo,
         like: &Environment,
         answers: &Answers,
         name: &EnvironmentName,
         ui: &mut Ui,
-    ) -> Result<(PullSecret, Option<Checked>)> {
+    ) -> Result<(PullSecret, Option<SignInCheck>)> {
         let lacking: Vec<_> = self.source.missing().into_iter().map(str::to_owned).collect();
         if !lacking.is_empty() && options.plan.run.dry_run {
             return Ok((PullSecret::Awaited, None));

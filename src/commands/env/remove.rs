@@ -4,7 +4,7 @@ use crate::advice::Advice;
 use crate::answers::{Answer, EnvironmentName, Superseded};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
-use crate::commands::evolve::Evolution;
+use crate::commands::evolve::ManagedRepo;
 use crate::commands::workspace::Proposal;
 use crate::error::{Failure, Result};
 use crate::report::Report;
@@ -15,7 +15,7 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = EnvironmentName::parse(&options.name).map_err(|rule| {
         Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env list"))
     })?;
-    let evolution = Evolution::open(&options.repo, "env remove staging", &options.plan)?;
+    let evolution = ManagedRepo::open(&options.repo, "env remove staging", &options.plan)?;
     let record =
         &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
     let retired = change::remove_environment(&evolution.workspace.files, record, name.as_str())?;

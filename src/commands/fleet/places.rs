@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// One of several repositories.
-pub(in crate::commands) struct Place {
+pub(in crate::commands) struct FleetMember {
     /// The path as given.
     pub(in crate::commands) path: PathBuf,
     /// The name to display. A typed path that is not a directory is not quoted, because it may be a
@@ -20,7 +20,7 @@ pub(in crate::commands) struct Place {
 
 /// Each work tree once, under the first of its paths. The first `typed` paths are from the command
 /// line.
-pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Vec<Place> {
+pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Vec<FleetMember> {
     let mut known: HashSet<(u64, u64)> = HashSet::new();
     let mut unknown: HashSet<PathBuf> = HashSet::new();
     let mut gits: HashMap<PathBuf, usize> = HashMap::new();
@@ -44,7 +44,7 @@ pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Ve
             None if at < typed => format!("REPO {}", at + 1),
             _ => path.display().to_string(),
         };
-        places.push(Place { path, name, git });
+        places.push(FleetMember { path, name, git });
     }
     places
 }

@@ -5,7 +5,7 @@ use super::tokens::{Tokens, again, images};
 use super::{Draft, Options, Outcome, Plan, write};
 use crate::answers::{Answer, Answers, Expiry, Name, TokenRef, TokenUsername};
 use crate::commands::deploy_tokens::{
-    self, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held_below,
+    self, Gitlab, Gitlabs, Journal, JournalLock, OwnerHints, TokenRequest, is_held_below,
 };
 use crate::commands::sign_in;
 use crate::error::{Failure, Result};
@@ -16,10 +16,10 @@ use crate::secret::Secret;
 use crate::ui::Ui;
 
 /// A token to be created.
-pub(super) struct Issue {
+pub(super) struct PendingToken {
     gitlab: Gitlab,
     journal: Journal,
-    _held: Option<Held>,
+    _held: Option<JournalLock>,
     lifetime: Lifetime,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn lifetime(options: &Options, given: &Given, ui: &Ui) -> Result<Opti
     deploy_tokens::lifetime(&options.gitlab, expires_at.as_ref(), ui).map(Some)
 }
 
-impl Issue {
+impl PendingToken {
     /// Runs all checks in GitLab, and deletes what a killed run left there.
     pub(super) fn prepare(
         options: &Options,
@@ -47,8 +47,8 @@ impl Issue {
         let (network, group) =
             ((&options.check.registry).into(), options.gitlab.gitlab_group.as_deref());
         let mut gitlabs = Gitlabs::new(&options.gitlab.access, network, group, true);
-        let gitlab =
-            gitlabs.connect(Meant { recorded: None, image: Some(draft.answers.image()) }, ui)?;
+        let gitlab = gitlabs
+            .connect(OwnerHints { recorded: None, image: Some(draft.answers.image()) }, ui)?;
         let journal = Journal::beside(&draft.target)?;
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
         // The target does not exist, so no Secret has a token that is still in the journal.
@@ -82,7 +82,7 @@ impl Issue {
             plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
         let repositories = vec![plan.answers.project.directory()];
         let lifetime = &self.lifetime;
-        let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
+        let order = TokenRequest { repositories, environments, fellows: Vec::new(), lifetime };
         let (token, fresh) = gitlab.mint(journal, &order, ui)?;
         let done = (|| {
             let again = again(&plan.answers).with("--from-gitlab --expires-in 90d");

@@ -2,7 +2,7 @@
 //! afterwards.
 
 use super::nested::Nested;
-use super::{Checked, Options, Outcome, Plan};
+use super::{Options, Outcome, Plan, SignInCheck};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Component, EnvironmentName, Workload};
 use crate::commands::short;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// The report of a dry run.
 pub(super) fn plan(options: &Options, plan: &Plan) -> Report {
-    let (tree, checked) = (tree(options, plan), Checked::line(plan.checked.as_ref()));
+    let (tree, checked) = (tree(options, plan), SignInCheck::line(plan.checked.as_ref()));
     let text = format!("{tree}\n{checked}Nothing was written: this is a dry run.\n");
     Report { text, ..facts(options, plan, None) }
 }
@@ -32,7 +32,7 @@ fn facts(options: &Options, plan: &Plan, outcome: Option<&Outcome>) -> Report {
             "dry_run": options.run.dry_run,
             "project": plan.answers.project.as_str(),
             "commit": outcome.and_then(|outcome| outcome.commit.as_ref()),
-            "check": Checked::json(plan.checked.as_ref()),
+            "check": SignInCheck::json(plan.checked.as_ref()),
             "hook": plan.nested.as_ref().map(Nested::hook),
             "exported_key": plan.export_key.as_ref().map(|file| file.display().to_string()),
         }),
@@ -107,7 +107,7 @@ pub(super) fn outcome(options: &Options, plan: &Plan, outcome: &Outcome) -> Repo
         plan.shown.display(),
         plan.files.len()
     );
-    text.push_str(&Checked::line(plan.checked.as_ref()));
+    text.push_str(&SignInCheck::line(plan.checked.as_ref()));
     if let Some(file) = &plan.export_key {
         text.push_str(&format!("The git-crypt key is in {}.\n", file.display()));
     }

@@ -3,7 +3,7 @@
 use super::{Options, Sources};
 use crate::advice::Advice;
 use crate::answers::{Answers, Email, EnvironmentName, Expiry, ImageRef, Name};
-use crate::commands::sign_in::{self, Checked};
+use crate::commands::sign_in::{self, SignInCheck};
 use crate::credentials::Source;
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, DockerConfig, keyring};
@@ -76,7 +76,7 @@ impl Tokens {
         options: &Options,
         answers: &Answers,
         ui: &mut Ui,
-    ) -> Result<Option<Checked>> {
+    ) -> Result<Option<SignInCheck>> {
         let images = images(answers);
         let mut checked = None;
         if images.is_empty() {

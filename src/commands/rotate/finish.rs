@@ -31,7 +31,7 @@ use crate::repo::Repo;
 use crate::report::Report;
 use crate::secret::Secret;
 use crate::ui::Ui;
-use case::Case;
+use case::FinishCase;
 use std::path::Path;
 
 /// The action that failures name.
@@ -41,7 +41,7 @@ const FINISH: &str = "finish the rotation of";
 pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     let repo = Repo::find(repo, "rotate --finish")?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
-    let mut case = Case::read(options, &repo, ui)?;
+    let mut case = FinishCase::read(options, &repo, ui)?;
     // GitLab is also asked about tokens that no Secret names: a pipeline has no journal in its
     // clone.
     let names_gitlab = options.gitlab.given().is_some() || case.answers.ci_rotate;
@@ -64,18 +64,18 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
 
 /// What was written.
 #[derive(Default)]
-struct Forgotten {
+struct ListCleanup {
     paths: Vec<String>,
     commit: Option<String>,
 }
 
 /// Removes the deleted tokens from the lists in the Secrets.
-fn forget(options: &Options, repo: &Repo, case: &Case, ui: &mut Ui) -> Result<Forgotten> {
+fn forget(options: &Options, repo: &Repo, case: &FinishCase, ui: &mut Ui) -> Result<ListCleanup> {
     let both = case.olds.iter().zip(&case.fates);
     let gone: Vec<Superseded> =
         both.filter(|(_, fate)| fate.is_gone()).map(|(old, _)| old.what.clone()).collect();
     if gone.is_empty() || options.run.dry_run {
-        return Ok(Forgotten::default());
+        return Ok(ListCleanup::default());
     }
     let mut changed: Vec<(&str, Secret)> = Vec::new();
     for tenant in &case.tenants {
@@ -87,7 +87,7 @@ fn forget(options: &Options, repo: &Repo, case: &Case, ui: &mut Ui) -> Result<Fo
         }
     }
     if changed.is_empty() {
-        return Ok(Forgotten::default());
+        return Ok(ListCleanup::default());
     }
     if options.commit {
         transaction::mend_index(repo, ui)?;
@@ -106,5 +106,8 @@ fn forget(options: &Options, repo: &Repo, case: &Case, ui: &mut Ui) -> Result<Fo
         })
     };
     let commit = transaction.finish(report::SUBJECT, unchanged)?;
-    Ok(Forgotten { paths: changed.into_iter().map(|(path, _)| path.to_owned()).collect(), commit })
+    Ok(ListCleanup {
+        paths: changed.into_iter().map(|(path, _)| path.to_owned()).collect(),
+        commit,
+    })
 }

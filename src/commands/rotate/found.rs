@@ -7,7 +7,7 @@ use crate::answers::{Environment, EnvironmentName, Record};
 use crate::commands::elsewhere;
 use crate::commands::encrypted;
 use crate::commands::scope;
-use crate::commands::sign_in::Checked;
+use crate::commands::sign_in::SignInCheck;
 use crate::commands::{not_generated, templates_of};
 use crate::error::{Failure, Result, printable};
 use crate::git_crypt;
@@ -22,7 +22,7 @@ use sha1::{Digest, Sha1};
 use std::path::{Path, PathBuf};
 
 /// The repository in its current state.
-pub(super) struct Found {
+pub(super) struct RotationTarget {
     pub(super) repo: Repo,
     pub(super) files: Files,
     /// For each Secret file, whether HEAD has different content; `false` if undetermined because
@@ -31,11 +31,11 @@ pub(super) struct Found {
     /// Whether an earlier rotation has written a token that HEAD does not have.
     pub(super) is_rotated: bool,
     /// The registry's answer about the new token; `None` if it was not asked.
-    pub(super) checked: Option<Checked>,
+    pub(super) checked: Option<SignInCheck>,
 }
 
 /// The result of successful checks, in compact form.
-pub(super) struct Judged {
+pub(super) struct PassedChecks {
     place: Place,
     /// A digest of everything that the checks depend on and that may change: the files and HEAD.
     seen: [u8; 20],
@@ -44,7 +44,7 @@ pub(super) struct Judged {
     warnings: Vec<String>,
 }
 
-impl Found {
+impl RotationTarget {
     /// Reads the Secret files of all environments of `repo`. Fails if this clone has the key of
     /// another repository.
     pub(super) fn read(repo: Repo) -> Result<Self> {
@@ -107,8 +107,8 @@ impl Found {
     }
 
     /// The result of successful checks including `warnings`, which [`open_again`] compares.
-    pub(super) fn judged(&self, warnings: &[String]) -> Result<Judged> {
-        Ok(Judged {
+    pub(super) fn judged(&self, warnings: &[String]) -> Result<PassedChecks> {
+        Ok(PassedChecks {
             place: self.repo.place(),
             seen: self.seen()?,
             uncommitted: self.uncommitted.clone(),
@@ -175,7 +175,7 @@ pub(super) fn open(
     repo: &Path,
     overrides: &RotateOverrides,
     ui: &mut Ui,
-) -> Result<(Found, Option<std::fs::File>)> {
+) -> Result<(RotationTarget, Option<std::fs::File>)> {
     let mut found = find(options, repo, overrides)?;
     let lock = found.prepare(options, overrides, ui)?;
     Ok((found, lock))
@@ -186,10 +186,10 @@ pub(super) fn open_again(
     options: &Options,
     repo: &Path,
     overrides: &RotateOverrides,
-    judged: &Judged,
+    judged: &PassedChecks,
     ui: &mut Ui,
-) -> Result<(Found, Option<std::fs::File>)> {
-    let mut found = Found::read_files(Repo::again(&judged.place)?)?;
+) -> Result<(RotationTarget, Option<std::fs::File>)> {
+    let mut found = RotationTarget::read_files(Repo::again(&judged.place)?)?;
     found.choose(&scope::names("--env", &options.env)?, overrides)?;
     let lock = if options.run.dry_run { None } else { found.repo.lock()? };
     // A missing file depends on more than the digest covers.
@@ -206,8 +206,12 @@ pub(super) fn open_again(
 }
 
 /// Opens the repository at `repo` and reads the files of the chosen environments.
-pub(super) fn find(options: &Options, repo: &Path, overrides: &RotateOverrides) -> Result<Found> {
-    let mut found = Found::read(Repo::find(repo, "rotate")?)?;
+pub(super) fn find(
+    options: &Options,
+    repo: &Path,
+    overrides: &RotateOverrides,
+) -> Result<RotationTarget> {
+    let mut found = RotationTarget::read(Repo::find(repo, "rotate")?)?;
     found.choose(&scope::names("--env", &options.env)?, overrides)?;
     Ok(found)
 }
@@ -215,11 +219,11 @@ pub(super) fn find(options: &Options, repo: &Path, overrides: &RotateOverrides) 
 /// All checks that are possible before a token is obtained.
 pub(super) fn check(
     options: &Options,
-    found: &mut Found,
+    found: &mut RotationTarget,
     overrides: &RotateOverrides,
     ui: &mut Ui,
 ) -> Result<()> {
-    let Found { repo, files, uncommitted, is_rotated, .. } = found;
+    let RotationTarget { repo, files, uncommitted, is_rotated, .. } = found;
     for file in &files.secrets {
         repo.check_protected(&file.path)?;
     }
@@ -263,7 +267,7 @@ pub(super) fn check(
 
 /// Fails if a Secret file is missing because its name was edited in the record: a second one would
 /// be created next to it.
-fn check_name(found: &Found) -> Result<()> {
+fn check_name(found: &RotationTarget) -> Result<()> {
     let files = &found.files;
     let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
     let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
@@ -294,6 +298,6 @@ fn kustomization(root: &Path, path: &str) -> Result<Option<(String, Secret)>> {
 }
 
 /// Reads the manifests, for their images.
-pub(super) fn inspect(found: &Found) -> Result<Inspection> {
+pub(super) fn inspect(found: &RotationTarget) -> Result<Inspection> {
     Inspection::of(&Scope { repo: found.root(), ..Scope::default() }, "rotate")
 }

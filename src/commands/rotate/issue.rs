@@ -1,9 +1,11 @@
 //! `makeinfra rotate --from-gitlab`: GitLab issues the new token, the registry tries it, and then
 //! the rotation is as usual.
 
-use super::{Found, Options, again, images, inspect, report, warn_of_others, write_or_tell};
+use super::{
+    Options, RotationTarget, again, images, inspect, report, warn_of_others, write_or_tell,
+};
 use crate::commands::deploy_tokens::{
-    Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among,
+    Gitlab, Gitlabs, Journal, JournalLock, OwnerHints, TokenRequest, is_held, is_held_among,
 };
 use crate::commands::{sign_in, transaction};
 use crate::error::Result;
@@ -15,39 +17,39 @@ use crate::rotation::RotateOverrides;
 use crate::ui::Ui;
 
 /// A GitLab that is ready to issue a token: all checks have passed.
-pub(super) struct Desk {
+pub(super) struct TokenIssuer {
     pub(super) gitlab: Gitlab,
     inspection: Inspection,
     journal: Journal,
     /// The journal's lock; `None` in a dry run.
-    _held: Option<Held>,
+    _held: Option<JournalLock>,
 }
 
 /// Runs the command. All checks precede the creation of the token.
 pub(super) fn run(
     options: &Options,
-    found: &mut Found,
+    found: &mut RotationTarget,
     overrides: &RotateOverrides,
     lifetime: &Lifetime,
     ui: &mut Ui,
 ) -> Result<Report> {
-    let desk = Desk::open(options, found, ui)?;
+    let desk = TokenIssuer::open(options, found, ui)?;
     if options.run.dry_run {
         return Ok(report::dry_run_of_gitlab(options, found, &desk.gitlab, lifetime));
     }
     desk.issue(options, found, overrides, lifetime, |_, report, _| Ok(report), ui)
 }
 
-impl Desk {
+impl TokenIssuer {
     /// Reads the state in GitLab, and deletes what an earlier run of this clone left there.
-    pub(super) fn open(options: &Options, found: &Found, ui: &mut Ui) -> Result<Self> {
+    pub(super) fn open(options: &Options, found: &RotationTarget, ui: &mut Ui) -> Result<Self> {
         let inspection = inspect(found)?;
         let recorded = found.files.issued();
         let image = found
             .files
             .image()
             .or_else(|| inspection.manifests.pulls().map(|pull| pull.image).next());
-        let meant = Meant { recorded: recorded.as_ref(), image };
+        let meant = OwnerHints { recorded: recorded.as_ref(), image };
         let gitlab = gitlabs(options).connect(meant, ui)?;
         let journal = Journal::of(&found.repo);
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
@@ -65,10 +67,10 @@ impl Desk {
     pub(super) fn issue(
         &self,
         options: &Options,
-        found: &mut Found,
+        found: &mut RotationTarget,
         overrides: &RotateOverrides,
         lifetime: &Lifetime,
-        share: impl FnOnce(&Found, Report, &mut Ui) -> Result<Report>,
+        share: impl FnOnce(&RotationTarget, Report, &mut Ui) -> Result<Report>,
         ui: &mut Ui,
     ) -> Result<Report> {
         if options.commits() {
@@ -77,7 +79,7 @@ impl Desk {
             found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
         }
         let (repositories, environments) = (vec![found.name()], environments(found));
-        let order = Order { repositories, environments, fellows: Vec::new(), lifetime };
+        let order = TokenRequest { repositories, environments, fellows: Vec::new(), lifetime };
         let (token, fresh) = self.gitlab.mint(&self.journal, &order, ui)?;
         let written = write(options, found, overrides, &self.inspection, &token, ui);
         let done = written.and_then(|report| share(found, report, ui));
@@ -95,7 +97,7 @@ pub(super) fn gitlabs(options: &Options) -> Gitlabs<'_> {
 /// Tries the token and writes it.
 fn write(
     options: &Options,
-    found: &mut Found,
+    found: &mut RotationTarget,
     overrides: &RotateOverrides,
     inspection: &Inspection,
     token: &DeployToken,
@@ -111,7 +113,7 @@ fn write(
 }
 
 /// The environments that get the token.
-pub(super) fn environments(found: &Found) -> Vec<String> {
+pub(super) fn environments(found: &RotationTarget) -> Vec<String> {
     let known: Vec<_> =
         found.files.record.iter().flat_map(|record| record.answers.environments.iter()).collect();
     let places = found.files.secrets.iter().map(|file| file.place);

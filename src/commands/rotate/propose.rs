@@ -9,12 +9,12 @@ mod branch;
 mod report;
 mod share;
 
-use super::found::Found;
-use super::issue::{Desk, gitlabs};
+use super::found::RotationTarget;
+use super::issue::{TokenIssuer, gitlabs};
 use super::{Options, overrides};
 use crate::advice::Advice;
 use crate::answers::{EnvironmentName, Expiry, Record};
-use crate::commands::deploy_tokens::{self, Meant, Use, holdings, rows};
+use crate::commands::deploy_tokens::{self, OwnerHints, TokenUse, holdings, rows};
 use crate::commands::{not_generated, scope, sweep_repository};
 use crate::error::{Failure, Kind, Result};
 use crate::gitlab::Lifetime;
@@ -47,7 +47,7 @@ struct Proposal<'p> {
 }
 
 /// The tokens that expire first, if they expire soon.
-struct Due {
+struct ExpiringTokens {
     environments: Vec<EnvironmentName>,
     /// `None` if unknown.
     end: Option<Expiry>,
@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
     let remote = deploy_tokens::remote(&repo.top(), name, &options.gitlab.access, network)?;
     let proposal = Proposal { options, overrides, target, remote, name };
     proposal.check_checkout(&repo)?;
-    let mut found = Found::read(repo)?;
+    let mut found = RotationTarget::read(repo)?;
     let Some(due) = proposal.due(&found, &limit)? else {
         return Ok(report::not_due(&proposal, &found, &limit));
     };
@@ -90,13 +90,13 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
     if let (Branch::Open(issued), Some(id)) = (&branch, &tip) {
         return proposal.take_up(&found, id, issued, ui);
     }
-    let desk = Desk::open(options, &found, ui)?;
+    let desk = TokenIssuer::open(options, &found, ui)?;
     check_left(&desk, &found, ui)?;
     if options.run.dry_run {
         return Ok(report::dry_run(&proposal, &found, &due, &desk.gitlab, &lifetime));
     }
     let before = found.repo.head_id()?.unwrap_or_default();
-    let share = |found: &Found, report, _: &mut Ui| {
+    let share = |found: &RotationTarget, report, _: &mut Ui| {
         share::run(&proposal, found, &before, tip.as_deref(), report)
     };
     desk.issue(options, &mut found, overrides, &lifetime, share, ui)
@@ -134,7 +134,7 @@ impl Proposal<'_> {
 
     /// The environments whose token expires first; `None` unless it expires before `limit` or its
     /// expiry is unknown.
-    fn due(&self, found: &Found, limit: &Timestamp) -> Result<Option<Due>> {
+    fn due(&self, found: &RotationTarget, limit: &Timestamp) -> Result<Option<ExpiringTokens>> {
         let root = found.root();
         let none = || not_generated(&root, format!("`{}` does not exist", Record::FILE));
         let record = found.files.record.as_ref().ok_or_else(none)?;
@@ -160,12 +160,14 @@ impl Proposal<'_> {
             .collect();
         // A known expiry is more urgent than an unknown one.
         all.sort_by_key(|(_, end)| (end.is_none(), end.as_ref().map(Expiry::instant)));
-        let all = all.into_iter().map(|(places, end)| Due { environments: named(places), end });
+        let all = all
+            .into_iter()
+            .map(|(places, end)| ExpiringTokens { environments: named(places), end });
         Ok(all.into_iter().find(|due| !due.environments.is_empty()))
     }
 
     /// Dry-runs a push of HEAD.
-    fn rehearse(&self, found: &Found, tip: Option<&str>) -> Result<()> {
+    fn rehearse(&self, found: &RotationTarget, tip: Option<&str>) -> Result<()> {
         let head = found.repo.head_id()?.unwrap_or_default();
         let options = share::push_options(self.target);
         let push = Push { id: &head, branch: BRANCH, expected: tip, options: &options };
@@ -191,8 +193,15 @@ impl Proposal<'_> {
     }
 
     /// Continues with the rotation on the branch: its commit is `id`, its token `issued`.
-    fn take_up(&self, found: &Found, id: &str, issued: &Issued, ui: &mut Ui) -> Result<Report> {
-        let api = gitlabs(self.options).api(Meant { recorded: Some(issued), image: None }, ui)?;
+    fn take_up(
+        &self,
+        found: &RotationTarget,
+        id: &str,
+        issued: &Issued,
+        ui: &mut Ui,
+    ) -> Result<Report> {
+        let api =
+            gitlabs(self.options).api(OwnerHints { recorded: Some(issued), image: None }, ui)?;
         let token = &issued.token;
         if *api.instance() != token.instance {
             let cause =
@@ -222,11 +231,11 @@ impl Proposal<'_> {
 }
 
 /// Fails if GitLab has a token for this repository besides those in HEAD's Secrets.
-fn check_left(desk: &Desk, found: &Found, ui: &mut Ui) -> Result<()> {
+fn check_left(desk: &TokenIssuer, found: &RotationTarget, ui: &mut Ui) -> Result<()> {
     let Some(record) = &found.files.record else { return Ok(()) };
     let holdings = holdings(PROPOSE, &found.repo, record)?;
     for row in rows(&desk.gitlab, &holdings, &found.name(), ui)? {
-        let is_left = row.is_active && matches!(row.of, Use::Superseded(_) | Use::Orphan);
+        let is_left = row.is_active && matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan);
         // The list may still contain tokens that were deleted a moment ago.
         let is_there = || desk.gitlab.api.token(&row.token.at).map(|found| found.is_some());
         let cannot = |refusal: crate::gitlab::Refusal| {
@@ -236,7 +245,7 @@ fn check_left(desk: &Desk, found: &Found, ui: &mut Ui) -> Result<()> {
             continue;
         }
         let what = match &row.of {
-            Use::Superseded(names) => format!("{} had it before", names.join(", ")),
+            TokenUse::Superseded(names) => format!("{} had it before", names.join(", ")),
             _ => "an earlier run made it, and no Secret of HEAD holds it".to_owned(),
         };
         let instance = desk.gitlab.api.instance().as_str();

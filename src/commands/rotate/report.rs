@@ -1,13 +1,13 @@
 //! The report of `makeinfra rotate`: the plan, the result, the next commands.
 
 use super::write::{earlier_record, kustomizations, uncommitted_beside};
-use super::{Found, Options, keeps_own_token};
+use super::{Options, RotationTarget, keeps_own_token};
 use crate::advice::Advice;
 use crate::answers::{Answers, Record};
 use crate::commands::deploy_tokens::Gitlab;
 use crate::commands::encrypted::commit_step;
 use crate::commands::short;
-use crate::commands::sign_in::Checked;
+use crate::commands::sign_in::SignInCheck;
 use crate::gitlab::Lifetime;
 use crate::pull_secret::Manifest;
 use crate::report::{FileChange, Report};
@@ -19,7 +19,12 @@ use serde_json::json;
 pub(super) const SUBJECT: &str = "Rotate the deploy token";
 
 /// The JSON facts; without a plan, those of a rotation whose token is not known yet.
-fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&str>) -> Report {
+fn facts(
+    options: &Options,
+    found: &RotationTarget,
+    plan: Option<&Plan>,
+    commit: Option<&str>,
+) -> Report {
     let secrets = found.files.secrets.iter().enumerate();
     // A file that is written already may still need to be committed.
     let is_left = |at: usize| options.commits() && found.uncommitted.get(at) == Some(&true);
@@ -40,14 +45,14 @@ fn facts(options: &Options, found: &Found, plan: Option<&Plan>, commit: Option<&
             "dry_run": options.run.dry_run,
             "changes": plan.map(Plan::changes).unwrap_or_default(),
             "commit": commit,
-            "check": Checked::json(found.checked.as_ref()),
+            "check": SignInCheck::json(found.checked.as_ref()),
         }),
         ..Report::default()
     }
 }
 
 /// The report of a dry run.
-pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> Report {
+pub(super) fn dry_run(options: &Options, found: &RotationTarget, plan: Option<&Plan>) -> Report {
     let mut files: Vec<(&str, String)> = Vec::new();
     if plan.is_some_and(|plan| plan.record.is_some()) {
         files.push((Record::FILE, "changed".to_owned()));
@@ -68,7 +73,7 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
     files.sort();
     let tree = ui::tree(&found.root().to_string_lossy(), &files);
     let changes = plan.map(|plan| listed(&plan.changes())).unwrap_or_default();
-    let checked = Checked::line(found.checked.as_ref());
+    let checked = SignInCheck::line(found.checked.as_ref());
     let text = format!("{tree}{changes}\n{checked}Nothing was written: this is a dry run.\n");
     let brief = match plan {
         None => "would get the deploy token".to_owned(),
@@ -82,7 +87,7 @@ pub(super) fn dry_run(options: &Options, found: &Found, plan: Option<&Plan>) -> 
 /// The report of a dry run in which GitLab would issue the token.
 pub(super) fn dry_run_of_gitlab(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     gitlab: &Gitlab,
     lifetime: &Lifetime,
 ) -> Report {
@@ -100,7 +105,7 @@ pub(super) fn dry_run_of_gitlab(
 /// Like [`dry_run_of_gitlab`], for one of several repositories; `others` get the same token.
 pub(super) fn dry_run_of_share(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     gitlab: &Gitlab,
     lifetime: &Lifetime,
     others: usize,
@@ -118,7 +123,7 @@ pub(super) fn dry_run_of_share(
 /// The report of a completed rotation.
 pub(super) fn outcome(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     plan: &Plan,
     commit: Option<&str>,
 ) -> Report {
@@ -128,8 +133,8 @@ pub(super) fn outcome(
 }
 
 /// The text of the report.
-fn told(options: &Options, found: &Found, plan: &Plan, commit: Option<&str>) -> String {
-    let checked = Checked::line(found.checked.as_ref());
+fn told(options: &Options, found: &RotationTarget, plan: &Plan, commit: Option<&str>) -> String {
+    let checked = SignInCheck::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);
         let paths: Vec<_> = both
@@ -190,7 +195,7 @@ fn listed(changes: &[&String]) -> String {
 /// The next commands: commit, and deploy to each environment that has a new token.
 pub(super) fn steps(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     plan: &Plan,
     commit: Option<&str>,
 ) -> Vec<Advice> {
@@ -240,7 +245,7 @@ pub(super) fn steps(
 
 /// The other repositories that shared the superseded tokens in the Secrets; `None` if the Secrets
 /// list none.
-fn superseding(found: &Found, plan: &Plan) -> Option<Vec<String>> {
+fn superseding(found: &RotationTarget, plan: &Plan) -> Option<Vec<String>> {
     let own = found.name();
     let mut others: Option<Vec<String>> = None;
     for (_, text) in found.texts(plan) {
@@ -258,7 +263,7 @@ fn superseding(found: &Found, plan: &Plan) -> Option<Vec<String>> {
 }
 
 /// The subject of the commit.
-pub(super) fn subject(options: &Options, found: &Found) -> String {
+pub(super) fn subject(options: &Options, found: &RotationTarget) -> String {
     let rotate = SUBJECT;
     match (&options.add_registry, &options.remove_registry, options.keep_token, found.is_rotated) {
         (Some(host), _, _, false) => format!("Add {host} to the pull secret"),

@@ -6,13 +6,13 @@ mod groups;
 
 use super::found::open_again;
 use super::{
-    Found, Options, again, check_options, finish, images, inspect, issue, keeps_own_token, open,
-    overrides, planned, report, warn_of_others, without_token, write_or_tell,
+    Options, RotationTarget, again, check_options, finish, images, inspect, issue, keeps_own_token,
+    open, overrides, planned, report, warn_of_others, without_token, write_or_tell,
 };
 use crate::advice::Advice;
 use crate::answers::ImageRef;
-use crate::commands::fleet::{Fleet, Look};
-use crate::commands::sign_in::{self, Asked};
+use crate::commands::fleet::{Fleet, Preflight};
+use crate::commands::sign_in::{self, RegistryVerdicts};
 use crate::commands::{missing, sweep_repository, token_source};
 use crate::credentials::Source;
 use crate::error::{Failure, Result};
@@ -21,7 +21,7 @@ use crate::registry::PARALLEL;
 use crate::report::Report;
 use crate::rotation::{Entry, Plan, RotateOverrides};
 use crate::ui::Ui;
-use groups::Ready;
+use groups::RotationCandidate;
 use std::path::Path;
 use std::thread;
 
@@ -31,7 +31,7 @@ struct Given<'g> {
     /// `None` if the change needs no token, or a dry run does not know it.
     token: Option<DeployToken>,
     /// The registries' verdicts; `None` if they were not asked.
-    asked: Option<Asked>,
+    asked: Option<RegistryVerdicts>,
 }
 
 /// Runs the command.
@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
     }
     let given = &given;
     let written = |at: usize, ui: &mut Ui| {
-        let judged = |found: &mut Found, plan: &Plan, ui: &mut Ui| {
+        let judged = |found: &mut RotationTarget, plan: &Plan, ui: &mut Ui| {
             if let Some(token) =
                 given.token.as_ref().filter(|_| plan.rotates() && !keeps_own_token(options))
             {
@@ -77,13 +77,13 @@ fn look(
     repo: &Path,
     overrides: &RotateOverrides,
     ui: &mut Ui,
-) -> Result<(Report, Ready)> {
+) -> Result<(Report, RotationCandidate)> {
     let (found, _lock) = open(options, repo, overrides, ui)?;
     let plan = without_token(options, &found, overrides, ui)?;
     let mut report = report::dry_run(options, &found, plan.as_ref());
     report.is_pending |= options.commits() && found.uncommitted.contains(&true);
     let registry = if plan.is_none() { Some(found.files.registry(overrides)?) } else { None };
-    let ready = Ready {
+    let ready = RotationCandidate {
         name: found.name(),
         root: found.root(),
         registry,
@@ -102,7 +102,7 @@ fn token(
     source: Source,
     overrides: &RotateOverrides,
     fleet: &Fleet,
-    looks: &[Look<Ready>],
+    looks: &[Preflight<RotationCandidate>],
     ui: &mut Ui,
 ) -> Result<Option<DeployToken>> {
     let wanted = fleet.places.iter().zip(looks).filter_map(|(place, look)| {
@@ -145,9 +145,9 @@ fn ask(
     token: &DeployToken,
     overrides: &RotateOverrides,
     fleet: &Fleet,
-    looks: &[Look<Ready>],
+    looks: &[Preflight<RotationCandidate>],
     ui: &mut Ui,
-) -> Result<Asked> {
+) -> Result<RegistryVerdicts> {
     let pulled = |at: usize| -> Result<Vec<ImageRef>> {
         if looks[at].ready().is_none() {
             return Ok(Vec::new());
@@ -165,7 +165,7 @@ fn ask(
 }
 
 /// The names of the repositories that share `token`, including that of `found`.
-fn names_with(token: &DeployToken, found: &Found) -> Vec<String> {
+fn names_with(token: &DeployToken, found: &RotationTarget) -> Vec<String> {
     let own = std::iter::once(found.name());
     own.chain(token.repositories().iter().cloned()).collect()
 }
@@ -174,10 +174,10 @@ fn names_with(token: &DeployToken, found: &Found) -> Vec<String> {
 fn write(
     options: &Options,
     repo: &Path,
-    ready: Option<&Ready>,
+    ready: Option<&RotationCandidate>,
     overrides: &RotateOverrides,
     token: Option<&DeployToken>,
-    judged: impl FnOnce(&mut Found, &Plan, &mut Ui) -> Result<()>,
+    judged: impl FnOnce(&mut RotationTarget, &Plan, &mut Ui) -> Result<()>,
     ui: &mut Ui,
 ) -> Result<Report> {
     let (mut found, _lock) = match ready {
@@ -199,7 +199,13 @@ fn write(
 
 impl Given<'_> {
     /// Fails if a registry refused the token for an image of this repository.
-    fn judge(&self, options: &Options, found: &mut Found, plan: &Plan, ui: &mut Ui) -> Result<()> {
+    fn judge(
+        &self,
+        options: &Options,
+        found: &mut RotationTarget,
+        plan: &Plan,
+        ui: &mut Ui,
+    ) -> Result<()> {
         let Some(asked) = &self.asked else { return Ok(()) };
         let inspection = inspect(found)?;
         let images = images(found, plan, self.overrides, &inspection)?;

@@ -1,6 +1,6 @@
 //! The files that `makeinfra rotate` writes and commits.
 
-use super::{Found, Options, ROTATE};
+use super::{Options, ROTATE, RotationTarget};
 use crate::answers::Record;
 use crate::commands::encrypted;
 use crate::commands::transaction::Transaction;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// Writes the changes and commits them with `message` if requested. Returns the commit's id.
 pub(super) fn write(
     options: &Options,
-    found: &Found,
+    found: &RotationTarget,
     overrides: &RotateOverrides,
     plan: &Plan,
     message: &str,
@@ -59,7 +59,7 @@ pub(super) fn write(
 
 /// The kustomizations that change, each with its new text.
 pub(super) fn kustomizations<'t>(
-    found: &'t Found,
+    found: &'t RotationTarget,
     plan: &'t Plan,
 ) -> impl Iterator<Item = (&'t str, &'t Secret)> {
     let both = found.files.secrets.iter().zip(&plan.secrets);
@@ -71,7 +71,7 @@ pub(super) fn kustomizations<'t>(
 /// The kustomizations that do not list their Secret file in HEAD, and the files that they refer to
 /// but HEAD lacks: a commit without them could not be deployed.
 pub(super) fn uncommitted_beside(
-    found: &Found,
+    found: &RotationTarget,
     plan: &Plan,
 ) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>> {
     let repo = &found.repo;
@@ -104,14 +104,17 @@ pub(super) fn uncommitted_beside(
 }
 
 /// The record, if it has changes by an earlier uncommitted rotation and no others.
-pub(super) fn earlier_record<'f>(found: &'f Found, plan: &Plan) -> Result<Option<&'f String>> {
+pub(super) fn earlier_record<'f>(
+    found: &'f RotationTarget,
+    plan: &Plan,
+) -> Result<Option<&'f String>> {
     let committed = found.repo.head_text(Record::FILE)?;
     let (Some(committed), Some(record)) = (committed, &found.files.record) else { return Ok(None) };
     Ok(found.files.only_followed(&committed, plan).then_some(&record.text))
 }
 
 /// Fails if the files have changed since they were read, or if git would no longer encrypt them.
-fn check_unchanged(found: &Found) -> Result<()> {
+fn check_unchanged(found: &RotationTarget) -> Result<()> {
     found
         .files
         .secrets

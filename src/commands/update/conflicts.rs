@@ -1,11 +1,11 @@
 //! An update with conflicts: on request, left as a cherry-pick for the user to resolve.
 
-use super::{Options, Way, typed};
+use super::{Options, UpdateRoute, typed};
 use crate::advice::{Advice, shell_word};
 use crate::change::{Conflict, Entry, Step, Update};
 use crate::commands::agree;
 use crate::commands::encrypted;
-use crate::commands::evolve::Evolution;
+use crate::commands::evolve::ManagedRepo;
 use crate::commands::transaction::{self, Side};
 use crate::commands::workspace::Stage;
 use crate::error::{Failure, Kind, Outcome, Result, explain};
@@ -27,8 +27,8 @@ pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
 /// Shows the conflicts and, after confirmation, leaves them in the work tree.
 pub(super) fn run(
     options: &Options,
-    evolution: &Evolution,
-    way: &Way,
+    evolution: &ManagedRepo,
+    way: &UpdateRoute,
     update: &Update,
     ui: &mut Ui,
 ) -> Result<Report> {
@@ -75,7 +75,7 @@ pub(super) fn run(
         .into());
     }
     evolution.workspace.repo.check_can_commit()?;
-    if evolution.workspace.stage == Stage::Look {
+    if evolution.workspace.stage == Stage::Preflight {
         report.is_pending = true;
         return Ok(report);
     }
@@ -91,7 +91,7 @@ pub(super) fn run(
 
 /// The JSON facts: the files that change as `wanted` says, and the conflicts.
 pub(super) fn facts(
-    evolution: &Evolution,
+    evolution: &ManagedRepo,
     update: &Update,
     wanted: impl Fn(&Step) -> bool,
 ) -> Report {

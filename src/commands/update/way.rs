@@ -5,7 +5,7 @@ use super::Options;
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment, Record};
 use crate::change::{self, Difference, Files, Plan, Tree, Update};
-use crate::commands::evolve::Evolution;
+use crate::commands::evolve::ManagedRepo;
 use crate::commands::templates_of;
 use crate::error::{Failure, Result};
 use crate::repo::SECRETS;
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// The way from the recorded version to this one.
-pub(super) struct Way<'w> {
+pub(super) struct UpdateRoute<'w> {
     /// The answers from which the files were rendered.
     recorded: Record,
     /// Whether `recorded` is the record of HEAD.
@@ -49,8 +49,8 @@ struct Ends {
     wish: Answers,
 }
 
-impl<'w> Way<'w> {
-    pub(super) fn find(options: &Options, evolution: &'w Evolution) -> Result<Self> {
+impl<'w> UpdateRoute<'w> {
+    pub(super) fn find(options: &Options, evolution: &'w ManagedRepo) -> Result<Self> {
         let recorded = match (&options.from, &evolution.committed) {
             (Some(revision), _) => {
                 evolution.workspace.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
@@ -249,7 +249,7 @@ impl<'w> Way<'w> {
     }
 
     /// Fails if an option names a file that cannot be restored or taken.
-    pub(super) fn check(&self, evolution: &Evolution, update: &Update) -> Result<()> {
+    pub(super) fn check(&self, evolution: &ManagedRepo, update: &Update) -> Result<()> {
         let is_pending = |path: &String| update.plan.steps.iter().any(|step| step.path == *path);
         if let Some(path) = self.restored.iter().find(|path| !is_pending(path)) {
             let failure = Failure::usage(format!(

@@ -1,10 +1,10 @@
 //! One repository whose rotation is to be finished: the content of its files and the findings.
 
 use super::super::{Options, found, scope};
-use super::fate::Fate;
+use super::fate::TokenOutcome;
 use super::images::{self, Question};
-use super::old::{self, Old};
-use super::proof::{Proof, Tenant};
+use super::old::{self, SupersededToken};
+use super::proof::{Proof, ProvedEnvironment};
 use super::{FINISH, cluster, git};
 use crate::answers::Answers;
 use crate::commands::deploy_tokens::Journal;
@@ -18,13 +18,13 @@ use crate::ui::Ui;
 use std::path::PathBuf;
 
 /// A repository.
-pub(super) struct Case {
+pub(super) struct FinishCase {
     /// The repository's name in token names and annotations.
     pub(super) name: String,
     pub(super) root: PathBuf,
     pub(super) answers: Answers,
-    pub(super) tenants: Vec<Tenant>,
-    pub(super) olds: Vec<Old>,
+    pub(super) tenants: Vec<ProvedEnvironment>,
+    pub(super) olds: Vec<SupersededToken>,
     /// Whether its journal has tokens of earlier runs.
     has_entries: bool,
     /// The images to try for the first proof.
@@ -32,10 +32,10 @@ pub(super) struct Case {
     /// Whether its proofs could not be completed.
     pub(super) is_unproved: bool,
     /// The outcome of each old token, in order.
-    pub(super) fates: Vec<Fate>,
+    pub(super) fates: Vec<TokenOutcome>,
 }
 
-impl Case {
+impl FinishCase {
     /// Reads `repo`. Fails if an old token is listed and something is uncommitted.
     pub(super) fn read(options: &Options, repo: &Repo, ui: &mut Ui) -> Result<Self> {
         repo.check_key(git_crypt::FILTER)?;
@@ -69,7 +69,7 @@ impl Case {
 
     /// Whether every proof that was required for every environment succeeded.
     pub(super) fn is_proved(&self) -> bool {
-        !self.is_unproved && self.tenants.iter().all(Tenant::is_done)
+        !self.is_unproved && self.tenants.iter().all(ProvedEnvironment::is_done)
     }
 
     /// Whether there is nothing to finish.
@@ -97,7 +97,7 @@ impl Case {
     }
 
     /// The environments that were checked.
-    pub(super) fn looked_at(&self) -> impl Iterator<Item = &Tenant> + Clone {
+    pub(super) fn looked_at(&self) -> impl Iterator<Item = &ProvedEnvironment> + Clone {
         self.tenants.iter().filter(|tenant| tenant.is_chosen && !tenant.proofs.is_empty())
     }
 }
@@ -107,7 +107,12 @@ fn inspect(repo: &Repo) -> Result<Inspection> {
 }
 
 /// Fails unless HEAD has every Secret in its current form.
-fn check_committed(options: &Options, repo: &Repo, tenants: &[Tenant], ui: &mut Ui) -> Result<()> {
+fn check_committed(
+    options: &Options,
+    repo: &Repo,
+    tenants: &[ProvedEnvironment],
+    ui: &mut Ui,
+) -> Result<()> {
     for tenant in tenants {
         repo.check_protected(&tenant.path)?;
         let (text, stake) = (Some(&tenant.text), "that token; revoke it");
@@ -122,7 +127,7 @@ fn check_committed(options: &Options, repo: &Repo, tenants: &[Tenant], ui: &mut 
 }
 
 /// The environments that have a pull Secret.
-fn tenants(options: &Options, repo: &Repo, answers: &Answers) -> Result<Vec<Tenant>> {
+fn tenants(options: &Options, repo: &Repo, answers: &Answers) -> Result<Vec<ProvedEnvironment>> {
     let named = scope::names("--env", &options.env)?;
     let deployed = scope::names("--deployed", &options.finish.deployed)?;
     let is_known = |name: &&_| answers.environments.iter().any(|one| one.name == **name);
@@ -144,7 +149,7 @@ fn tenants(options: &Options, repo: &Repo, answers: &Answers) -> Result<Vec<Tena
             .map_err(|fault| Failure::failed(format!("cannot {FINISH} `{path}`")).because(fault))?;
         let provenance = manifest.provenance().clone();
         let name = manifest.name().to_owned();
-        tenants.push(Tenant {
+        tenants.push(ProvedEnvironment {
             environment: environment.clone(),
             choice: answers.choice(environment).cloned(),
             is_chosen: named.is_empty() || named.contains(&environment.name),

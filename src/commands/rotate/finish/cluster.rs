@@ -2,8 +2,8 @@
 //! old one. Only reads.
 
 use super::super::Options;
-use super::old::Old;
-use super::proof::{Proof, Tenant};
+use super::old::SupersededToken;
+use super::proof::{Proof, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::answers::{Answer, ContextName};
 use crate::cluster::{Answer as Told, Kubectl, KubectlError, KubectlFailure};
@@ -23,8 +23,8 @@ const OTHERS: &str = "other-secrets";
 pub(super) fn prove(
     options: &Options,
     inspection: &Inspection,
-    tenants: &[Tenant],
-    olds: &[Old],
+    tenants: &[ProvedEnvironment],
+    olds: &[SupersededToken],
     ui: &Ui,
 ) -> Result<Vec<Vec<Proof>>> {
     let known: Vec<_> = tenants.iter().map(|tenant| tenant.environment.name.clone()).collect();
@@ -72,7 +72,12 @@ pub(super) fn prove(
     Ok(all)
 }
 
-fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result<Vec<Proof>> {
+fn ask(
+    target: &Target,
+    tenant: &ProvedEnvironment,
+    olds: &[&SupersededToken],
+    context: &str,
+) -> Result<Vec<Proof>> {
     let (kubectl, namespace) = (target.kubectl()?, tenant.environment.namespace.as_str());
     let place = format!("namespace {namespace} of context {context}");
     let own = match kubectl.secrets(std::slice::from_ref(&tenant.name), namespace) {
@@ -83,7 +88,7 @@ fn ask(target: &Target, tenant: &Tenant, olds: &[&Old], context: &str) -> Result
 }
 
 /// Compares the Secret in the cluster with that in the file.
-fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
+fn compare(tenant: &ProvedEnvironment, told: &Told, place: &str) -> Proof {
     let deploy = || Advice::make("deploy").for_env(tenant.choice.as_ref());
     let file = Inspected::of_text(tenant.text.expose());
     let there = objects(&told.json)
@@ -111,14 +116,14 @@ fn compare(tenant: &Tenant, told: &Told, place: &str) -> Proof {
 }
 
 /// The command to use if a cluster gives no answer.
-fn vouch(tenant: &Tenant) -> Advice {
+fn vouch(tenant: &ProvedEnvironment) -> Advice {
     let vouch = Advice::makeinfra("rotate")
         .with(format!("--finish --deployed {}", tenant.environment.name));
     vouch.why("where you know that it is deployed")
 }
 
 /// The proof for a cluster that gave no answer.
-fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Proof {
+fn unanswered(tenant: &ProvedEnvironment, (error, said): KubectlFailure, place: &str) -> Proof {
     let (vouch, said) = (vouch(tenant), printable(&said));
     match error {
         KubectlError::NoContext => {
@@ -135,7 +140,13 @@ fn unanswered(tenant: &Tenant, (error, said): KubectlFailure, place: &str) -> Pr
 }
 
 /// Searches all Secrets that may be listed for the old tokens.
-fn search(kubectl: &Kubectl, tenant: &Tenant, olds: &[&Old], context: &str, place: &str) -> Proof {
+fn search(
+    kubectl: &Kubectl,
+    tenant: &ProvedEnvironment,
+    olds: &[&SupersededToken],
+    context: &str,
+    place: &str,
+) -> Proof {
     let namespace = tenant.environment.namespace.as_str();
     let unknown: Vec<_> = olds
         .iter()

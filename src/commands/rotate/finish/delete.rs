@@ -3,14 +3,14 @@
 
 use super::super::Options;
 use super::super::issue::gitlabs;
-use super::case::Case;
-use super::fate::{Fate, State};
+use super::case::FinishCase;
+use super::fate::{TokenOutcome, TokenState};
 use super::gone::{proved_gone, refused};
-use super::old::Old;
+use super::old::SupersededToken;
 use super::orphans::orphans;
 use super::sharing::Sharing;
 use crate::answers::{Owner, Superseded, TokenRef};
-use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Journal, Meant, is_held_among};
+use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Journal, OwnerHints, is_held_among};
 use crate::error::{Failure, Result, printable};
 use crate::gitlab::{Refusal, Token};
 use crate::repo::Repo;
@@ -22,7 +22,12 @@ const OF_JOBS: &str = "gitlab-deploy-token";
 
 /// Deletes the old tokens of one repository that no environment needs, and what this clone left in
 /// GitLab. Locks the journal.
-pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) -> Result<()> {
+pub(super) fn one(
+    options: &Options,
+    repo: &Repo,
+    case: &mut FinishCase,
+    ui: &mut Ui,
+) -> Result<()> {
     let sharing = Sharing::of(std::slice::from_ref(case), None);
     let mut deletion = Deletion { options, gitlabs: gitlabs(options), done: Vec::new() };
     let cases = std::slice::from_ref(case);
@@ -38,7 +43,7 @@ pub(super) fn one(options: &Options, repo: &Repo, case: &mut Case, ui: &mut Ui) 
 /// Returns the error of each repository.
 pub(super) fn several(
     options: &Options,
-    cases: &mut [Case],
+    cases: &mut [FinishCase],
     unread: Option<String>,
     ui: &mut Ui,
 ) -> Result<Vec<Option<Failure>>> {
@@ -73,18 +78,18 @@ struct Deletion<'d> {
     options: &'d Options,
     gitlabs: Gitlabs<'d>,
     /// Results for tokens that were deleted for an earlier repository.
-    done: Vec<(TokenRef, State)>,
+    done: Vec<(TokenRef, TokenState)>,
 }
 
 impl Deletion<'_> {
     /// Locks the journal of the repository `cases[at]`, and deletes what may be deleted.
     fn with_journal(
         &mut self,
-        cases: &[Case],
+        cases: &[FinishCase],
         at: usize,
         sharing: &Sharing,
         ui: &mut Ui,
-    ) -> Result<(Vec<Fate>, Option<Gitlab>)> {
+    ) -> Result<(Vec<TokenOutcome>, Option<Gitlab>)> {
         if cases[at].is_done() || cases[at].is_unproved {
             return Ok((Vec::new(), None));
         }
@@ -98,11 +103,11 @@ impl Deletion<'_> {
     fn of(
         &mut self,
         repo: &Repo,
-        cases: &[Case],
+        cases: &[FinishCase],
         at: usize,
         sharing: &Sharing,
         ui: &mut Ui,
-    ) -> Result<(Vec<Fate>, Option<Gitlab>)> {
+    ) -> Result<(Vec<TokenOutcome>, Option<Gitlab>)> {
         let (options, case) = (self.options, &cases[at]);
         let mut reasons = Vec::new();
         for old in &case.olds {
@@ -111,10 +116,13 @@ impl Deletion<'_> {
         }
         if !case.olds.is_empty() && reasons.iter().all(Option::is_some) && !case.has_entries() {
             let kept = reasons.into_iter().flatten();
-            return Ok((kept.map(|reason| Fate::new(State::Kept, reason)).collect(), None));
+            return Ok((
+                kept.map(|reason| TokenOutcome::new(TokenState::Kept, reason)).collect(),
+                None,
+            ));
         }
         let recorded = case.tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
-        let meant = Meant { recorded, image: Some(case.answers.image()) };
+        let meant = OwnerHints { recorded, image: Some(case.answers.image()) };
         let gitlab = self.gitlabs.connect(meant, ui)?;
         let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(repo, fellows, token);
         gitlab.clean_up(&Journal::of(repo), is_held, options.run.dry_run, ui)?;
@@ -124,11 +132,11 @@ impl Deletion<'_> {
         for (old, reason) in case.olds.iter().zip(reasons) {
             let kept = reason.or_else(|| ended.clone());
             let fate = match kept {
-                Some(kept) => Fate::new(State::Kept, kept),
+                Some(kept) => TokenOutcome::new(TokenState::Kept, kept),
                 None => self.delete(&gitlab, old, ui).unwrap_or_else(|error| {
                     let kept = format!("kept: {error}");
                     ended = Some(kept.clone());
-                    Fate::new(State::Kept, kept)
+                    TokenOutcome::new(TokenState::Kept, kept)
                 }),
             };
             fates.push(fate);
@@ -140,18 +148,24 @@ impl Deletion<'_> {
     }
 
     /// Deletes `old` if GitLab's token is the same one.
-    fn delete(&mut self, gitlab: &Gitlab, old: &Old, ui: &mut Ui) -> Result<Fate> {
+    fn delete(
+        &mut self,
+        gitlab: &Gitlab,
+        old: &SupersededToken,
+        ui: &mut Ui,
+    ) -> Result<TokenOutcome> {
         let options = self.options;
         let instance = gitlab.api.instance();
-        let unknown =
-            |refusal: &Refusal| Fate::new(State::Unknown, refusal.message(instance.as_str()));
+        let unknown = |refusal: &Refusal| {
+            TokenOutcome::new(TokenState::Unknown, refusal.message(instance.as_str()))
+        };
         let at = old.at(gitlab);
         if at.instance != *instance {
             let message = format!("kept: another GitLab issued it: --gitlab-host {}", at.instance);
-            return Ok(Fate::new(State::Kept, message));
+            return Ok(TokenOutcome::new(TokenState::Kept, message));
         }
         if let Some((_, state)) = self.done.iter().find(|(done, _)| *done == at) {
-            return Ok(Fate::gone(*state));
+            return Ok(TokenOutcome::gone(*state));
         }
         let token = match gitlab.api.token(&at) {
             Ok(Some(token)) => token,
@@ -162,36 +176,39 @@ impl Deletion<'_> {
                      delete it by hand",
                     gitlab.place.title()
                 );
-                return Ok(Fate::new(State::Kept, message));
+                return Ok(TokenOutcome::new(TokenState::Kept, message));
             }
-            Ok(None) => return Ok(Fate::gone(State::Gone)),
+            Ok(None) => return Ok(TokenOutcome::gone(TokenState::Gone)),
             Err(refusal) => return Ok(unknown(&refusal)),
         };
         if let Superseded::ByHand(id) = old.what
             && token.username != format!("gitlab+deploy-token-{id}")
         {
-            return Ok(Fate::new(State::Kept, "kept: it has another user name in GitLab"));
+            return Ok(TokenOutcome::new(
+                TokenState::Kept,
+                "kept: it has another user name in GitLab",
+            ));
         }
         if options.run.dry_run {
-            return Ok(Fate::new(State::Kept, "would be deleted"));
+            return Ok(TokenOutcome::new(TokenState::Kept, "would be deleted"));
         }
         if let Some(why) = declined(options, old, &token, gitlab, ui)? {
-            return Ok(Fate::new(State::Kept, why));
+            return Ok(TokenOutcome::new(TokenState::Kept, why));
         }
         let state = match gitlab.api.delete(&at) {
-            Ok(true) => State::Deleted,
-            Ok(false) => State::Gone,
+            Ok(true) => TokenState::Deleted,
+            Ok(false) => TokenState::Gone,
             Err(refusal) => return Ok(unknown(&refusal)),
         };
         self.done.push((at, state));
-        Ok(Fate::gone(state))
+        Ok(TokenOutcome::gone(state))
     }
 }
 
 /// Asks about a token that others may use. Returns why it is kept, unless the user agreed.
 fn declined(
     options: &Options,
-    old: &Old,
+    old: &SupersededToken,
     token: &Token,
     gitlab: &Gitlab,
     ui: &mut Ui,

@@ -1,8 +1,8 @@
 //! Third proof: the committed and shared state has the new token, and no file of any environment
 //! has the old one. Otherwise the next pipeline would deploy a dead token.
 
-use super::old::Old;
-use super::proof::{Proof, Tenant};
+use super::old::SupersededToken;
+use super::proof::{Proof, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::error::Result;
 use crate::repo::{Committed, Repo, Upstream};
@@ -11,7 +11,11 @@ const ID: &str = "git";
 
 /// Examines HEAD and the last known state of the upstream branch. Returns the proofs of each
 /// tenant, in order.
-pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec<Vec<Proof>>> {
+pub(super) fn prove(
+    repo: &Repo,
+    tenants: &[ProvedEnvironment],
+    olds: &[SupersededToken],
+) -> Result<Vec<Vec<Proof>>> {
     let head = repo.head_id()?.map(|id| repo.secrets_of(&id)).transpose()?.unwrap_or_default();
     let upstream = repo.upstream()?;
     let shared = match &upstream {
@@ -22,12 +26,12 @@ pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec
     for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
         let proof = match (holder(&head, &listed), &shared, &upstream) {
-            (Some(Found::Unread(path)), ..) => Proof::unknown(
+            (Some(Holder::Unread(path)), ..) => Proof::unknown(
                 ID,
                 format!("HEAD's `{path}` cannot be decrypted"),
                 Advice::makeinfra("check"),
             ),
-            (Some(Found::Holds(path, title)), ..) => Proof::no(
+            (Some(Holder::Holds(path, title)), ..) => Proof::no(
                 ID,
                 format!("HEAD's `{path}` still holds the {title}"),
                 Advice::makeinfra("rotate"),
@@ -47,13 +51,13 @@ pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec
                     Proof::no(ID, message, push(repo))
                 }
                 None => Proof::ok(ID, "HEAD and its upstream hold the new token, and no old one"),
-                Some(Found::Holds(path, title)) => {
+                Some(Holder::Holds(path, title)) => {
                     let message = format!(
                         "`{path}` of the upstream branch still holds the {title}: not pushed"
                     );
                     Proof::no(ID, message, push(repo))
                 }
-                Some(Found::Unread(path)) => {
+                Some(Holder::Unread(path)) => {
                     let message = format!("`{path}` of the upstream branch cannot be decrypted");
                     Proof::unknown(ID, message, Advice::makeinfra("check"))
                 }
@@ -66,7 +70,7 @@ pub(super) fn prove(repo: &Repo, tenants: &[Tenant], olds: &[Old]) -> Result<Vec
 
 /// Why `old`, which the Secrets of `repo` do not list, may still be in use there; `None` if it is
 /// not.
-pub(super) fn still_holds(repo: &Repo, old: &Old) -> Result<Option<String>> {
+pub(super) fn still_holds(repo: &Repo, old: &SupersededToken) -> Result<Option<String>> {
     let upstream = match repo.upstream()? {
         Upstream::At(id) => Some(id),
         Upstream::NoRemote | Upstream::NotPushed => None,
@@ -79,8 +83,8 @@ pub(super) fn still_holds(repo: &Repo, old: &Old) -> Result<Option<String>> {
     {
         let found = match holder(&repo.secrets_of(&id)?, &[old]) {
             None => None,
-            Some(Found::Holds(path, _)) => Some(format!("`{path}` in {place} holds it")),
-            Some(Found::Unread(path)) => Some(format!("`{path}` in {place} cannot be decrypted")),
+            Some(Holder::Holds(path, _)) => Some(format!("`{path}` in {place} holds it")),
+            Some(Holder::Unread(path)) => Some(format!("`{path}` in {place} cannot be decrypted")),
         };
         if found.is_some() {
             return Ok(found);
@@ -90,22 +94,22 @@ pub(super) fn still_holds(repo: &Repo, old: &Old) -> Result<Option<String>> {
 }
 
 /// A file that keeps a token alive.
-enum Found<'f> {
+enum Holder<'f> {
     Holds(&'f str, String),
     Unread(&'f str),
 }
 
 /// The first of `files` that has one of `olds` or cannot be read.
-fn holder<'f>(files: &'f [Committed], olds: &[&Old]) -> Option<Found<'f>> {
+fn holder<'f>(files: &'f [Committed], olds: &[&SupersededToken]) -> Option<Holder<'f>> {
     files.iter().find_map(|file| {
-        let Some(plain) = &file.plain else { return Some(Found::Unread(&file.path)) };
+        let Some(plain) = &file.plain else { return Some(Holder::Unread(&file.path)) };
         let held = olds.iter().find(|old| old.is_in(plain))?;
-        Some(Found::Holds(&file.path, held.title()))
+        Some(Holder::Holds(&file.path, held.title()))
     })
 }
 
 /// Whether `files` have the Secret of `tenant` with its current content.
-fn has(files: &[Committed], tenant: &Tenant) -> bool {
+fn has(files: &[Committed], tenant: &ProvedEnvironment) -> bool {
     let there =
         files.iter().find(|file| file.path == tenant.path).and_then(|file| file.plain.as_ref());
     there.is_some_and(|plain| plain.as_slice() == tenant.text.expose().as_bytes())

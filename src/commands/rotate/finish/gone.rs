@@ -1,10 +1,10 @@
 //! Fifth proof: deleted tokens no longer work.
 
 use super::super::Options;
-use super::case::Case;
-use super::fate::Fate;
-use super::old::Old;
-use super::proof::Proved;
+use super::case::FinishCase;
+use super::fate::TokenOutcome;
+use super::old::SupersededToken;
+use super::proof::ProofResult;
 use crate::answers::ImageRef;
 use crate::commands::deploy_tokens::Gitlab;
 use crate::commands::sign_in;
@@ -17,8 +17,8 @@ use crate::ui::Ui;
 pub(super) fn proved_gone(
     options: &Options,
     gitlab: &Gitlab,
-    case: &Case,
-    fates: &mut [Fate],
+    case: &FinishCase,
+    fates: &mut [TokenOutcome],
     asked: &mut Vec<String>,
     ui: &Ui,
 ) -> Result<()> {
@@ -31,9 +31,9 @@ pub(super) fn proved_gone(
             continue;
         }
         fate.judge(match gitlab.api.token(&old.at(gitlab)) {
-            Ok(None) => (Proved::Yes, "GitLab's API no longer has it".to_owned()),
-            Ok(Some(_)) => (Proved::No, "GitLab's API still has it".to_owned()),
-            Err(refusal) => (Proved::Unknown, refusal.message(gitlab.api.instance().as_str())),
+            Ok(None) => (ProofResult::Yes, "GitLab's API no longer has it".to_owned()),
+            Ok(Some(_)) => (ProofResult::No, "GitLab's API still has it".to_owned()),
+            Err(refusal) => (ProofResult::Unknown, refusal.message(gitlab.api.instance().as_str())),
         });
     }
     Ok(())
@@ -43,8 +43,8 @@ pub(super) fn proved_gone(
 pub(super) fn refused(
     options: &Options,
     image: &ImageRef,
-    olds: &[Old],
-    fates: &mut [Fate],
+    olds: &[SupersededToken],
+    fates: &mut [TokenOutcome],
     ui: &Ui,
 ) -> Result<()> {
     let registries = sign_in::registries(&options.check.registry)?;
@@ -56,14 +56,14 @@ pub(super) fn refused(
         drop(waiting);
         let Some(verdict) = verdict else { continue };
         fate.judge(match verdict.standing() {
-            Standing::Refused => (Proved::Yes, "the registry refuses it".to_owned()),
+            Standing::Refused => (ProofResult::Yes, "the registry refuses it".to_owned()),
             Standing::Good if !verdict.takes_login() => {
-                (Proved::Unknown, "the image is public: its registry does not tell".to_owned())
+                (ProofResult::Unknown, "the image is public: its registry does not tell".to_owned())
             }
             Standing::Good | Standing::Absent => {
-                (Proved::No, "the registry still accepts it".to_owned())
+                (ProofResult::No, "the registry still accepts it".to_owned())
             }
-            Standing::Unknown => (Proved::Unknown, verdict.message(image)),
+            Standing::Unknown => (ProofResult::Unknown, verdict.message(image)),
         });
     }
     Ok(())

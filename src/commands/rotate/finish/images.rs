@@ -1,6 +1,6 @@
 //! The images that an environment pulls with its pull secret.
 
-use super::proof::Tenant;
+use super::proof::ProvedEnvironment;
 use crate::answers::ImageRef;
 use crate::inspection::Inspection;
 use crate::secret::Secret;
@@ -14,7 +14,7 @@ pub(super) struct Question {
 }
 
 /// The questions for those of `tenants` that are checked.
-pub(super) fn questions(inspection: &Inspection, tenants: &[Tenant]) -> Vec<Question> {
+pub(super) fn questions(inspection: &Inspection, tenants: &[ProvedEnvironment]) -> Vec<Question> {
     let mut questions = Vec::new();
     for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let secret = inspection.pull_secrets.iter().find(|secret| secret.path == tenant.path);
@@ -29,7 +29,7 @@ pub(super) fn questions(inspection: &Inspection, tenants: &[Tenant]) -> Vec<Ques
 }
 
 /// The images that are pulled with the Secret of `tenant`, without duplicates.
-fn images<'i>(inspection: &'i Inspection, tenant: &Tenant) -> Vec<&'i ImageRef> {
+fn images<'i>(inspection: &'i Inspection, tenant: &ProvedEnvironment) -> Vec<&'i ImageRef> {
     let mut images: Vec<&ImageRef> = Vec::new();
     for pull in inspection.manifests.pulls() {
         let is_own = inspection.secrets_for(&pull).iter().any(|secret| {

@@ -1,7 +1,7 @@
 //! Superseded tokens: the environments that list them, and their values, which the history of the
 //! repository has.
 
-use super::proof::Tenant;
+use super::proof::ProvedEnvironment;
 use crate::answers::{RegistryKey, Superseded, TokenRef};
 use crate::commands::deploy_tokens::Gitlab;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::repo::Repo;
 use crate::secret::Secret;
 
 /// A superseded token.
-pub(super) struct Old {
+pub(super) struct SupersededToken {
     pub(super) what: Superseded,
     /// The repositories that shared it; empty if it was for this one alone.
     pub(super) repositories: Vec<String>,
@@ -28,8 +28,12 @@ pub(super) struct Credentials {
 }
 
 /// All tokens that any environment lists, without duplicates. `registry` is the project's own.
-pub(super) fn all(repo: &Repo, tenants: &[Tenant], registry: &RegistryKey) -> Result<Vec<Old>> {
-    let mut olds: Vec<Old> = Vec::new();
+pub(super) fn all(
+    repo: &Repo,
+    tenants: &[ProvedEnvironment],
+    registry: &RegistryKey,
+) -> Result<Vec<SupersededToken>> {
+    let mut olds: Vec<SupersededToken> = Vec::new();
     for (place, tenant) in tenants.iter().enumerate() {
         for Replaced { token, repositories } in tenant.provenance.superseded.iter().cloned() {
             match olds.iter_mut().find(|old| old.what == token) {
@@ -37,7 +41,7 @@ pub(super) fn all(repo: &Repo, tenants: &[Tenant], registry: &RegistryKey) -> Re
                     old.listed.push(place);
                     pull_secret::add_repositories(&mut old.repositories, &repositories);
                 }
-                None => olds.push(Old {
+                None => olds.push(SupersededToken {
                     what: token,
                     repositories,
                     listed: vec![place],
@@ -88,7 +92,7 @@ fn credentials(bytes: &[u8], what: &Superseded, registry: &RegistryKey) -> Optio
     })
 }
 
-impl Old {
+impl SupersededToken {
     /// Whether `bytes`, the plaintext of a file, contain it.
     pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
         if self.credentials.as_ref().is_some_and(|known| known.traces.are_in(bytes)) {
@@ -124,7 +128,7 @@ impl Old {
 
     /// Why the token must be kept according to the `tenants` that list it; `None` if it may be
     /// deleted.
-    pub(super) fn kept_by(&self, tenants: &[Tenant]) -> Option<String> {
+    pub(super) fn kept_by(&self, tenants: &[ProvedEnvironment]) -> Option<String> {
         let holder = tenants.iter().find(|tenant| self.is_in(tenant.text.expose().as_bytes()));
         if let Some(tenant) = holder {
             return Some(format!("kept: `{}` holds it", tenant.path));

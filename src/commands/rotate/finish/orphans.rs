@@ -2,7 +2,7 @@
 //! another clone is about to write.
 
 use super::super::Options;
-use super::case::Case;
+use super::case::FinishCase;
 use super::sharing::Sharing;
 use crate::advice::Advice;
 use crate::answers::{Superseded, TokenRef};
@@ -18,7 +18,7 @@ use crate::ui::Ui;
 pub(super) fn orphans(
     options: &Options,
     gitlab: &Gitlab,
-    cases: &[Case],
+    cases: &[FinishCase],
     at: usize,
     sharing: &Sharing,
     ui: &mut Ui,
@@ -42,7 +42,7 @@ pub(super) fn orphans(
 fn orphan(
     options: &Options,
     gitlab: &Gitlab,
-    cases: &[Case],
+    cases: &[FinishCase],
     at: usize,
     sharing: &Sharing,
     (token, name): (&Token, &TokenName),
@@ -88,7 +88,7 @@ fn orphan(
 }
 
 /// Which remote branches this clone of `case` does not know; `None` if it knows all of them.
-fn behind(options: &Options, case: &Case) -> Result<Option<String>> {
+fn behind(options: &Options, case: &FinishCase) -> Result<Option<String>> {
     let repo = Repo::find(&case.root, "rotate --finish")?;
     for name in repo.remotes()? {
         let network = (&options.check.registry).into();
@@ -103,7 +103,7 @@ fn behind(options: &Options, case: &Case) -> Result<Option<String>> {
 
 /// Whether the clone `cases[at]`, or another one that `name` mentions, holds `token`.
 fn is_held_by_any(
-    cases: &[Case],
+    cases: &[FinishCase],
     at: usize,
     name: &TokenName,
     sharing: &Sharing,

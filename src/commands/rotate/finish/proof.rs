@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 /// The result of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Proved {
+pub(super) enum ProofResult {
     Yes,
     /// Not checked, or not completely, which does not block anything.
     Unchecked,
@@ -16,7 +16,7 @@ pub(super) enum Proved {
     No,
 }
 
-impl Proved {
+impl ProofResult {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "ok",
@@ -32,18 +32,18 @@ impl Proved {
 pub(super) struct Proof {
     /// `pulls`, `cluster`, `other-secrets`, `git`.
     pub(super) id: &'static str,
-    pub(super) proved: Proved,
+    pub(super) proved: ProofResult,
     pub(super) message: String,
     pub(super) hint: Advice,
 }
 
 impl Proof {
     pub(super) fn ok(id: &'static str, message: impl Into<String>) -> Self {
-        Self::new(id, Proved::Yes, message, Advice::default())
+        Self::new(id, ProofResult::Yes, message, Advice::default())
     }
 
     pub(super) fn unchecked(id: &'static str, message: impl Into<String>) -> Self {
-        Self::new(id, Proved::Unchecked, message, Advice::default())
+        Self::new(id, ProofResult::Unchecked, message, Advice::default())
     }
 
     pub(super) fn no(
@@ -51,7 +51,7 @@ impl Proof {
         message: impl Into<String>,
         hint: impl Into<Advice>,
     ) -> Self {
-        Self::new(id, Proved::No, message, hint)
+        Self::new(id, ProofResult::No, message, hint)
     }
 
     pub(super) fn unknown(
@@ -59,12 +59,12 @@ impl Proof {
         message: impl Into<String>,
         hint: impl Into<Advice>,
     ) -> Self {
-        Self::new(id, Proved::Unknown, message, hint)
+        Self::new(id, ProofResult::Unknown, message, hint)
     }
 
     pub(super) fn new(
         id: &'static str,
-        proved: Proved,
+        proved: ProofResult,
         message: impl Into<String>,
         hint: impl Into<Advice>,
     ) -> Self {
@@ -73,7 +73,7 @@ impl Proof {
 }
 
 /// An environment with a pull Secret.
-pub(super) struct Tenant {
+pub(super) struct ProvedEnvironment {
     pub(super) environment: Environment,
     /// The name; `None` if commands do not need it.
     pub(super) choice: Option<EnvironmentName>,
@@ -91,16 +91,16 @@ pub(super) struct Tenant {
     pub(super) proofs: Vec<Proof>,
 }
 
-impl Tenant {
+impl ProvedEnvironment {
     /// Whether nothing prevents the deletion of its old tokens. An environment that was not checked
     /// counts as not done.
     pub(super) fn is_done(&self) -> bool {
-        self.proved() <= Proved::Unchecked
+        self.proved() <= ProofResult::Unchecked
     }
 
     /// The worst of its proofs.
-    pub(super) fn proved(&self) -> Proved {
+    pub(super) fn proved(&self) -> ProofResult {
         let worst = self.proofs.iter().map(|proof| proof.proved).max();
-        worst.filter(|_| self.is_chosen).unwrap_or(Proved::Unknown)
+        worst.filter(|_| self.is_chosen).unwrap_or(ProofResult::Unknown)
     }
 }

@@ -2,9 +2,9 @@
 //! Secret.
 
 use super::super::Options;
-use super::case::Case;
+use super::case::FinishCase;
 use super::images::Question;
-use super::proof::{Proof, Proved, Tenant};
+use super::proof::{Proof, ProofResult, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::commands::sign_in;
 use crate::error::Result;
@@ -15,7 +15,12 @@ const ID: &str = "pulls";
 
 /// Asks the registries about the images of all `cases` together, up to `jobs` at the same time, so
 /// that a refused login is not tried again.
-pub(super) fn prove(options: &Options, jobs: usize, cases: &mut [Case], ui: &Ui) -> Result<()> {
+pub(super) fn prove(
+    options: &Options,
+    jobs: usize,
+    cases: &mut [FinishCase],
+    ui: &Ui,
+) -> Result<()> {
     let registries = sign_in::registries(&options.check.registry)?.at_once(jobs);
     let questions = cases.iter().flat_map(|case| &case.questions);
     let pulls: Vec<_> = questions
@@ -28,20 +33,23 @@ pub(super) fn prove(options: &Options, jobs: usize, cases: &mut [Case], ui: &Ui)
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
     drop(waiting);
     for case in cases {
-        let Case { questions, tenants, olds, .. } = case;
+        let FinishCase { questions, tenants, olds, .. } = case;
         for (Question { tenant, image, .. }, verdict) in questions.iter().zip(&mut verdicts) {
             let tenant = &mut tenants[*tenant];
             let again = Advice::makeinfra("rotate").for_env(tenant.choice.as_ref());
             let proved = match verdict.standing() {
-                Standing::Good => Proved::Yes,
-                Standing::Unknown => Proved::Unknown,
-                Standing::Absent | Standing::Refused => Proved::No,
+                Standing::Good => ProofResult::Yes,
+                Standing::Unknown => ProofResult::Unknown,
+                Standing::Absent | Standing::Refused => ProofResult::No,
             };
-            let hint =
-                verdict.hint(image, &again).filter(|_| proved != Proved::Yes).unwrap_or_default();
+            let hint = verdict
+                .hint(image, &again)
+                .filter(|_| proved != ProofResult::Yes)
+                .unwrap_or_default();
             tenant.proofs.push(Proof::new(ID, proved, verdict.message(image), hint));
         }
-        let unproved = |tenant: &&mut Tenant| tenant.is_chosen && tenant.proofs.is_empty();
+        let unproved =
+            |tenant: &&mut ProvedEnvironment| tenant.is_chosen && tenant.proofs.is_empty();
         for tenant in tenants
             .iter_mut()
             .filter(unproved)

@@ -2,10 +2,10 @@
 //! which can serve as evidence for an auditor.
 
 use super::super::Options;
-use super::Forgotten;
-use super::case::Case;
-use super::fate::State;
-use super::proof::{Proof, Proved, Tenant};
+use super::ListCleanup;
+use super::case::FinishCase;
+use super::fate::TokenState;
+use super::proof::{Proof, ProofResult, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::commands::encrypted::commit_step;
 use crate::commands::short;
@@ -41,8 +41,8 @@ pub(super) fn nothing(options: &Options, root: &Path) -> Report {
 pub(super) fn outcome(
     options: &Options,
     repo: &Repo,
-    case: &Case,
-    forgotten: &Forgotten,
+    case: &FinishCase,
+    forgotten: &ListCleanup,
 ) -> Report {
     let (changed, commit) = (&forgotten.paths, &forgotten.commit);
     let root = repo.root();
@@ -72,8 +72,7 @@ pub(super) fn outcome(
         next.push(commit_step(repo, changed, SUBJECT));
     }
     let environments: Vec<_> = chosen.map(|tenant| environment(tenant, &root)).collect();
-    let registry =
-        |(proved, said): &(Proved, String)| json!({"status": proved.as_str(), "message": said});
+    let registry = |(proved, said): &(ProofResult, String)| json!({"status": proved.as_str(), "message": said});
     let tokens = case.olds.iter().zip(&case.fates).map(|(old, fate)| {
         json!({
             "token": old.what.to_string(),
@@ -106,7 +105,7 @@ pub(super) fn outcome(
 }
 
 /// A one-line summary, and the hint for its worst finding.
-fn brief(case: &Case) -> (String, Advice) {
+fn brief(case: &FinishCase) -> (String, Advice) {
     let kept = case.olds.iter().zip(&case.fates).filter(|(_, fate)| !fate.is_gone());
     let kept: Vec<_> =
         kept.map(|(old, fate)| format!("{}: {}", old.title(), fate.message)).collect();
@@ -121,7 +120,7 @@ fn brief(case: &Case) -> (String, Advice) {
     }
     let worst =
         case.looked_at().flat_map(|tenant| tenant.proofs.iter().map(move |proof| (tenant, proof)));
-    let worst = worst.filter(|(_, proof)| proof.proved > Proved::Unchecked);
+    let worst = worst.filter(|(_, proof)| proof.proved > ProofResult::Unchecked);
     let (because, more) = match worst.max_by_key(|(_, proof)| proof.proved) {
         Some((tenant, proof)) => {
             (format!(" ({}: {})", tenant.environment.name, proof.message), proof.hint.clone())
@@ -132,39 +131,39 @@ fn brief(case: &Case) -> (String, Advice) {
 }
 
 /// The outcome: everything proved and deleted, a problem, or undetermined.
-fn ended(options: &Options, case: &Case) -> Outcome {
-    let proofs = case.looked_at().map(Tenant::proved);
+fn ended(options: &Options, case: &FinishCase) -> Outcome {
+    let proofs = case.looked_at().map(ProvedEnvironment::proved);
     let refused =
         case.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
     let kept = case.fates.iter().map(|fate| match fate.state {
-        State::Deleted | State::Gone => Proved::Yes,
-        State::Kept if options.run.dry_run => Proved::Yes,
-        State::Kept => Proved::No,
-        State::Unknown => Proved::Unknown,
+        TokenState::Deleted | TokenState::Gone => ProofResult::Yes,
+        TokenState::Kept if options.run.dry_run => ProofResult::Yes,
+        TokenState::Kept => ProofResult::No,
+        TokenState::Unknown => ProofResult::Unknown,
     });
     let worst = proofs.clone().chain(refused).max();
     match worst {
-        Some(Proved::No) => Outcome::Problems,
+        Some(ProofResult::No) => Outcome::Problems,
         // A token that is kept for lack of a proof is not a separate problem.
-        Some(Proved::Unknown) => Outcome::Unknown,
+        Some(ProofResult::Unknown) => Outcome::Unknown,
         _ => match kept.max() {
-            Some(Proved::No) => Outcome::Problems,
-            Some(Proved::Unknown) => Outcome::Unknown,
+            Some(ProofResult::No) => Outcome::Problems,
+            Some(ProofResult::Unknown) => Outcome::Unknown,
             _ => Outcome::Done,
         },
     }
 }
 
-fn told(tenant: &Tenant, root: &Path) -> String {
+fn told(tenant: &ProvedEnvironment, root: &Path) -> String {
     let environment = &tenant.environment;
     let mut text =
         format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
     for Proof { proved, message, hint, .. } in &tenant.proofs {
         let word = match proved {
-            Proved::Yes => ui::green("ok         "),
-            Proved::Unchecked => ui::yellow("not checked"),
-            Proved::Unknown => ui::yellow("unknown    "),
-            Proved::No => ui::red("problem    "),
+            ProofResult::Yes => ui::green("ok         "),
+            ProofResult::Unchecked => ui::yellow("not checked"),
+            ProofResult::Unknown => ui::yellow("unknown    "),
+            ProofResult::No => ui::red("problem    "),
         };
         text.push_str(&format!("  {word}  {message}\n"));
         if !hint.is_empty() {
@@ -178,7 +177,7 @@ fn told(tenant: &Tenant, root: &Path) -> String {
     text
 }
 
-fn environment(tenant: &Tenant, root: &Path) -> Value {
+fn environment(tenant: &ProvedEnvironment, root: &Path) -> Value {
     let proof = |Proof { id, proved, message, hint }: &Proof| {
         let hint = hint.line(Some(root));
         json!({"id": id, "status": proved.as_str(), "message": message, "hint": hint})

@@ -1,9 +1,9 @@
 //! The repositories that an old token concerns: those that list it, have its user name or number,
 //! or shared it. Only reads.
 
-use super::case::Case;
+use super::case::FinishCase;
 use super::git;
-use super::old::Old;
+use super::old::SupersededToken;
 use crate::answers::Superseded;
 use crate::error::Result;
 use crate::pull_secret::Manifest;
@@ -27,7 +27,7 @@ pub(super) struct Sharing {
 
 impl Sharing {
     /// Indexes `cases`. `unread` was named as well but could not be examined.
-    pub(super) fn of(cases: &[Case], unread: Option<String>) -> Self {
+    pub(super) fn of(cases: &[FinishCase], unread: Option<String>) -> Self {
         let mut found = Self {
             by_name: BTreeMap::new(),
             by_token: BTreeMap::new(),
@@ -47,7 +47,12 @@ impl Sharing {
 
     /// Why `old`, which the repository `cases[at]` lists, must be kept on behalf of others; `None`
     /// if it may be deleted.
-    pub(super) fn reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
+    pub(super) fn reason(
+        &self,
+        cases: &[FinishCase],
+        at: usize,
+        old: &SupersededToken,
+    ) -> Result<Option<String>> {
         let missing: Vec<_> = self.missing(&old.repositories).collect();
         if !missing.is_empty() {
             let name = missing.join(", ");
@@ -72,7 +77,12 @@ impl Sharing {
 
     /// The reason according to the other repositories that may have `old`; `cases[at]` itself no
     /// longer needs it.
-    fn others_reason(&self, cases: &[Case], at: usize, old: &Old) -> Result<Option<String>> {
+    fn others_reason(
+        &self,
+        cases: &[FinishCase],
+        at: usize,
+        old: &SupersededToken,
+    ) -> Result<Option<String>> {
         for other in self.others(at, old) {
             let case = &cases[other];
             if case.is_unproved {
@@ -113,7 +123,7 @@ impl Sharing {
     }
 
     /// The repositories other than `cases[at]` that may have `old`.
-    fn others(&self, at: usize, old: &Old) -> BTreeSet<usize> {
+    fn others(&self, at: usize, old: &SupersededToken) -> BTreeSet<usize> {
         let named = old.repositories.iter().filter_map(|name| self.by_name.get(name)).flatten();
         let keys = [old.what.to_string(), Superseded::ByHand(old.what.id()).to_string()];
         let holding = keys.iter().filter_map(|key| self.by_token.get(key)).flatten();

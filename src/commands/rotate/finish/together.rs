@@ -2,7 +2,7 @@
 //! the old tokens that none of them needs.
 
 use super::super::Options;
-use super::case::Case;
+use super::case::FinishCase;
 use super::{delete, forget, pulls, report};
 use crate::commands::fleet::Fleet;
 use crate::error::{Failure, Result};
@@ -22,7 +22,7 @@ pub(in crate::commands::rotate) fn several(
     let jobs = options.jobs.or(PARALLEL);
     let mut looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, ui), ui)?;
     // Includes repositories with nothing to finish: they may have had a token of another one.
-    let (places, mut cases): (Vec<usize>, Vec<Case>) = looks
+    let (places, mut cases): (Vec<usize>, Vec<FinishCase>) = looks
         .iter_mut()
         .enumerate()
         .filter_map(|(at, look)| Some((at, look.known.take()?)))
@@ -45,8 +45,9 @@ pub(in crate::commands::rotate) fn several(
         }
     }
     pulls::prove(options, jobs, &mut cases, ui)?;
-    let is_to_prove =
-        |case: &Case| !case.is_unproved && (!case.olds.is_empty() || named.contains(&case.name));
+    let is_to_prove = |case: &FinishCase| {
+        !case.is_unproved && (!case.olds.is_empty() || named.contains(&case.name))
+    };
     let of = |at: usize| places.binary_search(&at).ok().map(|place| &cases[place]);
     let prove = |at: usize| match of(at).filter(|case| is_to_prove(case)) {
         Some(case) => {
@@ -81,14 +82,14 @@ pub(in crate::commands::rotate) fn several(
     fleet.carry_out(Fleet::writers(), &looks, write, ui)
 }
 
-fn look(options: &Options, repo: &Path, ui: &mut Ui) -> Result<(Report, Case)> {
+fn look(options: &Options, repo: &Path, ui: &mut Ui) -> Result<(Report, FinishCase)> {
     let repo = Repo::find(repo, "rotate --finish")?;
-    let case = Case::read(options, &repo, ui)?;
+    let case = FinishCase::read(options, &repo, ui)?;
     let report = report::nothing(options, &case.root);
     Ok((Report { is_pending: !case.is_done(), ..report }, case))
 }
 
-fn write(options: &Options, case: &Case, ui: &mut Ui) -> Result<Report> {
+fn write(options: &Options, case: &FinishCase, ui: &mut Ui) -> Result<Report> {
     let repo = Repo::find(&case.root, "rotate --finish")?;
     let _lock = if options.run.dry_run { None } else { repo.lock()? };
     let forgotten = forget(options, &repo, case, ui)?;

@@ -1,7 +1,7 @@
 //! Judges the branch of the merge request: it has a rotation to continue with, nothing of value, or
 //! other people's work.
 
-use super::super::found::Found;
+use super::super::found::RotationTarget;
 use super::BRANCH;
 use crate::advice::Advice;
 use crate::answers::{Record, RegistryKey, Superseded};
@@ -29,7 +29,7 @@ enum Step {
 }
 
 /// Judges the branch, whose commit `id` is in the clone. Fails if it has other people's work.
-pub(super) fn judge(found: &Found, id: &str) -> Result<Branch> {
+pub(super) fn judge(found: &RotationTarget, id: &str) -> Result<Branch> {
     let repo = &found.repo;
     if repo.has_commit(id)? {
         return Ok(Branch::Free);

@@ -1,8 +1,8 @@
 //! The report of `makeinfra rotate --propose`.
 
-use super::super::found::Found;
+use super::super::found::RotationTarget;
 use super::super::report;
-use super::{BRANCH, Due, Proposal};
+use super::{BRANCH, ExpiringTokens, Proposal};
 use crate::advice::Advice;
 use crate::answers::Expiry;
 use crate::commands::deploy_tokens::Gitlab;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// What was done about a token that expires soon.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+enum ProposalResult {
     /// Nothing: no token expires soon.
     NotDue,
     /// Nothing: a dry run.
@@ -27,12 +27,12 @@ enum Done {
 }
 
 /// `own`, the JSON of every rotation, extended by that of a proposal.
-fn with(own: Value, proposal: &Proposal, done: Done) -> Value {
+fn with(own: Value, proposal: &Proposal, done: ProposalResult) -> Value {
     let Value::Object(mut all) = own else { return own };
     let Value::Object(more) = json!({
-        "due": done != Done::NotDue,
-        "proposed": done == Done::Proposed,
-        "taken_up": done == Done::TakenUp,
+        "due": done != ProposalResult::NotDue,
+        "proposed": done == ProposalResult::Proposed,
+        "taken_up": done == ProposalResult::TakenUp,
         "branch": BRANCH,
         "target": proposal.target,
     }) else {
@@ -47,13 +47,13 @@ fn bare(proposal: &Proposal, commit: Option<&str>) -> Value {
 }
 
 /// Reports that no token expires before `limit`.
-pub(super) fn not_due(proposal: &Proposal, found: &Found, limit: &Timestamp) -> Report {
+pub(super) fn not_due(proposal: &Proposal, found: &RotationTarget, limit: &Timestamp) -> Report {
     let brief = format!("no deploy token ends before {}", limit.strftime("%Y-%m-%d"));
     Report {
         text: format!("Nothing to do: {brief}.\n"),
         brief,
         repo: Some(found.root()),
-        own: with(bare(proposal, None), proposal, Done::NotDue),
+        own: with(bare(proposal, None), proposal, ProposalResult::NotDue),
         ..Report::default()
     }
 }
@@ -61,8 +61,8 @@ pub(super) fn not_due(proposal: &Proposal, found: &Found, limit: &Timestamp) -> 
 /// Reports that a new token would be created.
 pub(super) fn dry_run(
     proposal: &Proposal,
-    found: &Found,
-    due: &Due,
+    found: &RotationTarget,
+    due: &ExpiringTokens,
     gitlab: &Gitlab,
     lifetime: &Lifetime,
 ) -> Report {
@@ -70,7 +70,7 @@ pub(super) fn dry_run(
     let end = due.end.as_ref().map_or("at an unknown time", Expiry::as_str);
     let names: Vec<_> = due.environments.iter().map(ToString::to_string).collect();
     let text = format!("The deploy token of {} ends {end}.\n{}", names.join(", "), report.text);
-    Report { text, own: with(report.own.clone(), proposal, Done::Rehearsed), ..report }
+    Report { text, own: with(report.own.clone(), proposal, ProposalResult::Rehearsed), ..report }
 }
 
 /// Reports the new token in the commit `id` on the branch, with the `remarks` of the remote.
@@ -87,12 +87,17 @@ pub(super) fn proposed(
         short(id),
         proposal.target
     );
-    let own = with(report.own.clone(), proposal, Done::Proposed);
+    let own = with(report.own.clone(), proposal, ProposalResult::Proposed);
     Report { text, own, next: next(), ..report }
 }
 
 /// Reports that the branch already had the new token `issued` in the commit `id`.
-pub(super) fn taken_up(proposal: &Proposal, found: &Found, id: &str, issued: &Issued) -> Report {
+pub(super) fn taken_up(
+    proposal: &Proposal,
+    found: &RotationTarget,
+    id: &str,
+    issued: &Issued,
+) -> Report {
     let brief =
         format!("the branch {BRANCH} has the deploy token {} in {}", issued.token.id, short(id));
     Report {
@@ -100,7 +105,7 @@ pub(super) fn taken_up(proposal: &Proposal, found: &Found, id: &str, issued: &Is
         brief,
         repo: Some(found.root()),
         changed: !proposal.options.run.dry_run,
-        own: with(bare(proposal, Some(id)), proposal, Done::TakenUp),
+        own: with(bare(proposal, Some(id)), proposal, ProposalResult::TakenUp),
         next: next(),
         ..Report::default()
     }

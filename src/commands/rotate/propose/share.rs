@@ -1,7 +1,7 @@
 //! Pushes the commit with the new token. If the remote refuses it, restores the clone to its
 //! previous state.
 
-use super::super::found::Found;
+use super::super::found::RotationTarget;
 use super::super::report::SUBJECT;
 use super::{BRANCH, Proposal, report};
 use crate::advice::Advice;
@@ -24,7 +24,7 @@ pub(super) fn push_options(target: &str) -> Vec<String> {
 /// Pushes HEAD, whose parent is `before`, replacing `tip`.
 pub(super) fn run(
     proposal: &Proposal,
-    found: &Found,
+    found: &RotationTarget,
     before: &str,
     tip: Option<&str>,
     report: Report,
@@ -76,7 +76,7 @@ fn undetermined(proposal: &Proposal, why: String) -> Failure {
 }
 
 /// Restores HEAD, index and files to the commit `before`.
-fn go_back(found: &Found, before: &str) -> Result<()> {
+fn go_back(found: &RotationTarget, before: &str) -> Result<()> {
     let secrets = found
         .files
         .secrets

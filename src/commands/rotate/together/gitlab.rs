@@ -1,16 +1,17 @@
 //! `makeinfra rotate --from-gitlab` over several repositories: those that share a token share the
 //! new one.
 
-use super::groups::{Ready, groups};
+use super::groups::{RotationCandidate, groups};
 use super::{look, report, write};
 use crate::answers::{ImageRef, TokenRef};
 use crate::commands::deploy_tokens::{
-    self, Fresh, Gitlab, Gitlabs, Held, Journal, Meant, Order, is_held, is_held_among,
+    self, Gitlab, Gitlabs, Journal, JournalLock, NewToken, OwnerHints, TokenRequest, is_held,
+    is_held_among,
 };
-use crate::commands::fleet::{Fleet, Look};
-use crate::commands::rotate::found::{Found, check, find, inspect};
+use crate::commands::fleet::{Fleet, Preflight};
+use crate::commands::rotate::found::{RotationTarget, check, find, inspect};
 use crate::commands::rotate::{Options, again, images, issue, warn_of_others};
-use crate::commands::sign_in::{self, Checked};
+use crate::commands::sign_in::{self, SignInCheck};
 use crate::commands::transaction;
 use crate::error::{Failure, Result};
 use crate::gitlab::Lifetime;
@@ -61,24 +62,24 @@ struct Share {
     environments: Vec<String>,
     gitlab: Gitlab,
     minted: OnceLock<std::result::Result<Minted, Failure>>,
-    state: Mutex<State>,
+    state: Mutex<ShareProgress>,
 }
 
 /// Progress of the repositories of a share.
-struct State {
+struct ShareProgress {
     left: usize,
     /// Whether one of them has the token permanently.
     is_used: bool,
     is_settled: bool,
     /// The journal's lock, while the journal records the token.
-    held: Option<Arc<Held>>,
+    held: Option<Arc<JournalLock>>,
 }
 
 /// The token of a share.
 struct Minted {
     token: DeployToken,
-    fresh: Fresh,
-    checked: Checked,
+    fresh: NewToken,
+    checked: SignInCheck,
 }
 
 impl Share {
@@ -87,16 +88,17 @@ impl Share {
     fn prepare(
         options: &Options,
         fleet: &Fleet,
-        looks: &[Look<Ready>],
+        looks: &[Preflight<RotationCandidate>],
         members: Vec<usize>,
         gitlabs: &mut Gitlabs,
         ui: &mut Ui,
     ) -> Result<Self> {
-        let all: Vec<&Ready> = members.iter().filter_map(|at| looks[*at].ready()).collect();
+        let all: Vec<&RotationCandidate> =
+            members.iter().filter_map(|at| looks[*at].ready()).collect();
         let Some(first) = all.first() else {
             return Err(Failure::failed("no repository is left").into());
         };
-        let meant = Meant { recorded: first.issued.as_ref(), image: first.image.as_ref() };
+        let meant = OwnerHints { recorded: first.issued.as_ref(), image: first.image.as_ref() };
         let api = gitlabs.api(meant, ui)?;
         let waiting = ui.wait("asking GitLab", 1);
         let gitlab = gitlabs.look(&api, meant)?;
@@ -127,7 +129,7 @@ impl Share {
             environments,
             gitlab,
             minted: OnceLock::new(),
-            state: Mutex::new(State {
+            state: Mutex::new(ShareProgress {
                 left: members.len(),
                 is_used: false,
                 is_settled: false,
@@ -137,7 +139,7 @@ impl Share {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ShareProgress> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,7 +179,11 @@ impl Share {
 
 /// Fails unless the images of `all` belong to the project that was found for `first`: a token of
 /// another project could not pull them.
-fn check_project(gitlab: &Gitlab, first: &Ready, all: &[&Ready]) -> Result<()> {
+fn check_project(
+    gitlab: &Gitlab,
+    first: &RotationCandidate,
+    all: &[&RotationCandidate],
+) -> Result<()> {
     let mut known: Vec<&ImageRef> = first.image.iter().collect();
     for (image, name) in all.iter().filter_map(|ready| Some((ready.image.as_ref()?, &ready.name))) {
         if known.iter().any(|known| known.path() == image.path()) {
@@ -211,7 +217,7 @@ struct Run<'r> {
     fleet: &'r Fleet<'r>,
     shares: Vec<Share>,
     /// The locked journals: two repositories may share one.
-    journals: Mutex<Vec<(PathBuf, Weak<Held>)>>,
+    journals: Mutex<Vec<(PathBuf, Weak<JournalLock>)>>,
 }
 
 impl Run<'_> {
@@ -247,7 +253,7 @@ impl Run<'_> {
             Ok(minted) => minted,
             Err(failure) => return Err(failure.clone().into()),
         };
-        let tried = |found: &mut Found, _: &Plan, ui: &mut Ui| {
+        let tried = |found: &mut RotationTarget, _: &Plan, ui: &mut Ui| {
             found.checked = Some(minted.checked.clone());
             warn_of_others(&found.files, &share.names, ui);
             Ok(())
@@ -258,7 +264,7 @@ impl Run<'_> {
 
     /// The repository with the index `at`, without a lock, which the run that is about to write may
     /// hold.
-    fn found(&self, at: usize, ui: &mut Ui) -> Result<Found> {
+    fn found(&self, at: usize, ui: &mut Ui) -> Result<RotationTarget> {
         let mut found = find(self.options, &self.fleet.places[at].path, self.overrides)?;
         check(self.options, &mut found, self.overrides, ui)?;
         Ok(found)
@@ -276,7 +282,7 @@ impl Run<'_> {
         };
         let journal = Journal::of(&Repo::find(first, "rotate")?);
         share.state().held = Some(self.hold(&journal)?);
-        let order = Order {
+        let order = TokenRequest {
             repositories: share.names.clone(),
             environments: share.environments.clone(),
             fellows: fellows.to_vec(),
@@ -295,7 +301,7 @@ impl Run<'_> {
     }
 
     /// Locks `journal`, unless another share has locked it already.
-    fn hold(&self, journal: &Journal) -> Result<Arc<Held>> {
+    fn hold(&self, journal: &Journal) -> Result<Arc<JournalLock>> {
         let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
         journals.retain(|(_, held)| held.strong_count() > 0);
         let known = journals.iter().find(|(dir, _)| dir == journal.dir());
@@ -317,7 +323,7 @@ impl Run<'_> {
     }
 
     /// The registry's answer about `token`, for the images of all repositories of `share`.
-    fn tried(&self, share: &Share, token: &DeployToken, ui: &mut Ui) -> Result<Checked> {
+    fn tried(&self, share: &Share, token: &DeployToken, ui: &mut Ui) -> Result<SignInCheck> {
         let mut all: Vec<ImageRef> = Vec::new();
         for at in &share.members {
             // Unreadable files are reported when they are written.

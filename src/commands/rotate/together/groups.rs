@@ -1,8 +1,8 @@
 //! Groups repositories by shared token. Pure.
 
 use crate::answers::{ImageRef, RegistryKey};
-use crate::commands::fleet::Look;
-use crate::commands::rotate::found::Judged;
+use crate::commands::fleet::Preflight;
+use crate::commands::rotate::found::PassedChecks;
 use crate::error::Result;
 use crate::pull_secret::Issued;
 use crate::rotation::{Files, RotateOverrides};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A repository before there is a token for it.
-pub(super) struct Ready {
+pub(super) struct RotationCandidate {
     /// The repository's name in token names and annotations.
     pub(super) name: String,
     pub(super) root: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct Ready {
     pub(super) registry: Option<RegistryKey>,
     pub(super) image: Option<ImageRef>,
     /// The result of the checks.
-    pub(super) judged: Judged,
+    pub(super) judged: PassedChecks,
     /// The current token; `None` if GitLab did not issue it.
     pub(super) issued: Option<Issued>,
     pub(super) environments: Vec<String>,
@@ -29,7 +29,7 @@ pub(super) struct Ready {
 /// Indices of the repositories that are ready, grouped by shared token. A repository without a
 /// token is a group of its own.
 pub(super) fn groups(
-    looks: &[Look<Ready>],
+    looks: &[Preflight<RotationCandidate>],
     overrides: &RotateOverrides,
 ) -> Result<Vec<Vec<usize>>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
