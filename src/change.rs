@@ -27,9 +27,9 @@ pub use current::{Current, Difference, answers_in, differences};
 pub use environment::{NewEnvironment, Options, PullSecret};
 pub use record::{component_dropped, environment_dropped};
 pub use removal::remove_component;
-pub use retired::{Retired, remove_environment};
+pub use retired::{EnvironmentRemoval, remove_environment};
 pub use shown::{diff, keys};
-pub use update::{Conflict, Deleted, Entry, Tree, Update, is_version_alone, update};
+pub use update::{Conflict, Deleted, GeneratedFile, Tree, Update, is_version_alone, update};
 
 use crate::advice::Advice;
 use crate::answers::{Answers, Component, Record};
@@ -53,7 +53,7 @@ const OVERLAYS: &str = "kubernetes/overlays";
 
 /// A file of the work tree.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct WorkTreeFile {
     /// The content, or why it cannot be used, as a sentence about "it".
     pub content: std::result::Result<Bytes, &'static str>,
     /// Whether the file is executable.
@@ -64,27 +64,27 @@ pub struct Found {
 
 /// The files from which a plan is made, by path below the top of the repository.
 #[derive(Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<String, Found>);
+pub struct Files(BTreeMap<String, WorkTreeFile>);
 
 impl Files {
     /// Adds a file.
-    pub fn insert(&mut self, path: String, found: Found) {
+    pub fn insert(&mut self, path: String, found: WorkTreeFile) {
         self.0.insert(path, found);
     }
 
     /// All files, sorted by path.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Found)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &WorkTreeFile)> {
         self.0.iter().map(|(path, found)| (path.as_str(), found))
     }
 
     /// The file at `path`.
     #[must_use]
-    pub fn get(&self, path: &str) -> Option<&Found> {
+    pub fn get(&self, path: &str) -> Option<&WorkTreeFile> {
         self.0.get(path)
     }
 
     /// The files below the directory `dir`, sorted by path.
-    pub fn below(&self, dir: &str) -> impl Iterator<Item = (&str, &Found)> {
+    pub fn below(&self, dir: &str) -> impl Iterator<Item = (&str, &WorkTreeFile)> {
         let start = format!("{dir}/");
         self.0
             .iter()

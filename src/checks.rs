@@ -13,8 +13,8 @@ mod rotation;
 mod secrets;
 
 pub use id::Id;
-pub use online::{Cleared, Question};
-pub use place::Place;
+pub use online::{Question, RefutedSuspicion};
+pub use place::EnvironmentHint;
 pub use rotation::key_for;
 
 use crate::advice::Advice;
@@ -99,7 +99,7 @@ impl Check {
 
 /// Facts that the files of the repository do not tell.
 #[derive(Debug, Default, Clone)]
-pub struct Known {
+pub struct ExternalFacts {
     /// Names or prefixes of images that the user says anyone may pull.
     pub public: Vec<String>,
     /// Images that a registry has just shown to be public.
@@ -110,7 +110,7 @@ pub struct Known {
     pub unfollowed: Option<Vec<Unfollowed>>,
 }
 
-impl Known {
+impl ExternalFacts {
     /// The facts, extended by the record.
     fn with_record(&self, inspection: &Inspection) -> Self {
         let mut known = self.clone();
@@ -160,7 +160,7 @@ pub struct Unfollowed {
 /// All checks of `inspection` at the time `now` that need no registry, [`sort`]ed. Skips checks
 /// without a basis (no git, no history requested).
 #[must_use]
-pub fn all(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
+pub fn all(inspection: &Inspection, known: &ExternalFacts, now: Timestamp) -> Vec<Check> {
     let given = known;
     let known = &known.with_record(inspection);
     let mut checks = secrets::checks(inspection);

@@ -12,7 +12,7 @@ pub use makefile::context_of;
 
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
-use crate::tool::{Said, Tool, Trouble};
+use crate::tool::{Tool, ToolError, ToolOutput};
 use complaint::{complaint, kubectl_error, refused};
 use makefile::{Operator, assigned, is_harmless, words};
 use std::path::{Path, PathBuf};
@@ -34,10 +34,10 @@ const RUNNING_KINDS: &str = "pods,serviceaccounts,replicasets,statefulsets,daemo
 
 /// What to ask about a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ClusterQuery {
     /// Kinds that explain why pods do not run, and Jobs and `CronJob`s if there are any: not
     /// everyone may read those.
-    Trouble {
+    Problems {
         /// Whether to include Jobs and `CronJob`s.
         batch: bool,
     },
@@ -54,7 +54,7 @@ pub struct Kubectl {
 }
 
 /// The answer of a cluster.
-pub struct Answer {
+pub struct ClusterAnswer {
     /// JSON as printed by `kubectl get`; empty if nothing was found.
     pub json: Zeroizing<Vec<u8>>,
     /// The kinds that this user may not read.
@@ -130,12 +130,12 @@ impl Kubectl {
     pub fn state(
         &self,
         namespace: &str,
-        wanted: Wanted,
-    ) -> std::result::Result<Answer, KubectlFailure> {
+        wanted: ClusterQuery,
+    ) -> std::result::Result<ClusterAnswer, KubectlFailure> {
         let kinds = match wanted {
-            Wanted::Trouble { batch: true } => &format!("{KINDS},{BATCH_KINDS}"),
-            Wanted::Trouble { batch: false } => KINDS,
-            Wanted::Running => RUNNING_KINDS,
+            ClusterQuery::Problems { batch: true } => &format!("{KINDS},{BATCH_KINDS}"),
+            ClusterQuery::Problems { batch: false } => KINDS,
+            ClusterQuery::Running => RUNNING_KINDS,
         };
         self.get(&[kinds], namespace)
     }
@@ -145,7 +145,7 @@ impl Kubectl {
         &self,
         names: &[String],
         namespace: &str,
-    ) -> std::result::Result<Answer, KubectlFailure> {
+    ) -> std::result::Result<ClusterAnswer, KubectlFailure> {
         let names = names.iter().map(String::as_str);
         self.get(
             &["secret", "--ignore-not-found"].into_iter().chain(names).collect::<Vec<_>>(),
@@ -157,14 +157,18 @@ impl Kubectl {
     pub fn all_secrets(
         &self,
         namespace: Option<&str>,
-    ) -> std::result::Result<Answer, KubectlFailure> {
+    ) -> std::result::Result<ClusterAnswer, KubectlFailure> {
         match namespace {
             Some(namespace) => self.get(&["secrets"], namespace),
             None => self.get(&["secrets", "--all-namespaces"], "default"),
         }
     }
 
-    fn get(&self, what: &[&str], namespace: &str) -> std::result::Result<Answer, KubectlFailure> {
+    fn get(
+        &self,
+        what: &[&str],
+        namespace: &str,
+    ) -> std::result::Result<ClusterAnswer, KubectlFailure> {
         let namespace = format!("--namespace={namespace}");
         let said = self.run(&[&[namespace.as_str(), "get", "--output=json"], what].concat())?;
         let refused = refused(&said.stderr);
@@ -174,13 +178,13 @@ impl Kubectl {
         match said.success
             || (has_answer && !refused.is_empty() && !refused.iter().any(|kind| kind == "pods"))
         {
-            true if blank => Ok(Answer { json: Zeroizing::default(), refused }),
-            true => Ok(Answer { json: said.stdout, refused }),
+            true if blank => Ok(ClusterAnswer { json: Zeroizing::default(), refused }),
+            true => Ok(ClusterAnswer { json: said.stdout, refused }),
             false => Err((kubectl_error(&said.stderr), complaint(&said.stderr))),
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> std::result::Result<Said, KubectlFailure> {
+    fn run(&self, arguments: &[&str]) -> std::result::Result<ToolOutput, KubectlFailure> {
         // The program `env` interprets variables before a command like a shell.
         let variables = self.words.first().is_some_and(|word| word.contains('='));
         let words: Vec<_> =
@@ -202,14 +206,14 @@ impl Kubectl {
         };
         tool.run()
             .map_err(|trouble| match trouble {
-                Trouble::NotStarted(error) => (KubectlError::NoKubectl, error.to_string()),
-                Trouble::TooLong => {
+                ToolError::NotStarted(error) => (KubectlError::NoKubectl, error.to_string()),
+                ToolError::TooLong => {
                     (KubectlError::Unreachable, format!("no answer in {} s", PATIENCE.as_secs()))
                 }
-                Trouble::TooMuch => {
+                ToolError::TooMuch => {
                     (KubectlError::Failed, format!("its answer has more than {} MiB", LIMIT >> 20))
                 }
-                Trouble::Unread(error) => (KubectlError::Failed, error.to_string()),
+                ToolError::Unread(error) => (KubectlError::Failed, error.to_string()),
             })
             .and_then(|said| match variables && !said.success && said.stderr.starts_with("env: ") {
                 true => Err((KubectlError::NoKubectl, complaint(&said.stderr))),

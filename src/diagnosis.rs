@@ -34,7 +34,7 @@ pub use running::{NextPull, Running};
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;
-use crate::checks::{self, Check, Id, Place};
+use crate::checks::{self, Check, EnvironmentHint, Id};
 use crate::error::Outcome;
 use crate::inspection::Inspection;
 use crate::manifests::{Fault, FaultKind};
@@ -42,7 +42,7 @@ use crate::pull_secret::{Hidden, Inspected, keyring};
 use fill::{Fill, is_plain};
 use jiff::Timestamp;
 use objects::Pod;
-use pull_signs::Told;
+use pull_signs::PullMeaning;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -51,7 +51,7 @@ use vendor::Vendor;
 use weight::Weight;
 
 /// Everything that is known.
-pub struct Known<'k> {
+pub struct DiagnosisInput<'k> {
     /// The answers of the cluster.
     pub evidence: &'k Evidence,
     /// The namespace that was asked for; `None` for saved evidence.
@@ -104,7 +104,7 @@ pub struct Diagnosis {
     pub pods: usize,
 }
 
-impl Known<'_> {
+impl DiagnosisInput<'_> {
     /// Determines the causes.
     #[must_use]
     pub fn diagnose(&self) -> Diagnosis {
@@ -221,9 +221,10 @@ impl Known<'_> {
     }
 
     /// The environment of the repository that deploys to `namespace`.
-    fn place(&self, namespace: &str) -> Place<'_> {
-        self.repository
-            .map_or(Place::default(), |repository| Place::of_namespace(repository, namespace))
+    fn place(&self, namespace: &str) -> EnvironmentHint<'_> {
+        self.repository.map_or(EnvironmentHint::default(), |repository| {
+            EnvironmentHint::of_namespace(repository, namespace)
+        })
     }
 
     /// `hint`, which may set the tag of `image`, extended by the image's name unless it is that of
@@ -240,7 +241,7 @@ impl Known<'_> {
     }
 
     /// The vendor of the registry from which `pod` pulls `image`, as far as that shows.
-    fn vendor(&self, told: &Told, image: &str, pod: &Pod) -> &'static Vendor {
+    fn vendor(&self, told: &PullMeaning, image: &str, pod: &Pod) -> &'static Vendor {
         let host = link::registry_of(image);
         let record =
             self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
@@ -294,7 +295,7 @@ impl Diagnosis {
         namespace: Option<&str>,
         subject: &str,
         said: &str,
-        place: Place,
+        place: EnvironmentHint,
     ) -> Self {
         let fill = Fill {
             namespace: namespace.unwrap_or_default().to_owned(),

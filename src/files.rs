@@ -10,7 +10,7 @@ mod private;
 mod reach;
 
 pub use batch::Batch;
-pub use entries::{Entry, entries, is_absent};
+pub use entries::{DirEntry, entries, is_absent};
 pub use leftovers::{
     Leftover, Lock, has_no_locks, is_leftover, leftovers, leftovers_below, leftovers_in, lock,
     remove, remove_empty,

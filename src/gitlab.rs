@@ -13,13 +13,13 @@ mod refusal;
 pub use answer::{Minted, Token};
 pub use lifetime::Lifetime;
 pub use name::TokenName;
-pub use refusal::{Need, Refusal};
+pub use refusal::{GitlabRefusal, Need};
 
 use crate::answers::{ImageRef, Instance, Owner, TokenRef};
 use crate::error;
-use crate::http::{Authorities, Fault, Method, Reply, Request, Transport};
+use crate::http::{Authorities, HttpErrorKind, Method, Reply, Request, Transport};
 use crate::secret::Secret;
-use answer::{Found, Project};
+use answer::{DeployTokenJson, Project};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -35,14 +35,14 @@ const PAGES: usize = 1000;
 
 /// The project or group that owns a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ProjectOrGroup {
     /// Its number.
     pub owner: Owner,
     /// Its current path.
     pub path: String,
 }
 
-impl Place {
+impl ProjectOrGroup {
     /// Its name for users: `project group/hello`.
     #[must_use]
     pub fn title(&self) -> String {
@@ -65,9 +65,9 @@ pub struct Api {
 #[derive(Debug)]
 pub enum NotMinted {
     /// No token was created.
-    Refused(Refusal),
+    Refused(GitlabRefusal),
     /// A token may exist, but its value is lost.
-    Lost(Refusal),
+    Lost(GitlabRefusal),
 }
 
 impl Api {
@@ -93,23 +93,23 @@ impl Api {
     }
 
     /// The project that `image` belongs to: the longest prefix of its path that is a project.
-    pub fn project_of(&self, image: &ImageRef) -> Result<Place, Refusal> {
+    pub fn project_of(&self, image: &ImageRef) -> Result<ProjectOrGroup, GitlabRefusal> {
         let path = image.path();
         let mut prefix = path.as_str();
         // A project is in a group or a user's namespace.
         while prefix.contains('/') {
             match self.project(prefix) {
-                Err(Refusal::NotFound { .. }) => {}
+                Err(GitlabRefusal::NotFound { .. }) => {}
                 found => return found,
             }
             prefix = prefix.rsplit_once('/').map_or("", |(shorter, _)| shorter);
         }
-        Err(Refusal::NotFound { what: format!("project of `{}`", image.name()) })
+        Err(GitlabRefusal::NotFound { what: format!("project of `{}`", image.name()) })
     }
 
     /// The project at `path`. Fails if the user is known to lack the role for creating tokens
     /// there.
-    fn project(&self, path: &str) -> Result<Place, Refusal> {
+    fn project(&self, path: &str) -> Result<ProjectOrGroup, GitlabRefusal> {
         let what = format!("project `{path}`");
         let project: Project =
             self.get(&format!("projects/{}", encoded(path)), &what, Need::Maintainer)?;
@@ -117,21 +117,21 @@ impl Api {
     }
 
     /// The group at `path`.
-    pub fn group(&self, path: &str) -> Result<Place, Refusal> {
+    pub fn group(&self, path: &str) -> Result<ProjectOrGroup, GitlabRefusal> {
         let what = format!("group `{path}`");
         let group: answer::Group =
             self.get(&format!("groups/{}", encoded(path)), &what, Need::Owner)?;
-        Ok(Place { owner: Owner::Group(group.id), path: group.full_path })
+        Ok(ProjectOrGroup { owner: Owner::Group(group.id), path: group.full_path })
     }
 
     /// The project or group with the number `owner`, whose path may have changed.
-    pub fn place(&self, owner: Owner) -> Result<Place, Refusal> {
+    pub fn place(&self, owner: Owner) -> Result<ProjectOrGroup, GitlabRefusal> {
         let (path, what, need) = (owner.api_path(), numbered(owner), Need::of(owner));
         match owner {
             Owner::Project(_) => self.get::<Project>(&path, &what, need)?.place(),
             Owner::Group(_) => {
                 let group: answer::Group = self.get(&path, &what, need)?;
-                Ok(Place { owner, path: group.full_path })
+                Ok(ProjectOrGroup { owner, path: group.full_path })
             }
         }
     }
@@ -139,7 +139,7 @@ impl Api {
     /// Fails if the user is known to lack the role for creating and deleting tokens of `place`. For
     /// a project, that was checked with its data; a group requires an owner, although other members
     /// may list its tokens.
-    pub fn check_role(&self, place: &Place) -> Result<(), Refusal> {
+    pub fn check_role(&self, place: &ProjectOrGroup) -> Result<(), GitlabRefusal> {
         if matches!(place.owner, Owner::Project(_)) {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Api {
         let path = format!("{}/members/all/{}", place.owner.api_path(), user.id);
         match self.get::<answer::Member>(&path, "member", Need::Owner) {
             Ok(member) if member.access_level < answer::OWNER => {
-                Err(Refusal::Role { place: place.title(), need: Need::Owner })
+                Err(GitlabRefusal::Role { place: place.title(), need: Need::Owner })
             }
             _ => Ok(()),
         }
@@ -157,20 +157,20 @@ impl Api {
 
     /// Fails if the credential is known to lack the scope for creating tokens. Only personal,
     /// project and group access tokens reveal their scopes.
-    pub fn check_scope(&self) -> Result<(), Refusal> {
+    pub fn check_scope(&self) -> Result<(), GitlabRefusal> {
         match self.get::<answer::Credential>(
             "personal_access_tokens/self",
             "access token",
             Need::Maintainer,
         ) {
-            Ok(credential) if !credential.may_make_tokens() => Err(Refusal::Scope),
-            Err(Refusal::Unauthorized) => Err(Refusal::Unauthorized),
+            Ok(credential) if !credential.may_make_tokens() => Err(GitlabRefusal::Scope),
+            Err(GitlabRefusal::Unauthorized) => Err(GitlabRefusal::Unauthorized),
             _ => Ok(()),
         }
     }
 
     /// All deploy tokens of `place`, and the server's current time.
-    pub fn list(&self, place: &Place) -> Result<(Vec<Token>, Timestamp), Refusal> {
+    pub fn list(&self, place: &ProjectOrGroup) -> Result<(Vec<Token>, Timestamp), GitlabRefusal> {
         let path = format!("{}/deploy_tokens", place.owner.api_path());
         let (mut tokens, mut page) = (Vec::new(), "1".to_owned());
         for _ in 0..PAGES {
@@ -178,9 +178,9 @@ impl Api {
             let reply = self.send(&Request { query, ..self.request(&path)? })?;
             let time = time_of(&reply);
             if reply.status != 200 {
-                return Err(Refusal::of(&reply, &place.title(), Need::of(place.owner)));
+                return Err(GitlabRefusal::of(&reply, &place.title(), Need::of(place.owner)));
             }
-            let found: Vec<Found> = read(&reply)?;
+            let found: Vec<DeployTokenJson> = read(&reply)?;
             tokens.extend(found.into_iter().map(|found| found.token(&self.instance, place.owner)));
             match reply.header("x-next-page") {
                 Some("") => return Ok((tokens, time)),
@@ -188,16 +188,16 @@ impl Api {
                     next.clone_into(&mut page);
                 }
                 // The answer does not confirm that this was the last page.
-                _ => return Err(Refusal::Incomplete),
+                _ => return Err(GitlabRefusal::Incomplete),
             }
         }
-        Err(Refusal::Incomplete)
+        Err(GitlabRefusal::Incomplete)
     }
 
     /// Creates a token that can only pull.
     pub fn mint(
         &self,
-        place: &Place,
+        place: &ProjectOrGroup,
         name: &TokenName,
         lifetime: &Lifetime,
     ) -> Result<Minted, NotMinted> {
@@ -213,31 +213,33 @@ impl Api {
             false => NotMinted::Lost(refusal),
         })?;
         match reply.status {
-            201 => read::<Found>(&reply)
+            201 => read::<DeployTokenJson>(&reply)
                 .and_then(|found| found.minted(&self.instance, place))
                 .map_err(NotMinted::Lost),
             // A proxy may have sent the answer although GitLab has completed the request.
-            status if (200..300).contains(&status) || status >= 500 || status == 408 => {
-                Err(NotMinted::Lost(Refusal::of(&reply, &place.title(), Need::of(place.owner))))
-            }
-            _ => {
-                Err(NotMinted::Refused(Refusal::of(&reply, &place.title(), Need::of(place.owner))))
-            }
+            status if (200..300).contains(&status) || status >= 500 || status == 408 => Err(
+                NotMinted::Lost(GitlabRefusal::of(&reply, &place.title(), Need::of(place.owner))),
+            ),
+            _ => Err(NotMinted::Refused(GitlabRefusal::of(
+                &reply,
+                &place.title(),
+                Need::of(place.owner),
+            ))),
         }
     }
 
     /// The token `token`; `None` if it does not exist although its project does.
-    pub fn token(&self, token: &TokenRef) -> Result<Option<Token>, Refusal> {
+    pub fn token(&self, token: &TokenRef) -> Result<Option<Token>, GitlabRefusal> {
         let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
-        match self.get::<Found>(&path, &numbered(token.owner), Need::of(token.owner)) {
+        match self.get::<DeployTokenJson>(&path, &numbered(token.owner), Need::of(token.owner)) {
             Ok(found) => Ok(Some(found.token(&self.instance, token.owner))),
-            Err(Refusal::NotFound { .. }) => self.place(token.owner).map(|_| None),
+            Err(GitlabRefusal::NotFound { .. }) => self.place(token.owner).map(|_| None),
             Err(refusal) => Err(refusal),
         }
     }
 
     /// Deletes `token`. Returns whether it existed.
-    pub fn delete(&self, token: &TokenRef) -> Result<bool, Refusal> {
+    pub fn delete(&self, token: &TokenRef) -> Result<bool, GitlabRefusal> {
         let path = format!("{}/deploy_tokens/{}", token.owner.api_path(), token.id);
         let reply = self.send(&Request { method: Method::Delete, ..self.request(&path)? })?;
         match reply.status {
@@ -247,21 +249,26 @@ impl Api {
                 self.place(token.owner)?;
                 Ok(false)
             }
-            _ => Err(Refusal::of(&reply, &numbered(token.owner), Need::of(token.owner))),
+            _ => Err(GitlabRefusal::of(&reply, &numbered(token.owner), Need::of(token.owner))),
         }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str, what: &str, need: Need) -> Result<T, Refusal> {
+    fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        what: &str,
+        need: Need,
+    ) -> Result<T, GitlabRefusal> {
         let reply = self.send(&self.request(path)?)?;
         match reply.status {
             200 => read(&reply),
-            _ => Err(Refusal::of(&reply, what, need)),
+            _ => Err(GitlabRefusal::of(&reply, what, need)),
         }
     }
 
-    fn request(&self, path: &str) -> Result<Request<'_>, Refusal> {
+    fn request(&self, path: &str) -> Result<Request<'_>, GitlabRefusal> {
         let url = format!("{}/api/v4/{path}", self.instance);
-        let url: Uri = url.parse().map_err(|_| Refusal::NoApi)?;
+        let url: Uri = url.parse().map_err(|_| GitlabRefusal::NoApi)?;
         let credentials = Some((AUTHORIZATION, &self.credential));
         Ok(Request {
             url,
@@ -272,23 +279,23 @@ impl Api {
         })
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, Refusal> {
+    fn send(&self, request: &Request) -> Result<Reply, GitlabRefusal> {
         if self.instance.is_plain() && !self.transport.may_be_plain(self.instance.host()) {
-            return Err(Refusal::Plain { host: self.instance.authority().to_owned() });
+            return Err(GitlabRefusal::Plain { host: self.instance.authority().to_owned() });
         }
         let reply = match self.transport.send(request) {
             // A connection that was kept open may have been closed; these methods are idempotent.
             Err(trouble)
-                if trouble.fault() == Fault::Broken
+                if trouble.fault() == HttpErrorKind::Broken
                     && matches!(request.method, Method::Get | Method::Delete) =>
             {
                 self.transport.send(request)
             }
             reply => reply,
         };
-        let reply = reply.map_err(Refusal::Trouble)?;
+        let reply = reply.map_err(GitlabRefusal::HttpError)?;
         if reply.moved {
-            return Err(Refusal::Elsewhere);
+            return Err(GitlabRefusal::Elsewhere);
         }
         Ok(reply)
     }
@@ -303,8 +310,8 @@ fn numbered(owner: Owner) -> String {
 }
 
 /// Deserialises the body of `reply`. The parser's own message could quote a token.
-fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Refusal> {
-    serde_json::from_slice(&reply.body).map_err(|_| Refusal::NoApi)
+fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, GitlabRefusal> {
+    serde_json::from_slice(&reply.body).map_err(|_| GitlabRefusal::NoApi)
 }
 
 fn is_json(reply: &Reply) -> bool {

@@ -7,7 +7,7 @@ mod proxy;
 mod trouble;
 
 pub use proxy::is_loopback;
-pub use trouble::{Fault, Trouble};
+pub use trouble::{HttpError, HttpErrorKind};
 
 use crate::environment;
 use crate::error::{self, Failure};
@@ -175,14 +175,14 @@ impl Transport {
 
     /// Sends `request` and follows redirects. Credentials are only sent until a redirect leaves the
     /// original host.
-    pub fn send(&self, request: &Request) -> Result<Reply, Trouble> {
+    pub fn send(&self, request: &Request) -> Result<Reply, HttpError> {
         let start = Instant::now();
         let mut url = request.url.clone();
         // Once a redirect has left the host, one that returns does not get credentials, either.
         let mut home = true;
         for hop in 0..=REDIRECTS {
             if start.elapsed() > TIME_OUT {
-                return Err(Trouble::new(&url, Fault::TimeOut));
+                return Err(HttpError::new(&url, HttpErrorKind::TimeOut));
             }
             home &= origin(&url) == origin(&request.url);
             let response = self.send_once(request, &url, hop == 0, home)?;
@@ -190,11 +190,11 @@ impl Transport {
                 return reply(request, &url, !home, response);
             };
             if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                return Err(Trouble::new(&url, Fault::Downgrade));
+                return Err(HttpError::new(&url, HttpErrorKind::Downgrade));
             }
             url = next;
         }
-        Err(Trouble::new(&url, Fault::Redirects))
+        Err(HttpError::new(&url, HttpErrorKind::Redirects))
     }
 
     fn send_once(
@@ -203,7 +203,7 @@ impl Transport {
         url: &Uri,
         first: bool,
         home: bool,
-    ) -> Result<Response<Body>, Trouble> {
+    ) -> Result<Response<Body>, HttpError> {
         let (agent, variable) = self.agent(url)?;
         // Checked here because ureq does not expect a URL that is too long.
         let query = if first {
@@ -212,7 +212,7 @@ impl Transport {
             0
         };
         if url.to_string().len() + query > LONGEST {
-            return Err(Trouble::new(url, Fault::TooLong));
+            return Err(HttpError::new(url, HttpErrorKind::TooLong));
         }
         let credentials = request.credentials.as_ref().filter(|_| home).map(|(name, secret)| {
             let mut value = HeaderValue::from_str(secret.expose())
@@ -238,11 +238,11 @@ impl Transport {
                 builder.query_pairs(query.iter().copied()).call()
             }
         };
-        answer.map_err(|error| Trouble::of(&error, url, variable))
+        answer.map_err(|error| HttpError::of(&error, url, variable))
     }
 
     /// The agent for `url`, and the variable that sets its proxy.
-    fn agent(&self, url: &Uri) -> Result<(&Agent, Option<&'static str>), Trouble> {
+    fn agent(&self, url: &Uri) -> Result<(&Agent, Option<&'static str>), HttpError> {
         let https = url.scheme_str() == Some("https");
         let port = url.port_u16().unwrap_or(if https { 443 } else { 80 });
         match &self.proxied[usize::from(!https)] {
@@ -252,7 +252,9 @@ impl Transport {
                 let variable = Some(proxied.variable);
                 let agent = proxied.agent.as_ref();
                 Ok((
-                    agent.ok_or_else(|| Trouble::through(url, variable, Fault::ProxyUrl))?,
+                    agent.ok_or_else(|| {
+                        HttpError::through(url, variable, HttpErrorKind::ProxyUrl)
+                    })?,
                     variable,
                 ))
             }
@@ -274,7 +276,7 @@ fn reply(
     url: &Uri,
     moved: bool,
     mut response: Response<Body>,
-) -> Result<Reply, Trouble> {
+) -> Result<Reply, HttpError> {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let media_type =
@@ -283,7 +285,7 @@ fn reply(
     // Reading a short unwanted body allows the connection to be reused.
     let limit = request.limit.max(UNWANTED);
     let body = match response.body_mut().with_config().limit(limit).read_to_vec() {
-        Err(error) if request.limit > 0 => return Err(Trouble::of(&error, url, None)),
+        Err(error) if request.limit > 0 => return Err(HttpError::of(&error, url, None)),
         body => body.unwrap_or_default(),
     };
     Ok(Reply { status, media_type, body: Zeroizing::new(body), moved, headers })

@@ -109,14 +109,14 @@ pub struct SecretFile {
     /// The permissions; 0 for a link.
     pub mode: u32,
     /// Whether the file could be read.
-    pub state: State,
+    pub state: SecretFileState,
     /// Whether the file must contain a pull secret.
     pub expected: bool,
 }
 
 /// Whether a secret file could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum SecretFileState {
     /// It is in plaintext.
     Plain,
     /// It is encrypted and was decrypted with this clone's key.

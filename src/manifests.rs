@@ -29,7 +29,7 @@ pub use kustomization::below;
 pub use resource::{Generated, Input};
 pub use scaling::Scaled;
 pub use secret::{DeployedSecret, Origin, is_sops, later};
-pub use workload::{Image, NoImage, Pull, Workload};
+pub use workload::{Image, ImagePull, NoImage, Workload};
 
 use crate::work_tree::Content;
 use crate::yaml_path::{kind, list, text};
@@ -233,7 +233,7 @@ impl Manifests {
     }
 
     /// Every image pull, with its workload and pull secrets.
-    pub fn pulls(&self) -> impl Iterator<Item = Pull<'_>> {
+    pub fn pulls(&self) -> impl Iterator<Item = ImagePull<'_>> {
         self.workloads().flat_map(Workload::pulls)
     }
 }

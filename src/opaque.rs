@@ -7,8 +7,8 @@ mod env_file;
 mod kustomization;
 mod listing;
 
-pub use change::{Change, Directory, Effect, Removal, Write};
-pub use env_file::{EnvFile, Trap};
+pub use change::{Directory, Effect, Removal, SecretChange, Write};
+pub use env_file::{EnvFile, MisleadingLine};
 pub use kustomization::{Generator, KeyFile, Kustomization, add_resource, add_resources};
 pub use listing::{DirectoryFault, Generated, ListedKey, Listing, SecretManifest};
 

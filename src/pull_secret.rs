@@ -26,7 +26,7 @@ pub use expiries::OtherExpiries;
 pub use hidden::Hidden;
 pub use inspected::{Aspect, Flaw, Inspected, SecretDiff};
 pub use login::{JOB_TOKEN, ShortLived};
-pub use manifest::{Manifest, OWN, Rewrite, SEVERAL, Wanted};
+pub use manifest::{Manifest, OWN, Rewrite, RotatedEntry, SEVERAL};
 pub use provenance::{Issued, Provenance, Replaced, add_repositories};
 pub use traces::Traces;
 

@@ -44,7 +44,7 @@ pub struct Options<'o> {
 
 /// An image, and the credentials that the kubelet would try: values of the `Authorization` header,
 /// in its order. Empty for an anonymous pull.
-pub struct Pull<'p> {
+pub struct PullQuestion<'p> {
     /// The image.
     pub image: &'p ImageRef,
     /// The credentials.
@@ -104,7 +104,7 @@ impl Registries {
 
     /// The verdicts for `pulls`, in order. Calls `done` after each one, from any thread.
     #[must_use]
-    pub fn ask(&self, pulls: &[Pull], done: &(dyn Fn() + Sync)) -> Vec<Verdict> {
+    pub fn ask(&self, pulls: &[PullQuestion], done: &(dyn Fn() + Sync)) -> Vec<Verdict> {
         let registries = registries(pulls);
         let verdicts: Vec<OnceLock<Verdict>> = pulls.iter().map(|_| OnceLock::new()).collect();
         let next = AtomicUsize::new(0);
@@ -124,7 +124,7 @@ impl Registries {
     }
 
     /// The best verdict among the credentials, since the kubelet tries one after the other.
-    fn judge<'p>(&self, registries: &[Registry<'p>], pull: &Pull<'p>) -> Verdict {
+    fn judge<'p>(&self, registries: &[Registry<'p>], pull: &PullQuestion<'p>) -> Verdict {
         let registry = registries
             .iter()
             .find(|registry| registry.host == address(pull.image))
@@ -215,7 +215,7 @@ impl Registries {
 }
 
 /// The credentials to try, one after the other; a single `None` for an anonymous pull.
-fn attempts<'p>(pull: &Pull<'p>) -> Vec<Option<&'p Secret>> {
+fn attempts<'p>(pull: &PullQuestion<'p>) -> Vec<Option<&'p Secret>> {
     if pull.credentials.is_empty() {
         vec![None]
     } else {
@@ -224,7 +224,7 @@ fn attempts<'p>(pull: &Pull<'p>) -> Vec<Option<&'p Secret>> {
 }
 
 /// Each registry once, with each of its credentials once.
-fn registries<'p>(pulls: &[Pull<'p>]) -> Vec<Registry<'p>> {
+fn registries<'p>(pulls: &[PullQuestion<'p>]) -> Vec<Registry<'p>> {
     let mut registries: Vec<Registry> = Vec::new();
     for pull in pulls {
         let host = address(pull.image);

@@ -4,7 +4,7 @@
 
 use crate::answers::Instance;
 use crate::error::printable;
-use crate::tool::{Said, Tool, Trouble};
+use crate::tool::{Tool, ToolError, ToolOutput};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -179,12 +179,12 @@ impl Remote {
     }
 
     /// Runs git, and fails unless it succeeds.
-    fn git(&self, words: &[&str]) -> Result<Said, Complaint> {
+    fn git(&self, words: &[&str]) -> Result<ToolOutput, Complaint> {
         let said = self.run(words)?;
         if said.success { Ok(said) } else { Err(complaint(&said)) }
     }
 
-    fn run(&self, words: &[&str]) -> Result<Said, Complaint> {
+    fn run(&self, words: &[&str]) -> Result<ToolOutput, Complaint> {
         // Git fails instead of prompting on the terminal.
         let begin = ["GIT_TERMINAL_PROMPT=0", "LC_ALL=C", "git"].map(str::to_owned);
         let words = words.iter().map(|word| (*word).to_owned());
@@ -201,9 +201,9 @@ impl Remote {
                 Err("git is not installed".to_owned())
             }
             Ok(said) => Ok(said),
-            Err(Trouble::NotStarted(error) | Trouble::Unread(error)) => Err(error.to_string()),
-            Err(Trouble::TooLong) => Err(late()),
-            Err(Trouble::TooMuch) => Err(format!("its answer has more than {} MiB", LIMIT >> 20)),
+            Err(ToolError::NotStarted(error) | ToolError::Unread(error)) => Err(error.to_string()),
+            Err(ToolError::TooLong) => Err(late()),
+            Err(ToolError::TooMuch) => Err(format!("its answer has more than {} MiB", LIMIT >> 20)),
         }
     }
 }
@@ -224,7 +224,7 @@ fn reference(branch: &str) -> String {
 
 /// Whether the remote repository or git itself has definitely refused the branch (git-push,
 /// "OUTPUT"). `[remote failure]` is a lost reply.
-fn is_refused(said: &Said) -> bool {
+fn is_refused(said: &ToolOutput) -> bool {
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     let states = text
         .lines()
@@ -235,7 +235,7 @@ fn is_refused(said: &Said) -> bool {
 }
 
 /// Git's message about a failure, and the remote's.
-fn complaint(said: &Said) -> Complaint {
+fn complaint(said: &ToolOutput) -> Complaint {
     let is_told = |line: &&str| {
         let line = line.trim();
         !line.is_empty()
@@ -273,8 +273,8 @@ mod tests {
     use crate::answers::Answer;
     use zeroize::Zeroizing;
 
-    fn said(stdout: &str, stderr: &str) -> Said {
-        Said {
+    fn said(stdout: &str, stderr: &str) -> ToolOutput {
+        ToolOutput {
             success: false,
             stdout: Zeroizing::new(stdout.as_bytes().to_vec()),
             stderr: stderr.to_owned(),

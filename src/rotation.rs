@@ -5,13 +5,13 @@ mod secret_file;
 
 use crate::answers::{Answer, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
-use crate::pull_secret::{DeployToken, Issued, Manifest, Rewrite, Wanted, keyring};
+use crate::pull_secret::{DeployToken, Issued, Manifest, Rewrite, RotatedEntry, keyring};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::yaml_edit;
 use secret_file::SecretInRepo;
 
-pub use secret_file::{Change, Entry, RotateOverrides, SecretFile, payload};
+pub use secret_file::{EntryChoice, RotateOverrides, SecretFile, SecretFileChange, payload};
 
 /// The current files.
 pub struct Files {
@@ -26,7 +26,7 @@ pub struct Files {
 /// The files after the rotation.
 pub struct Plan {
     /// The change to each Secret file, in the order of [`Files::secrets`].
-    pub secrets: Vec<Change>,
+    pub secrets: Vec<SecretFileChange>,
     /// The new `.makeinfra.yaml`; `None` if it does not change.
     pub record: Option<String>,
 }
@@ -35,7 +35,7 @@ impl Plan {
     /// Whether any file changes.
     #[must_use]
     pub fn writes(&self) -> bool {
-        let names = |change: &Change| change.kustomization.is_some();
+        let names = |change: &SecretFileChange| change.kustomization.is_some();
         self.record.is_some() || self.rotates() || self.secrets.iter().any(names)
     }
 
@@ -159,7 +159,8 @@ impl Files {
             return Ok(());
         }
         // An entry is added to or removed from all environments.
-        if self.secrets.len() < 2 || matches!(overrides.entry, Entry::Added(_) | Entry::Removed(_))
+        if self.secrets.len() < 2
+            || matches!(overrides.entry, EntryChoice::Added(_) | EntryChoice::Removed(_))
         {
             return Ok(());
         }
@@ -364,15 +365,18 @@ fn follow(
     let answers = &record.answers;
     let is_held = manifest.config().keys().any(|key| key == answers.registry.as_str());
     let own = match &overrides.entry {
-        Entry::Named(key) if !is_held => Some(key.as_str()),
+        EntryChoice::Named(key) if !is_held => Some(key.as_str()),
         // The new entry was added to an existing one, which the record may not have.
-        Entry::Added(added) if !is_held => {
+        EntryChoice::Added(added) if !is_held => {
             manifest.config().keys().find(|key| Some(*key) != manifest.entry(added))
         }
         _ => None,
     };
-    let rewrite =
-        Rewrite { wanted: Wanted::Own, recorded: Some(&answers.registry), ..Rewrite::default() };
+    let rewrite = Rewrite {
+        wanted: RotatedEntry::Own,
+        recorded: Some(&answers.registry),
+        ..Rewrite::default()
+    };
     let key = match own {
         Some(key) => key,
         None => {

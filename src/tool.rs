@@ -28,7 +28,7 @@ pub struct Tool<'t> {
 }
 
 /// The output of a program that ended by itself.
-pub struct Said {
+pub struct ToolOutput {
     /// Whether it succeeded.
     pub success: bool,
     /// Standard output, which may be secret.
@@ -39,7 +39,7 @@ pub struct Said {
 
 /// Why there is no output.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ToolError {
     /// It could not be started.
     NotStarted(io::Error),
     /// It was killed because it took too long.
@@ -52,22 +52,22 @@ pub enum Trouble {
 
 impl Tool<'_> {
     /// Runs the program until it ends.
-    pub fn run(&self) -> Result<Said, Trouble> {
+    pub fn run(&self) -> Result<ToolOutput, ToolError> {
         let mut command = Command::new(self.path());
         command.args(self.arguments).current_dir(self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = Running(command.spawn().map_err(Trouble::NotStarted)?);
+        let mut child = Running(command.spawn().map_err(ToolError::NotStarted)?);
         let end = Instant::now() + self.patience;
         let stdout = read(child.0.stdout.take(), self.limit);
         let stderr = read(child.0.stderr.take(), COMPLAINT);
         let stdout = wait(&stdout, end)?;
         if stdout.len() > self.limit {
-            return Err(Trouble::TooMuch);
+            return Err(ToolError::TooMuch);
         }
         let stderr = wait(&stderr, end)?;
         let success = child.wait(end)?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        Ok(Said { success, stdout, stderr })
+        Ok(ToolOutput { success, stdout, stderr })
     }
 
     /// Resolves a relative path in the program's working directory, as a shell there would.
@@ -84,14 +84,14 @@ impl Tool<'_> {
 struct Running(Child);
 
 impl Running {
-    fn wait(&mut self, end: Instant) -> Result<bool, Trouble> {
+    fn wait(&mut self, end: Instant) -> Result<bool, ToolError> {
         loop {
             match self.0.try_wait() {
                 Ok(Some(status)) => return Ok(status.success()),
-                Ok(None) if Instant::now() >= end => return Err(Trouble::TooLong),
+                Ok(None) if Instant::now() >= end => return Err(ToolError::TooLong),
                 // It has closed its output, so it will end soon.
                 Ok(None) => thread::sleep(Duration::from_millis(2)),
-                Err(error) => return Err(Trouble::Unread(error)),
+                Err(error) => return Err(ToolError::Unread(error)),
             }
         }
     }
@@ -121,16 +121,16 @@ fn read(stream: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<By
     receiver
 }
 
-fn wait(receiver: &Receiver<Bytes>, end: Instant) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+fn wait(receiver: &Receiver<Bytes>, end: Instant) -> Result<Zeroizing<Vec<u8>>, ToolError> {
     let left = end.saturating_duration_since(Instant::now());
-    receiver.recv_timeout(left).map_err(|_| Trouble::TooLong)?.map_err(Trouble::Unread)
+    receiver.recv_timeout(left).map_err(|_| ToolError::TooLong)?.map_err(ToolError::Unread)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sh(script: &str, limit: usize) -> Result<Said, Trouble> {
+    fn sh(script: &str, limit: usize) -> Result<ToolOutput, ToolError> {
         let arguments = ["-c".to_owned(), script.to_owned()];
         let dir = Path::new("/");
         Tool {
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn stops_what_takes_too_long_or_prints_too_much() {
         let begin = Instant::now();
-        assert!(matches!(sh("sleep 60", 100), Err(Trouble::TooLong)));
+        assert!(matches!(sh("sleep 60", 100), Err(ToolError::TooLong)));
         // A child that keeps the streams open.
-        assert!(matches!(sh("sleep 60 & exit 0", 100), Err(Trouble::TooLong)));
-        assert!(matches!(sh("exec yes", 100_000), Err(Trouble::TooMuch)));
+        assert!(matches!(sh("sleep 60 & exit 0", 100), Err(ToolError::TooLong)));
+        assert!(matches!(sh("exec yes", 100_000), Err(ToolError::TooMuch)));
         assert!(begin.elapsed() < Duration::from_secs(20));
     }
 

@@ -168,9 +168,9 @@ impl Ui {
     /// Shows on a terminal that `all` answers to `text` are pending, until the returned value is
     /// dropped.
     #[must_use]
-    pub fn wait(&self, text: &str, all: usize) -> Waiting {
+    pub fn wait(&self, text: &str, all: usize) -> WaitIndicator {
         let term = Some(Term::stderr()).filter(|term| term.is_term() && !self.is_quiet);
-        let waiting = Waiting { term, text: text.to_owned(), all, done: Mutex::new(0) };
+        let waiting = WaitIndicator { term, text: text.to_owned(), all, done: Mutex::new(0) };
         waiting.show(0);
         waiting
     }
@@ -198,14 +198,14 @@ impl Ui {
 }
 
 /// A line on the terminal during a wait.
-pub struct Waiting {
+pub struct WaitIndicator {
     term: Option<Term>,
     text: String,
     all: usize,
     done: Mutex<usize>,
 }
 
-impl Waiting {
+impl WaitIndicator {
     /// Counts one more answer.
     pub fn step(&self) {
         // Held while the line is drawn, so that the numbers ascend.
@@ -238,7 +238,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitIndicator {
     fn drop(&mut self) {
         if let Some(term) = &self.term {
             let _ = term.clear_line();

@@ -16,7 +16,7 @@ const FEW: usize = 2_000;
 
 /// Why a text could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum YamlError {
     /// It is not YAML, or does not have the expected form, from this line and column on (from 1).
     Syntax(Option<(usize, usize)>),
     /// A mapping has a repeated key.
@@ -26,7 +26,7 @@ pub enum Fault {
 }
 
 /// A sentence about "it".
-impl fmt::Display for Fault {
+impl fmt::Display for YamlError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Syntax(Some((line, column))) => {
@@ -42,7 +42,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl From<serde_yaml::Error> for Fault {
+impl From<serde_yaml::Error> for YamlError {
     fn from(error: serde_yaml::Error) -> Self {
         let place = error.location().map(|place| (place.line(), place.column()));
         // The parser reports it in no other way.
@@ -55,7 +55,7 @@ impl From<serde_yaml::Error> for Fault {
 }
 
 /// Parses the only document of `text`, which may begin with a byte order mark.
-pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     let text = without_mark(text);
     guard(text)?;
     Ok(serde_yaml::from_str(text)?)
@@ -63,7 +63,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
 
 /// Parses all documents of `text`, which may begin with a byte order mark, and applies merge keys
 /// (`<<`).
-pub fn read_all(text: &str) -> Result<Vec<Value>, Fault> {
+pub fn read_all(text: &str) -> Result<Vec<Value>, YamlError> {
     let text = without_mark(text);
     guard(text)?;
     let mut all = Vec::new();
@@ -87,7 +87,7 @@ fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-fn guard(text: &str) -> Result<(), Fault> {
+fn guard(text: &str) -> Result<(), YamlError> {
     if brackets(text) <= DEEPEST {
         return Ok(());
     }
@@ -104,11 +104,11 @@ fn guard(text: &str) -> Result<(), Fault> {
                     .nth(error.marker().index())
                     .map_or("", |(at, _)| &text[at..]);
                 let many = brackets(rest) > FEW || depth > DEEPEST;
-                return if many { Err(Fault::Depth) } else { Ok(()) };
+                return if many { Err(YamlError::Depth) } else { Ok(()) };
             }
         }
         if depth > DEEPEST {
-            return Err(Fault::Depth);
+            return Err(YamlError::Depth);
         }
     }
     Ok(())
@@ -173,7 +173,7 @@ mod tests {
         for text in
             ["[".repeat(160_000), "{a: ".repeat(40_000), format!("a: {}", "[\n".repeat(80_000))]
         {
-            assert_eq!(read::<Value>(&text), Err(Fault::Depth), "{:?}", &text[..20]);
+            assert_eq!(read::<Value>(&text), Err(YamlError::Depth), "{:?}", &text[..20]);
         }
     }
 

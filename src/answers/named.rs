@@ -72,9 +72,9 @@ pub enum FileFault {
 /// Parses the YAML in `text`, which may begin with a byte order mark.
 pub fn from_yaml(text: &str) -> Result<serde_yaml::Value, FileFault> {
     yaml::read(text).map_err(|fault| match fault {
-        yaml::Fault::Twice(_) => FileFault::Twice,
-        yaml::Fault::Syntax(place) => FileFault::NotAMapping(place),
-        yaml::Fault::Depth => FileFault::Depth,
+        yaml::YamlError::Twice(_) => FileFault::Twice,
+        yaml::YamlError::Syntax(place) => FileFault::NotAMapping(place),
+        yaml::YamlError::Depth => FileFault::Depth,
     })
 }
 

@@ -179,7 +179,7 @@ fn said(fault: FileFault) -> String {
         FileFault::NotAMapping(Some((line, column))) => {
             format!("line {line}, column {column} is not YAML")
         }
-        FileFault::Depth => yaml::Fault::Depth.to_string(),
+        FileFault::Depth => yaml::YamlError::Depth.to_string(),
         FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
         FileFault::Unknown(Some(name)) => {
             let known = [&Record::NAMES[..], &Component::NAMES, &Environment::NAMES].concat();

@@ -16,13 +16,13 @@ mod survey;
 mod verify;
 
 use super::objects::{self, text};
-use super::{Files, Found, Plan, SECRETS, Step, answers_in};
+use super::{Files, Plan, SECRETS, Step, WorkTreeFile, answers_in};
 use crate::advice::Advice;
 use crate::answers::{Answer, Answers, ImageRef, Name, ProjectName, Record, Refused, Values};
 use crate::error::{Failure, Result};
 use crate::templates::{File, TemplateSet};
 use answers::Source;
-use apart::Apart;
+use apart::ExtractedSecrets;
 use layout::Layout;
 use namespaces::Namespaces;
 use overlays::Parts;
@@ -117,7 +117,7 @@ pub fn adopt(files: &Files, request: &Request) -> Result<Adoption> {
 }
 
 fn planned(files: &Files, request: &Request) -> Result<Adoption> {
-    let mut apart = Apart::of(files, &request.manifests, &request.tracked)?;
+    let mut apart = ExtractedSecrets::of(files, &request.manifests, &request.tracked)?;
     let survey = Survey::of(&apart.files, &request.manifests);
     let layout = Layout::find(&survey, &apart.files, &request.tracked)?;
     apart.keep(files, |path| layout.is_deployed(path));
@@ -163,7 +163,7 @@ fn planned(files: &Files, request: &Request) -> Result<Adoption> {
     let own = settle::settle(&mut adoption, &mut after, request, &rendered, is_generated)?;
     for (path, bytes) in placed.files {
         let executable = false;
-        after.insert(path, Found { content: Ok(bytes), executable, ignored: false });
+        after.insert(path, WorkTreeFile { content: Ok(bytes), executable, ignored: false });
     }
     let before = Survey::of(files, &request.manifests);
     verify::verify((files, &before, &layout), &after, &adoption.answers, &secret_files)?;
@@ -253,7 +253,7 @@ fn moved(files: &Files, layout: &Layout, secrets: &[SecretFile]) -> Files {
 
 fn put(files: &mut Files, path: &str, bytes: Vec<u8>, executable: bool) {
     let content = Ok(Zeroizing::new(bytes));
-    files.insert(path.to_owned(), Found { content, executable, ignored: false });
+    files.insert(path.to_owned(), WorkTreeFile { content, executable, ignored: false });
 }
 
 /// The templates from which the files were rendered (this version's if from none), the answers, and
@@ -367,7 +367,7 @@ fn place_secrets(
     layout: &Layout,
     secrets: &[SecretFile],
     rendered: &[File],
-) -> Result<secrets::Placed> {
+) -> Result<secrets::PlacedSecrets> {
     let lists = rendered.iter().filter(|file| file.path.starts_with(SECRETS));
     let lists = lists.map(|file| (file.path.clone(), file.text.expose().to_owned())).collect();
     let overlay = |path: &str| {

@@ -25,7 +25,7 @@ const LISTS: [&str; 7] = [
 ];
 
 /// Decides which entries belong to the component.
-struct Gone<'f> {
+struct ComponentRemoval<'f> {
     files: &'f Files,
     component: &'f Component,
     /// The files that were generated for it.
@@ -75,7 +75,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
         .chain(context.components()[place].config_file())
         .map(|file| format!("{}/{file}", Context::BASE))
         .collect();
-    let mut gone = Gone { files, component, generated, with_image: false };
+    let mut gone = ComponentRemoval { files, component, generated, with_image: false };
     gone.with_image = !gone.is_image_used(record);
     let mut plan = Plan::default();
     let (before, after) = (rendered(templates, known)?, rendered(templates, &after.answers)?);
@@ -106,7 +106,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
     Ok(plan)
 }
 
-impl Gone<'_> {
+impl ComponentRemoval<'_> {
     fn name(&self) -> &str {
         self.component.name.as_str()
     }

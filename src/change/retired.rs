@@ -8,7 +8,7 @@ use crate::error::{Failure, Result};
 use crate::pull_secret::Manifest;
 
 /// The removal of an environment.
-pub struct Retired {
+pub struct EnvironmentRemoval {
     /// The plan.
     pub plan: Plan,
     /// The namespace, which stays in the cluster.
@@ -22,7 +22,11 @@ pub struct Retired {
 }
 
 /// Plans the removal of the environment `name`.
-pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<Retired> {
+pub fn remove_environment(
+    files: &Files,
+    record: &Record,
+    name: &str,
+) -> Result<EnvironmentRemoval> {
     let all = &record.answers.environments;
     let Some(gone) = record.answers.environment(name) else {
         let names = all.iter().map(|one| one.name.to_string()).collect::<Vec<_>>().join(", ");
@@ -92,7 +96,13 @@ pub fn remove_environment(files: &Files, record: &Record, name: &str) -> Result<
     Record::parse(text.clone())?;
     plan.write_text(files, Record::FILE, &text)?;
     let is_issued = others.iter().any(|token| matches!(token, Superseded::Issued(_)));
-    Ok(Retired { plan, namespace: gone.namespace.to_string(), context, tokens, is_issued })
+    Ok(EnvironmentRemoval {
+        plan,
+        namespace: gone.namespace.to_string(),
+        context,
+        tokens,
+        is_issued,
+    })
 }
 
 /// The deploy tokens that the Secret of `one` has, or has superseded; `None` if it cannot be read.

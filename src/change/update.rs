@@ -9,7 +9,7 @@ mod entry;
 mod hazards;
 mod moves;
 
-pub use entry::{Entry, Tree};
+pub use entry::{GeneratedFile, Tree};
 pub(super) use hazards::hazards;
 
 use super::{Bytes, Files, Plan, SECRETS, Step, merge, record};
@@ -49,9 +49,9 @@ pub struct Conflict {
     pub path: String,
     /// The previously generated file; `None` if there was none, or none with which the others can
     /// be compared.
-    pub base: Option<Entry>,
+    pub base: Option<GeneratedFile>,
     /// The newly generated file; `None` if it is no longer generated.
-    pub wish: Option<Entry>,
+    pub wish: Option<GeneratedFile>,
     /// Why it cannot be merged, as a sentence about "it".
     pub why: String,
 }
@@ -155,9 +155,9 @@ impl Update {
 
 /// One file on three sides.
 struct Sides<'s> {
-    old: &'s Entry,
+    old: &'s GeneratedFile,
     ours: &'s Side<'s>,
-    new: &'s Entry,
+    new: &'s GeneratedFile,
 }
 
 impl Update {
@@ -209,7 +209,7 @@ impl Update {
         self.step(files, at, bytes, executable)
     }
 
-    fn write(&mut self, files: &Files, path: &str, entry: &Entry) -> Result<()> {
+    fn write(&mut self, files: &Files, path: &str, entry: &GeneratedFile) -> Result<()> {
         self.step(files, path, entry.bytes.clone(), entry.executable)
     }
 

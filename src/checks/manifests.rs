@@ -1,14 +1,14 @@
 //! Whether the manifests can be read, and whether their workloads are ready to pull images.
 
 use super::{
-    Check, Id, Known, Place, count, or_ok,
+    Check, EnvironmentHint, ExternalFacts, Id, count, or_ok,
     pull_secret::{is_name, of_workload, quoted, workload_title},
     write,
 };
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, Layout, SCRIPT, State};
+use crate::inspection::{Inspection, Layout, SCRIPT, SecretFileState};
 use crate::manifests::{FaultKind, NoImage, Workload};
 use crate::pull_secret::Inspected;
 use std::path::Path;
@@ -35,7 +35,7 @@ const TARGETS: [&str; 16] = [
 /// The only target in a repository that was made by hand, as in the blog post.
 const BY_HAND: [&str; 1] = ["gitlab-secret"];
 
-pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
+pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     [
         parse(inspection),
         kustomize(inspection),
@@ -59,7 +59,7 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
     let not_yaml = inspection
         .secret_files
         .iter()
-        .filter(|file| file.state == State::NotYaml && !file.expected);
+        .filter(|file| file.state == SecretFileState::NotYaml && !file.expected);
     found.extend(not_yaml.map(|secret| file(id, &secret.path, "it is not YAML")));
     or_ok(found, || {
         let files = count(inspection.manifests.files, "file");
@@ -147,7 +147,7 @@ fn elsewhere() -> Advice {
 
 /// The name of the pull secret that `workload` should reference: one that serves its images,
 /// otherwise the recorded one.
-fn fitting(inspection: &Inspection, known: &Known, workload: &Workload) -> String {
+fn fitting(inspection: &Inspection, known: &ExternalFacts, workload: &Workload) -> String {
     let secrets = || {
         let all = inspection.pull_secrets.iter();
         all.filter_map(|one| {
@@ -164,7 +164,7 @@ fn fitting(inspection: &Inspection, known: &Known, workload: &Workload) -> Strin
     serving.or_else(recorded).or_else(any).unwrap_or_else(|| "gitlab".to_owned())
 }
 
-fn name_pull_secret(inspection: &Inspection, known: &Known) -> Vec<Check> {
+fn name_pull_secret(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     let id = Id::WorkloadsNamePullSecret;
     let needs = |workload: &&Workload| workload.pulls().any(|pull| !known.is_public(pull.image));
     let bare = inspection
@@ -269,12 +269,12 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
             let (file, place) = match inspection.record.is_some() {
                 true => (
                     format!("{}/kustomization.yaml", overlay.path),
-                    Place::of_namespace(
+                    EnvironmentHint::of_namespace(
                         inspection,
                         workload.namespace.as_deref().unwrap_or_default(),
                     ),
                 ),
-                false => (workload.file.clone(), Place::default()),
+                false => (workload.file.clone(), EnvironmentHint::default()),
             };
             let file = if matches!(image.reference, Err(NoImage::NotText(_))) {
                 workload.file.clone()

@@ -6,8 +6,8 @@ use super::{Check, Id, Status};
 use crate::advice::Advice;
 use crate::answers::ImageRef;
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, PullSecret, State};
-use crate::manifests::Pull;
+use crate::inspection::{Inspection, PullSecret, SecretFileState};
+use crate::manifests::ImagePull;
 use crate::pull_secret::keyring;
 use crate::registry::{self, Standing, Verdict};
 use crate::secret::Secret;
@@ -34,14 +34,14 @@ pub struct Question<'i> {
 
 /// Suspicions about a pull secret that a registry has refuted.
 #[derive(Debug)]
-pub struct Cleared {
+pub struct RefutedSuspicion {
     /// The file of the pull secret.
     path: String,
     /// The messages of the suspicions.
     messages: Vec<String>,
 }
 
-impl Cleared {
+impl RefutedSuspicion {
     /// Removes the refuted suspicions from `checks`.
     pub fn clear(&self, checks: &mut Vec<Check>) {
         let before = checks.len();
@@ -68,7 +68,8 @@ impl<'i> Question<'i> {
         let mut questions: Vec<Self> = Vec::new();
         let mut known: HashMap<(String, Vec<*const PullSecret>, Option<String>), usize> =
             HashMap::new();
-        let locked = inspection.secret_files.iter().any(|file| file.state == State::Locked);
+        let locked =
+            inspection.secret_files.iter().any(|file| file.state == SecretFileState::Locked);
         for pull in inspection.manifests.pulls() {
             let subject = workload_title(pull.workload);
             let doubt = doubt(inspection, &pull);
@@ -123,15 +124,15 @@ impl<'i> Question<'i> {
 
     /// What to ask a registry; `None` if the credentials are locked.
     #[must_use]
-    pub fn pull(&self) -> Option<registry::Pull<'_>> {
+    pub fn pull(&self) -> Option<registry::PullQuestion<'_>> {
         let credentials = self.credentials.as_ref()?.iter().collect();
-        Some(registry::Pull { image: self.image, credentials })
+        Some(registry::PullQuestion { image: self.image, credentials })
     }
 
     /// The suspicions about the form of a login that `verdict` refutes because the registry
     /// accepted it.
     #[must_use]
-    pub fn cleared(&self, verdict: Option<&Verdict>) -> Option<Cleared> {
+    pub fn cleared(&self, verdict: Option<&Verdict>) -> Option<RefutedSuspicion> {
         let name = self.image.normalized_name();
         let mut served = self.secrets.iter().filter(|secret| secret.secret.serves(&name));
         let (true, Some(PullSecret { path, secret, .. }), None) =
@@ -146,7 +147,7 @@ impl<'i> Question<'i> {
             .iter()
             .filter(|flaw| flaw.is_suspicion && flaw.key.as_deref() == Some(key));
         let messages = flaws.map(|flaw| flaw.message.clone()).collect();
-        Some(Cleared { path: path.clone(), messages })
+        Some(RefutedSuspicion { path: path.clone(), messages })
     }
 
     /// The image, if `verdict` says that anyone may pull it.
@@ -200,7 +201,7 @@ impl<'i> Question<'i> {
 }
 
 /// Why the pods may have further credentials, as a sentence; `None` if they do not.
-fn doubt(inspection: &Inspection, pull: &Pull) -> Option<String> {
+fn doubt(inspection: &Inspection, pull: &ImagePull) -> Option<String> {
     if let Some((name, why)) = closed(inspection, pull) {
         return Some(format!(
             "what is in the pull secret {} is not known, since {why}",

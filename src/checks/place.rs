@@ -6,9 +6,9 @@ use crate::inspection::Inspection;
 
 /// An environment among several; `None` if there is only one, or it is unknown which.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Place<'a>(Option<&'a str>);
+pub struct EnvironmentHint<'a>(Option<&'a str>);
 
-impl<'a> Place<'a> {
+impl<'a> EnvironmentHint<'a> {
     /// The environment that deploys to `namespace`, if exactly one does.
     #[must_use]
     pub fn of_namespace(inspection: &'a Inspection, namespace: &str) -> Self {

@@ -5,16 +5,16 @@ mod named;
 mod present;
 
 use super::rotation::key_for;
-use super::{Check, Id, Known, Place, Status, count, or_ok, write};
+use super::{Check, EnvironmentHint, ExternalFacts, Id, Status, count, or_ok, write};
 use crate::advice::{Advice, shell_word};
 use crate::answers::{Answer, DnsLabel, RegistryKey, SecretType};
 use crate::inspection::{Inspection, PullSecret};
-use crate::manifests::{Input, Origin, Pull, Workload};
+use crate::manifests::{ImagePull, Input, Origin, Workload};
 use crate::pull_secret::{Aspect, Flaw, keyring};
 use jiff::Timestamp;
 use std::path::Path;
 
-pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> Vec<Check> {
+pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts, now: Timestamp) -> Vec<Check> {
     let mut checks = present::checks(inspection, known);
     if inspection.pull_secrets.is_empty() {
         if checks.iter().all(|check| check.status == Status::Ok) {
@@ -51,7 +51,7 @@ pub(super) fn checks(inspection: &Inspection, known: &Known, now: Timestamp) -> 
 fn anew(inspection: &Inspection, path: &str) -> Advice {
     match inspection.is_rotated(path) {
         true => Advice::at_top(format!("rm {}", word(path)))
-            .and(Place::of_file(inspection, path).of_it(Advice::makeinfra("rotate"))),
+            .and(EnvironmentHint::of_file(inspection, path).of_it(Advice::makeinfra("rotate"))),
         false => Advice::edit(path),
     }
 }
@@ -59,7 +59,7 @@ fn anew(inspection: &Inspection, path: &str) -> Advice {
 fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec<Check> {
     let mut found = Vec::new();
     for PullSecret { path, secret, .. } in &inspection.pull_secrets {
-        let place = Place::of_file(inspection, path);
+        let place = EnvironmentHint::of_file(inspection, path);
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
             // A rotation only knows the files in the record.
@@ -135,7 +135,7 @@ fn rotation(inspection: &Inspection, flaw: &Flaw) -> String {
 }
 
 /// Applies the kubelet's own rule to every image of every workload.
-fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
+fn matches(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     let id = Id::PullSecretMatchesImages;
     let mut found = Vec::new();
     let mut images = 0;
@@ -176,7 +176,7 @@ fn matches(inspection: &Inspection, known: &Known) -> Vec<Check> {
     })
 }
 
-fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> Check {
+fn unmatched(inspection: &Inspection, pull: &ImagePull, secrets: &[&PullSecret]) -> Check {
     let keys =
         secrets.iter().flat_map(|secret| secret.secret.keys()).map(|key| match RegistryKey::parse(
             key,
@@ -211,7 +211,10 @@ fn unmatched(inspection: &Inspection, pull: &Pull, secrets: &[&PullSecret]) -> C
 
 /// A pull secret of `pull` whose content is undetermined, and why; `None` if another one has an
 /// entry for the image.
-pub(super) fn closed<'p>(inspection: &Inspection, pull: &Pull<'p>) -> Option<(&'p str, String)> {
+pub(super) fn closed<'p>(
+    inspection: &Inspection,
+    pull: &ImagePull<'p>,
+) -> Option<(&'p str, String)> {
     let image = pull.image.normalized_name();
     if inspection.secrets_for(pull).iter().any(|secret| secret.secret.serves(&image)) {
         return None;
@@ -234,7 +237,7 @@ fn why_unknown(inspection: &Inspection, workload: &Workload, name: &str) -> Opti
 
 /// The Secrets that the kubelet would read. If there are none of these names, which another check
 /// reports, the ones that were probably intended.
-pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &Pull) -> Vec<&'i PullSecret> {
+pub(super) fn candidates<'i>(inspection: &'i Inspection, pull: &ImagePull) -> Vec<&'i PullSecret> {
     let anywhere =
         || pull.pull_secrets.iter().flat_map(|name| inspection.secrets_called(name)).collect();
     let sets: [&dyn Fn() -> Vec<&'i PullSecret>; 3] =

@@ -1,12 +1,12 @@
 //! Whether the files match the recorded answers and this version's templates.
 
-use super::{Check, Id, Known, or_ok};
+use super::{Check, ExternalFacts, Id, or_ok};
 use crate::advice::Advice;
 use crate::answers::{ImageRef, Record, Version};
 use crate::inspection::Inspection;
 use std::collections::BTreeSet;
 
-pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
+pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     let Some(Ok(record)) = &inspection.record else { return Vec::new() };
     let mut found = vec![version(record)];
     found.extend(public(record, known));
@@ -49,7 +49,7 @@ fn version(record: &Record) -> Check {
 }
 
 /// A note with the line that records the images of `--public`; `None` if they are recorded.
-fn public(record: &Record, known: &Known) -> Option<Check> {
+fn public(record: &Record, known: &ExternalFacts) -> Option<Check> {
     let is_name =
         |name: &&String| ImageRef::parse_unpinned(name).is_ok_and(|image| image.name() == **name);
     let named: BTreeSet<_> = known.public.iter().filter(is_name).collect();

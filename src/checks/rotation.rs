@@ -1,6 +1,6 @@
 //! Commands that provide credentials for an image, for checks and diagnoses.
 
-use super::Place;
+use super::EnvironmentHint;
 use crate::advice::Advice;
 use crate::answers::{Answer, ImageRef, RegistryKey};
 use crate::inspection::{Inspection, PullSecret};
@@ -21,7 +21,7 @@ pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret
             Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image)))
         }
     };
-    Place::of_file(inspection, path).of_it(advice)
+    EnvironmentHint::of_file(inspection, path).of_it(advice)
 }
 
 /// The command that changes the credentials for `image`: in the entry of `secrets` that serves it,

@@ -6,7 +6,7 @@ mod generated;
 use super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::git_crypt::{FILTER, UNLOCK_ANEW};
-use crate::inspection::{Inspection, State};
+use crate::inspection::{Inspection, SecretFileState};
 use crate::repo::{Audit, Filter, History, KeyState, Plain, Program, Trial};
 use std::path::Path;
 
@@ -143,8 +143,8 @@ fn is_locked(inspection: &Inspection, filter: &Filter) -> bool {
     let files = || inspection.secret_files.iter().filter(|file| !is_gits(&file.path));
     let states = || files().map(|file| &file.state);
     matches!(filter.key, KeyState::Missing)
-        && states().any(|state| *state == State::Locked)
-        && !states().any(|state| matches!(state, State::Plain | State::NotYaml))
+        && states().any(|state| *state == SecretFileState::Locked)
+        && !states().any(|state| matches!(state, SecretFileState::Plain | SecretFileState::NotYaml))
 }
 
 fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
@@ -245,10 +245,9 @@ fn older(inspection: &Inspection, history: &History) -> Vec<Check> {
 
 fn modes(inspection: &Inspection) -> Vec<Check> {
     let id = Id::SecretsMode;
-    let files = inspection
-        .secret_files
-        .iter()
-        .filter(|file| file.state == State::Plain || file.state == State::NotYaml);
+    let files = inspection.secret_files.iter().filter(|file| {
+        file.state == SecretFileState::Plain || file.state == SecretFileState::NotYaml
+    });
     let files = files.map(|file| (file.path.clone(), file.mode));
     let filters = inspection.git.iter().flat_map(|git| &git.filters);
     let keys = filters.filter_map(|filter| Some((filter.file.clone(), filter.mode?)));

@@ -7,7 +7,7 @@ use super::archive;
 use super::workspace::{Proposal, Scope, Workspace};
 use crate::advice::{Advice, hook_line, shell_word};
 use crate::answers::{Answer, Ci, Environment, Name, ProjectName, Record, Values};
-use crate::change::{self, Adoption, AdoptionRequest, Files, Found, Plan};
+use crate::change::{self, Adoption, AdoptionRequest, Files, Plan, WorkTreeFile};
 use crate::cli::Adopt as Options;
 use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::Key;
@@ -161,7 +161,7 @@ fn request(options: &Options, workspace: &Workspace) -> Result<AdoptionRequest> 
         let content = repo.committed(path)?.ok_or("it cannot be read in HEAD");
         missing.insert(
             path.clone(),
-            Found { content, executable: repo.is_executable_in_head(path)?, ignored: false },
+            WorkTreeFile { content, executable: repo.is_executable_in_head(path)?, ignored: false },
         );
     }
     let archive = archive()?;

@@ -12,12 +12,12 @@ use running::Clusters;
 use super::fleet::{Fleet, Task};
 use super::unlock_as_needed;
 use crate::advice::Advice;
-use crate::checks::{self, Check, Cleared, Question, Status, Unfollowed, count};
+use crate::checks::{self, Check, Question, RefutedSuspicion, Status, Unfollowed, count};
 use crate::cli::{Check as Options, OnlineOptions, Repositories};
 use crate::diagnosis::{NextPull, Running};
 use crate::error::{Failure, Outcome, Result};
 use crate::inspection::{Inspection, Scope};
-use crate::registry::{self, PARALLEL, Platform, Pull, Registries, Standing, Verdict};
+use crate::registry::{self, PARALLEL, Platform, PullQuestion, Registries, Standing, Verdict};
 use crate::report::Report;
 use crate::ui::{self, Ui};
 use jiff::Timestamp;
@@ -65,8 +65,10 @@ impl Task for Options {
         let looked = fleet.gather(self.jobs(), look, "reading repositories", ui)?;
         // One request for all images: no registry sees a refused login twice.
         let known: Vec<_> = looked.iter().map(|one| Some(one.as_ref().ok()?.known(self))).collect();
-        let next: Vec<_> =
-            known.iter().map(|one| one.as_ref().map_or_else(Vec::new, Known::next_pulls)).collect();
+        let next: Vec<_> = known
+            .iter()
+            .map(|one| one.as_ref().map_or_else(Vec::new, RepoFindings::next_pulls))
+            .collect();
         let both = known.iter().zip(&next);
         let pulls =
             both.clone().filter_map(|(known, next)| Some(known.as_ref()?.pulls(next))).flatten();
@@ -106,7 +108,7 @@ struct InspectedRepo {
 }
 
 /// Everything known about a repository before registries are asked.
-struct Known<'l> {
+struct RepoFindings<'l> {
     looked: &'l InspectedRepo,
     questions: Vec<Question<'l>>,
     running: Vec<Running<'l>>,
@@ -133,25 +135,29 @@ impl InspectedRepo {
         Ok(Self { inspection, folder, unfollowed, clusters })
     }
 
-    fn known<'l>(&'l self, options: &'l Options) -> Known<'l> {
+    fn known<'l>(&'l self, options: &'l Options) -> RepoFindings<'l> {
         let questions =
             if options.online.online { Question::all(&self.inspection) } else { Vec::new() };
-        Known { looked: self, questions, running: self.clusters.running(options, &self.inspection) }
+        RepoFindings {
+            looked: self,
+            questions,
+            running: self.clusters.running(options, &self.inspection),
+        }
     }
 }
 
-impl<'l> Known<'l> {
+impl<'l> RepoFindings<'l> {
     /// The images that are running.
     fn next_pulls(&'l self) -> Vec<NextPull<'l>> {
         self.running.iter().flat_map(Running::next_pulls).collect()
     }
 
     /// The questions for registries.
-    fn pulls<'p>(&'p self, next: &'p [NextPull]) -> impl Iterator<Item = Option<Pull<'p>>> {
+    fn pulls<'p>(&'p self, next: &'p [NextPull]) -> impl Iterator<Item = Option<PullQuestion<'p>>> {
         self.questions.iter().map(Question::pull).chain(next.iter().map(NextPull::pull))
     }
 
-    /// The report, given the registries' answers to [`Known::pulls`].
+    /// The report, given the registries' answers to [`RepoFindings::pulls`].
     fn report(
         &self,
         options: &Options,
@@ -162,10 +168,10 @@ impl<'l> Known<'l> {
         let answered: Vec<_> = verdicts.take(self.questions.len()).collect();
         let answered = RegistryAnswers::of(&self.questions, &answered);
         let mut sure = answered.sure && self.looked.clusters.unseen.is_empty();
-        let given = checks::Known {
+        let given = checks::ExternalFacts {
             public: options.public.clone(),
             unfollowed: self.looked.unfollowed.clone(),
-            ..checks::Known::default()
+            ..checks::ExternalFacts::default()
         };
         let mut checks = answered.checks(inspection, given, now);
         checks.extend(self.looked.clusters.checks());
@@ -215,7 +221,7 @@ pub(super) struct RegistryAnswers {
     /// Images that anyone may pull.
     pub(super) public: BTreeSet<String>,
     /// Findings that turned out not to be the pull secrets' fault.
-    cleared: Vec<Cleared>,
+    cleared: Vec<RefutedSuspicion>,
 }
 
 impl RegistryAnswers {
@@ -236,10 +242,10 @@ impl RegistryAnswers {
     pub(super) fn checks(
         self,
         inspection: &Inspection,
-        known: checks::Known,
+        known: checks::ExternalFacts,
         now: Timestamp,
     ) -> Vec<Check> {
-        let known = checks::Known { proven: self.public, ..known };
+        let known = checks::ExternalFacts { proven: self.public, ..known };
         let mut checks = checks::all(inspection, &known, now);
         checks.extend(self.checks);
         self.cleared.iter().for_each(|cleared| cleared.clear(&mut checks));
@@ -276,7 +282,7 @@ fn registries(options: &OnlineOptions) -> Result<Registries> {
 /// The registries' answers to `pulls`, in order; `None` if there is nothing to ask.
 fn ask<'p>(
     registries: &Registries,
-    pulls: impl Iterator<Item = Option<Pull<'p>>>,
+    pulls: impl Iterator<Item = Option<PullQuestion<'p>>>,
     ui: &Ui,
 ) -> Vec<Option<Verdict>> {
     let mut is_asked = Vec::new();

@@ -6,8 +6,8 @@ use super::unlock_as_needed;
 use crate::answers::Record;
 use crate::checks::{self, Check};
 use crate::cli::Diagnose as Options;
-use crate::cluster::Wanted;
-use crate::diagnosis::{Cause, Diagnosis, Finding, HiddenByNamespace, Known};
+use crate::cluster::ClusterQuery;
+use crate::diagnosis::{Cause, Diagnosis, DiagnosisInput, Finding, HiddenByNamespace};
 use crate::error::{Failure, Outcome, Result};
 use crate::files;
 use crate::inspection::{Inspection, Scope};
@@ -64,7 +64,7 @@ fn checks(
         true => ask_registries(&options.online, inspection, ui)?,
         false => RegistryAnswers::default(),
     };
-    Ok(answered.checks(inspection, checks::Known::default(), now))
+    Ok(answered.checks(inspection, checks::ExternalFacts::default(), now))
 }
 
 /// The repository; not needed if the options name what to examine.
@@ -124,7 +124,7 @@ fn live(
 ) -> Result<(Source, Diagnosis)> {
     let workloads = repository.into_iter().flat_map(|inspection| inspection.manifests.workloads());
     let in_files = workloads.flat_map(|workload| &workload.pull_secrets).map(String::as_str);
-    let wanted = Wanted::Trouble { batch: has_batch(repository) };
+    let wanted = ClusterQuery::Problems { batch: has_batch(repository) };
     Ok(match target(options, repository).ask(wanted, in_files)? {
         (source, Some(silence)) => (source, silence),
         (source, None) => {
@@ -148,7 +148,7 @@ fn diagnose(
     checks: &[Check],
     now: Timestamp,
 ) -> Diagnosis {
-    Known {
+    DiagnosisInput {
         evidence: &source.evidence,
         namespace: source.namespace.as_deref(),
         is_live: source.is_live,

@@ -12,7 +12,7 @@ use crate::files;
 use crate::interrupt::{Interrupts, Watch};
 use crate::report::Report;
 use crate::several::{parse, worst};
-use crate::ui::{Ui, Waiting};
+use crate::ui::{Ui, WaitIndicator};
 use places::{FleetMember, places};
 use progress::Progress;
 use std::collections::BTreeMap;
@@ -329,7 +329,7 @@ impl Fleet<'_> {
         if self.json { report.json() } else { report.line(&self.places[at].name) }
     }
 
-    fn print(line: &str, waiting: &Waiting) -> Result<()> {
+    fn print(line: &str, waiting: &WaitIndicator) -> Result<()> {
         waiting.step();
         match waiting.print(line)? {
             true => Ok(()),

@@ -23,7 +23,7 @@ use crate::inspection::Inspection;
 use crate::pull_secret::DeployToken;
 use crate::questions::Given;
 use crate::report::Report;
-use crate::rotation::{Entry, Files, Plan, RotateOverrides};
+use crate::rotation::{EntryChoice, Files, Plan, RotateOverrides};
 use crate::ui::Ui;
 use found::{RotationTarget, inspect, open};
 use std::path::Path;
@@ -134,7 +134,7 @@ fn without_token(
     overrides: &RotateOverrides,
     ui: &mut Ui,
 ) -> Result<Option<Plan>> {
-    if let Entry::Removed(registry) = &overrides.entry {
+    if let EntryChoice::Removed(registry) = &overrides.entry {
         return found.files.remove(registry).map(Some);
     }
     let Some(expires_at) = overrides.expires_at.as_ref().filter(|_| options.keep_token) else {
@@ -177,7 +177,7 @@ fn warn_of_expiry(found: &RotationTarget, overrides: &RotateOverrides, ui: &mut 
         (Some(known), _) => ui.warn(format!(
             "the expiry of the new token is unknown (that of the old one: {known}): {options}"
         )),
-        (None, Entry::Added(registry)) => {
+        (None, EntryChoice::Added(registry)) => {
             ui.warn(format!("the expiry of the token of {registry} is unknown: {options}"));
         }
         (None, _) => {}
@@ -247,10 +247,10 @@ fn overrides(options: &Options, ui: &Ui) -> Result<RotateOverrides> {
     };
     let entry = match (&options.add_registry, &options.remove_registry, given.get(Name::Registry)?)
     {
-        (Some(host), ..) => Entry::Added(key("--add-registry", host)?),
-        (_, Some(host), _) => Entry::Removed(key("--remove-registry", host)?),
-        (.., Some(registry)) => Entry::Named(registry),
-        _ => Entry::Own,
+        (Some(host), ..) => EntryChoice::Added(key("--add-registry", host)?),
+        (_, Some(host), _) => EntryChoice::Removed(key("--remove-registry", host)?),
+        (.., Some(registry)) => EntryChoice::Named(registry),
+        _ => EntryChoice::Own,
     };
     Ok(RotateOverrides {
         entry,

@@ -18,7 +18,9 @@ use crate::cli::{EnvironmentChoice, no_argument_for_a_value};
 use crate::error::{Failure, Kind, Result};
 use crate::files;
 use crate::git_crypt::{self, UNLOCK};
-use crate::opaque::{Change, Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, Trap};
+use crate::opaque::{
+    Directory, DirectoryFault, Effect, EnvFile, Key, Kustomization, MisleadingLine, SecretChange,
+};
 use crate::pull_secret::begins_like_a_token;
 use crate::repo::Repo;
 use crate::report::{FileChange, Report};
@@ -147,7 +149,7 @@ impl Target {
         name: &DnsLabel,
         key: &Key,
         directories: &[Directory],
-        changes: &[Change],
+        changes: &[SecretChange],
         commit: bool,
         ui: &mut Ui,
     ) -> Result<Uncommitted> {
@@ -209,7 +211,7 @@ impl Target {
     /// Writes `changes`, and commits what HEAD lacks if requested. Returns the commit's id.
     fn apply(
         &self,
-        changes: &[Change],
+        changes: &[SecretChange],
         commit: Option<(&Uncommitted, &str)>,
     ) -> Result<Option<String>> {
         let mut transaction = Transaction::begin(&self.repo)?;
@@ -231,7 +233,12 @@ impl Target {
 
     /// The report of `changes`, and of files that only need to be committed, before they are
     /// written.
-    fn report(&self, changes: &[Change], commit: Option<&Uncommitted>, dry_run: bool) -> Report {
+    fn report(
+        &self,
+        changes: &[SecretChange],
+        commit: Option<&Uncommitted>,
+        dry_run: bool,
+    ) -> Report {
         let written = changes.iter().flat_map(|change| &change.writes).map(|write| {
             let is_new = matches!(self.disk.read(&write.path), Content::Absent);
             FileChange::new(&write.path, if is_new { "new" } else { "changed" })
@@ -258,7 +265,7 @@ impl Target {
 
     /// The files of `changes` as a tree with a note on each; without sizes, which would reveal the
     /// length of a value.
-    fn tree(&self, changes: &[Change]) -> String {
+    fn tree(&self, changes: &[SecretChange]) -> String {
         let mut files: Vec<(&str, String)> = Vec::new();
         for change in changes {
             files.extend(
@@ -398,12 +405,15 @@ fn places(choice: &EnvironmentChoice, record: &Record) -> Result<Vec<usize>> {
 }
 
 /// Whether any of `changes` writes or deletes a file.
-fn is_change(changes: &[Change]) -> bool {
+fn is_change(changes: &[SecretChange]) -> bool {
     changes.iter().any(|change| !matches!(change.effect, Effect::Hold | Effect::Lack))
 }
 
 /// Warns about misleading lines in env files.
-fn warn_of_traps<'t>(traps: impl Iterator<Item = &'t (String, usize, Trap)>, ui: &mut Ui) {
+fn warn_of_traps<'t>(
+    traps: impl Iterator<Item = &'t (String, usize, MisleadingLine)>,
+    ui: &mut Ui,
+) {
     for (path, line, trap) in traps {
         ui.warn(format!("line {line} of `{path}`: {}", trap.message()));
     }

@@ -7,7 +7,7 @@ use crate::cli::{CheckOptions, RegistryOptions};
 use crate::error::{Failure, Kind, Result};
 use crate::interrupt::Interrupts;
 use crate::pull_secret::DeployToken;
-use crate::registry::{Options, Pull, Registries, Standing, Verdict};
+use crate::registry::{Options, PullQuestion, Registries, Standing, Verdict};
 use crate::ui::Ui;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -159,8 +159,10 @@ fn ask(
     ui: &Ui,
 ) -> Vec<Verdict> {
     let authorization = token.authorization();
-    let pulls: Vec<_> =
-        images.iter().map(|image| Pull { image, credentials: vec![&authorization] }).collect();
+    let pulls: Vec<_> = images
+        .iter()
+        .map(|image| PullQuestion { image, credentials: vec![&authorization] })
+        .collect();
     let waiting = ui.wait("asking the registry", pulls.len());
     registries.ask(&pulls, &|| waiting.step())
 }

@@ -3,8 +3,8 @@
 
 use crate::advice::Advice;
 use crate::answers::{Answer as _, DnsLabel, Environment};
-use crate::checks::Place;
-use crate::cluster::{Kubectl, KubectlError, Wanted, context_of};
+use crate::checks::EnvironmentHint;
+use crate::cluster::{ClusterQuery, Kubectl, KubectlError, context_of};
 use crate::diagnosis::{Cause, Diagnosis, Evidence};
 use crate::environment;
 use crate::error::{Failure, Result};
@@ -45,7 +45,7 @@ impl<'i> Target<'i> {
     /// `more` references; or returns why there is no answer.
     pub(super) fn ask<'n>(
         &self,
-        wanted: Wanted,
+        wanted: ClusterQuery,
         more: impl Iterator<Item = &'n str>,
     ) -> Result<(Source, Option<Diagnosis>)> {
         let (namespace, kubectl, place) = (self.namespace()?, self.kubectl()?, self.place()?);
@@ -108,13 +108,13 @@ impl<'i> Target<'i> {
     }
 
     /// How commands refer to the chosen environment.
-    pub(super) fn place(&self) -> Result<Place<'i>> {
+    pub(super) fn place(&self) -> Result<EnvironmentHint<'i>> {
         let record =
             self.repository.and_then(|inspection| inspection.record.as_ref()?.as_ref().ok());
         let chosen = self.environment()?;
-        Ok(record
-            .zip(chosen)
-            .map_or(Place::default(), |(record, one)| Place::of(&record.answers, one)))
+        Ok(record.zip(chosen).map_or(EnvironmentHint::default(), |(record, one)| {
+            EnvironmentHint::of(&record.answers, one)
+        }))
     }
 
     /// The chosen environment; `None` if the repository has no record.

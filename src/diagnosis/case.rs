@@ -3,29 +3,29 @@
 use super::cause::Cause;
 use super::event::Event;
 use super::objects::Pod;
-use super::{Fill, Finding, Known};
+use super::{DiagnosisInput, Fill, Finding};
 use jiff::{SignedDuration, Timestamp};
 
 /// How long a restart is worth reporting.
 const NEWS: SignedDuration = SignedDuration::from_mins(10);
 
 /// A pod with everything that belongs to it.
-pub(super) struct Case<'k> {
-    pub(super) known: &'k Known<'k>,
+pub(super) struct PodCase<'k> {
+    pub(super) known: &'k DiagnosisInput<'k>,
     pub(super) pod: &'k Pod,
     /// The pod's events, newest first.
     pub(super) events: &'k [Event],
 }
 
 /// Pull secrets that the kubelet did not find.
-pub(super) struct Missed {
+pub(super) struct MissedSecrets {
     /// Their names; empty if the kubelet did not report them.
     names: Vec<String>,
     /// The event that reports it.
     pub(super) said: String,
 }
 
-impl Missed {
+impl MissedSecrets {
     /// Parses the kubelet's `Unable to retrieve some image pull secrets (NAME, NAME); …`.
     fn of(said: String) -> Self {
         let names =
@@ -41,9 +41,9 @@ impl Missed {
     }
 }
 
-impl<'k> Case<'k> {
+impl<'k> PodCase<'k> {
     /// `pod` with its events.
-    pub(super) fn of(known: &'k Known, pod: &'k Pod) -> Self {
+    pub(super) fn of(known: &'k DiagnosisInput, pod: &'k Pod) -> Self {
         let events = known.evidence.events_of(&pod.metadata);
         Self { known, pod, events }
     }
@@ -61,8 +61,8 @@ impl<'k> Case<'k> {
     }
 
     /// The pull secrets that the kubelet missed; `None` if it missed none.
-    pub(super) fn missed(&self) -> Option<Missed> {
-        self.last("FailedToRetrieveImagePullSecret").into_iter().next().map(Missed::of)
+    pub(super) fn missed(&self) -> Option<MissedSecrets> {
+        self.last("FailedToRetrieveImagePullSecret").into_iter().next().map(MissedSecrets::of)
     }
 
     pub(super) fn age(&self, since: Option<Timestamp>) -> Option<SignedDuration> {
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_kubelet_tells_which_secrets_it_missed() {
-        let missed = |text: &str| Missed::of(text.to_owned());
+        let missed = |text: &str| MissedSecrets::of(text.to_owned());
         let two =
             missed("Unable to retrieve some image pull secrets (old, gone); attempting to pull");
         assert_eq!(two.names, ["old", "gone"]);

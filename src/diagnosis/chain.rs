@@ -66,7 +66,7 @@ pub(super) struct Chain<'t> {
 
 /// The source of an error.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Speaker {
+pub(super) struct ErrorSource {
     /// The layer; `None` if the structure does not tell.
     pub(super) layer: Option<Layer>,
     /// The host that was contacted, with its port.
@@ -110,7 +110,7 @@ impl<'t> Chain<'t> {
     }
 
     /// The source of an error about a pull of `image`, unless the text itself names another image.
-    pub(super) fn speaker(&self, image: &str) -> Speaker {
+    pub(super) fn speaker(&self, image: &str) -> ErrorSource {
         let image = self.image.unwrap_or(image);
         let link = self.links.last();
         let lookup = self.part("lookup ").map(lookup);
@@ -120,7 +120,7 @@ impl<'t> Chain<'t> {
             (None, None, Some(host)) => host.split([' ', '/']).next(),
             (None, None, None) => None,
         };
-        Speaker {
+        ErrorSource {
             layer: self.layer(image),
             host: host.filter(|host| !host.is_empty()).map(str::to_owned),
             is_own: host.is_some_and(|host| same_registry(image, host)),
@@ -291,7 +291,7 @@ fn image(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn speaker(text: &str) -> Speaker {
+    fn speaker(text: &str) -> ErrorSource {
         Chain::of(text).speaker("registry.example.com/group/app:1")
     }
 

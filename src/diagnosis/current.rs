@@ -2,7 +2,7 @@
 //! although its pods stay until the newer one works. A failed pod (of a Job, or evicted) is over
 //! once a later one has settled, although it stays until somebody deletes it.
 
-use super::Known;
+use super::DiagnosisInput;
 use super::objects::{Metadata, Pod, Workload};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) type Line<'k> = (&'k str, &'k str, &'k str);
 
 /// The pods that are current evidence.
-pub(super) fn pods<'k>(known: &Known<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
+pub(super) fn pods<'k>(known: &DiagnosisInput<'k>, pods: &[&'k Pod]) -> Vec<&'k Pod> {
     let sets = known.evidence.workloads.iter().filter(|object| object.kind == "ReplicaSet");
     let revisions: HashMap<_, _> = sets
         .map(|set| {

@@ -2,7 +2,7 @@
 
 use super::layer::Layer;
 use super::link::registry_of;
-use super::pull_signs::Told;
+use super::pull_signs::PullMeaning;
 use super::vendor::{OTHER, Vendor};
 
 /// The values of a finding for the braces in a cause's words; empty if unknown.
@@ -27,7 +27,7 @@ pub(super) struct Fill {
 
 impl Fill {
     /// Adds what was contacted for `image`.
-    pub(super) fn of_pull(self, told: &Told, image: &str) -> Self {
+    pub(super) fn of_pull(self, told: &PullMeaning, image: &str) -> Self {
         let registry = registry_of(image);
         let asked = told.speaker.host.clone();
         let role = match told.layer {

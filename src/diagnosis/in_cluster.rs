@@ -1,8 +1,8 @@
 //! Compares the Secrets in the cluster with those in the repository. Pure.
 
 use super::cause::Cause;
-use super::refusal::Refusal;
-use super::{Fill, Finding, Known};
+use super::refusal::RefusalKind;
+use super::{DiagnosisInput, Fill, Finding};
 use crate::advice::Advice;
 use crate::inspection::PullSecret;
 use crate::pull_secret::{Inspected, SecretDiff};
@@ -16,7 +16,11 @@ pub(super) enum InCluster<'k> {
     There(&'k Inspected),
 }
 
-pub(super) fn in_cluster<'k>(known: &Known<'k>, namespace: &str, name: &str) -> InCluster<'k> {
+pub(super) fn in_cluster<'k>(
+    known: &DiagnosisInput<'k>,
+    namespace: &str,
+    name: &str,
+) -> InCluster<'k> {
     match known.evidence.secret(namespace, name) {
         Some(secret) => InCluster::There(secret),
         None if known.evidence.has_other_secret(namespace, name) => InCluster::Other,
@@ -26,7 +30,10 @@ pub(super) fn in_cluster<'k>(known: &Known<'k>, namespace: &str, name: &str) -> 
 }
 
 /// The Secret in the repository that corresponds to `secret` in the cluster.
-pub(super) fn file_of<'k>(known: &Known<'k>, secret: &Inspected) -> Option<&'k PullSecret> {
+pub(super) fn file_of<'k>(
+    known: &DiagnosisInput<'k>,
+    secret: &Inspected,
+) -> Option<&'k PullSecret> {
     let here = |file: &&PullSecret| {
         let namespace = &file.secret.namespace;
         file.secret.name == secret.name && (namespace.is_none() || *namespace == secret.namespace)
@@ -39,10 +46,10 @@ pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
 }
 
 /// Secrets of the repository that differ in the cluster, unless a finding says so already.
-pub(super) fn outdated(known: &Known, findings: &[Finding]) -> Vec<Finding> {
+pub(super) fn outdated(known: &DiagnosisInput, findings: &[Finding]) -> Vec<Finding> {
     let tells = |finding: &Finding| {
         let is_refused =
-            Refusal::of(finding.cause).is_some_and(|refusal| refusal != Refusal::Hidden);
+            RefusalKind::of(finding.cause).is_some_and(|refusal| refusal != RefusalKind::Hidden);
         is_refused || finding.cause == Cause::SecretOutdated
     };
     if findings.iter().any(tells) {

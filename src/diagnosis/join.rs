@@ -3,12 +3,12 @@
 //! The pod is considered first, then the Secret in the cluster, because the kubelet used that one,
 //! and the repository's files only if the Secret in the cluster is unknown.
 
-use super::case::{Case, Missed};
+use super::case::{MissedSecrets, PodCase};
 use super::cause::Cause;
 use super::in_cluster::{InCluster, differs, file_of, in_cluster};
-use super::pull_signs::Told;
-use super::refusal::Refusal;
-use super::{Fill, Finding, Known, Layer};
+use super::pull_signs::PullMeaning;
+use super::refusal::RefusalKind;
+use super::{DiagnosisInput, Fill, Finding, Layer};
 use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
 use crate::checks::{self, Check, Id, Status};
@@ -16,12 +16,12 @@ use crate::inspection::{Inspection, PullSecret};
 use crate::pull_secret::{Aspect, Hidden, Inspected};
 
 /// A failed pull.
-pub(super) struct Pull<'p> {
+pub(super) struct FailedPull<'p> {
     /// The meaning of its text.
-    pub(super) told: &'p Told,
+    pub(super) told: &'p PullMeaning,
     pub(super) image: &'p str,
     /// The pull secrets that the kubelet missed; `None` if it missed none.
-    pub(super) missed: Option<&'p Missed>,
+    pub(super) missed: Option<&'p MissedSecrets>,
 }
 
 /// Whether `image` is one of Docker Hub's official images, none of which is private.
@@ -31,7 +31,7 @@ fn is_official(image: &str) -> bool {
 }
 
 /// `finding` for an official image: Docker Hub usually refuses one that does not exist.
-fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
+fn no_official_image(known: &DiagnosisInput, finding: Finding, fill: &Fill) -> Finding {
     let hint = "correct the image's name in the workload, then: {make deploy}".into();
     let message = known.without_tokens(fill).fills(
         "Docker Hub denies `{image}`: official images are public, so the name is probably wrong",
@@ -42,18 +42,18 @@ fn no_official_image(known: &Known, finding: Finding, fill: &Fill) -> Finding {
 /// `finding` for a pull, combined with everything else that is known. `fill` has the values that
 /// `finding` knows.
 pub(super) fn joined(
-    known: &Known,
-    case: &Case,
+    known: &DiagnosisInput,
+    case: &PodCase,
     finding: Finding,
-    pull: &Pull,
+    pull: &FailedPull,
     fill: &Fill,
 ) -> Finding {
-    let Some(refusal) = Refusal::of(finding.cause) else {
+    let Some(refusal) = RefusalKind::of(finding.cause) else {
         return told_by_registry(known, case, finding, pull.image);
     };
     // A status alone may stand for a refused login.
     let says_absent = finding.evidence.iter().any(|text| text.contains("pull access denied"));
-    if refusal == Refusal::Denied && says_absent && is_official(pull.image) {
+    if refusal == RefusalKind::Denied && says_absent && is_official(pull.image) {
         return no_official_image(known, finding, fill);
     }
     let join = Join { known, case, pull, fill, refusal };
@@ -64,7 +64,7 @@ pub(super) fn joined(
     match better {
         // Registries also deny images that do not exist.
         Some(mut better)
-            if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == Refusal::Denied =>
+            if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == RefusalKind::Denied =>
         {
             better.message.push_str(", or there is no such image");
             Finding { subject, evidence, layer, ..better }
@@ -87,7 +87,12 @@ pub(super) fn joined(
 
 /// `finding`, extended by the answer of a registry that was asked with the repository's
 /// credentials.
-fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &str) -> Finding {
+fn told_by_registry(
+    known: &DiagnosisInput,
+    case: &PodCase,
+    mut finding: Finding,
+    image: &str,
+) -> Finding {
     let title = known.workload_of(case.pod).map(|found| format!("{} {}", found.kind, found.name));
     let is_its = |check: &&Check| {
         check.id.is_online() && title.as_ref().is_some_and(|title| *title == check.subject)
@@ -102,7 +107,7 @@ fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &st
     finding.check = Some(check.id);
     match check.status {
         Status::Problem => finding.hint.clone_from(&check.hint),
-        Status::Ok if Refusal::of(finding.cause).is_some() => {
+        Status::Ok if RefusalKind::of(finding.cause).is_some() => {
             finding.hint = "{make gitlab-secret}, then: {make restart}".into();
         }
         Status::Ok | Status::Note | Status::Warning => {}
@@ -111,11 +116,11 @@ fn told_by_registry(known: &Known, case: &Case, mut finding: Finding, image: &st
 }
 
 struct Join<'k> {
-    known: &'k Known<'k>,
-    case: &'k Case<'k>,
-    pull: &'k Pull<'k>,
+    known: &'k DiagnosisInput<'k>,
+    case: &'k PodCase<'k>,
+    pull: &'k FailedPull<'k>,
     fill: &'k Fill,
-    refusal: Refusal,
+    refusal: RefusalKind,
 }
 
 impl<'k> Join<'k> {
@@ -132,7 +137,7 @@ impl<'k> Join<'k> {
         if pod.spec.image_pull_secrets.is_empty() && !pod.is_ghost() {
             return self.of_pod_without_secret();
         }
-        let may_be_it = self.refusal.without_credential() || self.refusal == Refusal::Hidden;
+        let may_be_it = self.refusal.without_credential() || self.refusal == RefusalKind::Hidden;
         let missed = self.pull.missed.filter(|missed| may_be_it && self.is_explained_by(missed))?;
         let in_files = [
             (Id::PullSecretNamespace, Cause::SecretInAnotherNamespace),
@@ -151,8 +156,8 @@ impl<'k> Join<'k> {
     fn of_pod_without_secret(&self) -> Option<Finding> {
         let pod = self.case.pod;
         match self.refusal {
-            Refusal::Malformed | Refusal::Hidden => return None,
-            Refusal::NotFor | Refusal::Refused => {
+            RefusalKind::Malformed | RefusalKind::Hidden => return None,
+            RefusalKind::NotFor | RefusalKind::Refused => {
                 let mut finding = self.finding(self.pull.told.cause?);
                 finding.message.push_str(
                     "; the pod names no pull secret, so that this credential is the node's own",
@@ -163,7 +168,7 @@ impl<'k> Join<'k> {
                         .into();
                 return Some(finding);
             }
-            Refusal::Anonymous | Refusal::Denied => {}
+            RefusalKind::Anonymous | RefusalKind::Denied => {}
         }
         let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
         let account = self.known.evidence.account(&pod.metadata.namespace, account);
@@ -172,7 +177,7 @@ impl<'k> Join<'k> {
         }
         let check = self.problem(Id::WorkloadsNamePullSecret);
         let mut finding = self.finding(Cause::NoPullSecretNamed);
-        if self.refusal == Refusal::Denied {
+        if self.refusal == RefusalKind::Denied {
             let words = "the pod names no pull secret, and {server} denies `{image}` to whoever \
                          has no right to it, or has no such image";
             finding.message = self.known.without_tokens(self.fill).fills(words);
@@ -222,7 +227,7 @@ impl<'k> Join<'k> {
     }
 
     /// Whether everything that the kubelet missed exists by now.
-    fn are_there_now(&self, missed: &Missed) -> bool {
+    fn are_there_now(&self, missed: &MissedSecrets) -> bool {
         let mut named = self.named().filter(|name| missed.has(name)).peekable();
         named.peek().is_some()
             && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
@@ -230,7 +235,7 @@ impl<'k> Join<'k> {
 
     /// Whether no other pull secret of the pod is for the image, so that it may be one of those
     /// that the kubelet missed.
-    fn is_explained_by(&self, missed: &Missed) -> bool {
+    fn is_explained_by(&self, missed: &MissedSecrets) -> bool {
         let serves = |name: &str| {
             let mut files =
                 self.files().filter(|file| file.secret.name.as_deref() == Some(name)).peekable();
@@ -273,7 +278,7 @@ impl<'k> Join<'k> {
         }
         let is_good = |secret: &&Inspected| self.serves(secret) && self.flaw(secret).is_none();
         let one_is_good = self.refusal.without_credential() && there.iter().any(is_good);
-        if one_is_good && self.refusal == Refusal::Anonymous {
+        if one_is_good && self.refusal == RefusalKind::Anonymous {
             return Some(self.finding(Cause::SecretChangedSince));
         }
         // The kubelet tries all credentials, so a bad one next to a good one explains nothing.
@@ -281,7 +286,7 @@ impl<'k> Join<'k> {
         let flawed = suspects.into_iter().find_map(|secret| Some((*secret, self.flaw(secret)?)));
         let Some((secret, (id, cause, message))) = flawed else {
             // If the text shows no refusal, a changed Secret explains nothing.
-            if self.refusal == Refusal::Hidden {
+            if self.refusal == RefusalKind::Hidden {
                 return None;
             }
             let is_other = |secret: &&&Inspected| {
@@ -376,7 +381,7 @@ impl<'k> Join<'k> {
     fn of_files(&self) -> Option<Finding> {
         let is_known = |name| !matches!(self.in_cluster(name), InCluster::Unknown);
         let all_known = !self.case.pod.is_ghost() && self.named().all(is_known);
-        if all_known && self.refusal != Refusal::Malformed {
+        if all_known && self.refusal != RefusalKind::Malformed {
             return None;
         }
         self.refusal

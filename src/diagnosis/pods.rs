@@ -2,14 +2,14 @@
 //! that. Events about something that is over (a pull that succeeded on the second attempt) are
 //! ignored.
 
-use super::case::Case;
+use super::case::PodCase;
 use super::cause::Cause;
 use super::event::Event;
 use super::objects::{ContainerStatus, Pod, Terminated, Waiting, said};
-use super::pull_signs::{self, Told};
-use super::refusal::Refusal;
-use super::signs::Told as Sign;
-use super::{Fill, Finding, Known, Layer, join, signs, vendor};
+use super::pull_signs::{self, PullMeaning};
+use super::refusal::RefusalKind;
+use super::signs::Meaning;
+use super::{DiagnosisInput, Fill, Finding, Layer, join, signs, vendor};
 use jiff::SignedDuration;
 
 /// How long a pod may be starting before that needs a reason.
@@ -21,15 +21,15 @@ const ONLY_SCOPE: &str =
 const TOLD_TO_END: [i64; 2] = [137, 143];
 
 /// Findings from the events of pods that are not in the evidence.
-pub(super) fn gone(known: &Known) -> Vec<Finding> {
+pub(super) fn gone(known: &DiagnosisInput) -> Vec<Finding> {
     let ghosts = known.evidence.ghosts().into_iter().filter(|pod| known.is_named_as_ours(pod));
-    let told = |pod: Pod| Case::of(known, &pod).told_by_events();
+    let told = |pod: Pod| PodCase::of(known, &pod).told_by_events();
     ghosts.flat_map(told).collect()
 }
 
 /// Problems of `pod`, for each container.
-pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
-    let case = Case::of(known, pod);
+pub(super) fn findings(known: &DiagnosisInput, pod: &Pod) -> Vec<Finding> {
+    let case = PodCase::of(known, pod);
     let mut found = if case.pod.is_fine() { case.restarts() } else { case.wrong() };
     found.extend(case.ephemeral());
     found.dedup();
@@ -37,7 +37,7 @@ pub(super) fn findings(known: &Known, pod: &Pod) -> Vec<Finding> {
     found
 }
 
-impl Case<'_> {
+impl PodCase<'_> {
     fn wrong(&self) -> Vec<Finding> {
         let status = &self.pod.status;
         if status.reason.as_deref() == Some("Evicted") {
@@ -70,7 +70,7 @@ impl Case<'_> {
         if let Some(event) = since.iter().find(|event| is_of_pull(event)) {
             return self.pull(event.container(), String::new());
         }
-        let find = |is: &dyn Fn(&Event) -> Option<Sign>| {
+        let find = |is: &dyn Fn(&Event) -> Option<Meaning>| {
             let (sign, event) = since.iter().find_map(|event| Some((is(event)?, event)))?;
             Some(self.told(sign, event.container(), &[event.words()]))
         };
@@ -175,7 +175,7 @@ impl Case<'_> {
     }
 
     /// A finding about a container, with the layer that reports it.
-    fn told(&self, (cause, layer): Sign, container: &str, evidence: &[String]) -> Finding {
+    fn told(&self, (cause, layer): Meaning, container: &str, evidence: &[String]) -> Finding {
         Finding { layer: Some(layer), ..self.finding(cause, container, evidence) }
     }
 
@@ -241,7 +241,7 @@ impl Case<'_> {
     /// in the text that the cause does not explain.
     fn pulled(
         &self,
-        told: &Told,
+        told: &PullMeaning,
         words: String,
         image: &str,
         subject: String,
@@ -261,7 +261,7 @@ impl Case<'_> {
         let of_others: Vec<_> = of_others.collect();
         let evidence: Vec<_> =
             [words].into_iter().chain(missed.iter().map(|missed| missed.said.clone())).collect();
-        let pull = join::Pull { told, image, missed: missed.as_ref() };
+        let pull = join::FailedPull { told, image, missed: missed.as_ref() };
         let vendor = self.known.vendor(told, image, self.pod);
         let fill = fill.clone().of_pull(told, image).of_vendor(vendor);
         let cause = match told.cause {
@@ -294,7 +294,7 @@ impl Case<'_> {
                 [Cause::SecretMissing, Cause::SecretInAnotherNamespace, Cause::SecretChangedSince];
             missing.contains(&cause)
         });
-        let is_refused = causes().any(|cause| Refusal::of(cause).is_some());
+        let is_refused = causes().any(|cause| RefusalKind::of(cause).is_some());
         let sign = (Cause::FurtherSecretMissing, Layer::Kubelet);
         (is_refused && !is_told).then(|| self.told(sign, "", &[missed.said]))
     }

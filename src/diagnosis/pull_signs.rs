@@ -4,7 +4,7 @@
 //! tests/vectors/pull-texts.json has the texts that it is based on, with their sources.
 
 use super::cause::Cause;
-use super::chain::{Chain, Speaker};
+use super::chain::{Chain, ErrorSource};
 use super::layer::Layer::{
     self, Kubelet, Mirror, NameServer, Proxy, Registry, Runtime, Storage, TokenService,
 };
@@ -297,32 +297,32 @@ const PULL: &[Sign] = &[
 
 /// The meaning of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct PullMeaning {
     /// `None` if the words have no known meaning.
     pub(super) cause: Option<Cause>,
     /// The layer that it comes from; `None` if neither structure nor words tell.
     pub(super) layer: Option<Layer>,
-    pub(super) speaker: Speaker,
+    pub(super) speaker: ErrorSource,
     /// Whether it quotes a registry's own denial, and not just a status.
     pub(super) is_denied: bool,
 }
 
 /// The meaning of `text` about a pull of `image`.
-pub(super) fn read(text: &str, image: &str) -> Told {
+pub(super) fn read(text: &str, image: &str) -> PullMeaning {
     let text = &*bounded(text);
     let tries = read_tries(text, image);
     // The kubelet tries all its credentials: one that got further than a refusal was valid. A
     // server that was not reached, or failed, has not judged a credential.
-    let further = |told: &&Told| {
+    let further = |told: &&PullMeaning| {
         told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.is_of_the_way())
     };
-    let refused = |told: &&Told| told.cause.is_some_and(Cause::is_refusal);
+    let refused = |told: &&PullMeaning| told.cause.is_some_and(Cause::is_refusal);
     let best = tries.iter().find(further).or(tries.iter().find(refused)).or(tries.first());
     best.cloned().unwrap_or_else(|| read_one(text, image))
 }
 
 /// Problems of further attempts that the refusal returned by [`read`] does not explain.
-pub(super) fn beside(text: &str, image: &str) -> Vec<Told> {
+pub(super) fn beside(text: &str, image: &str) -> Vec<PullMeaning> {
     let text = &*bounded(text);
     if read(text, image).cause.is_none_or(|cause| !cause.is_refusal()) {
         return Vec::new();
@@ -333,7 +333,7 @@ pub(super) fn beside(text: &str, image: &str) -> Vec<Told> {
     others
 }
 
-fn read_tries(text: &str, image: &str) -> Vec<Told> {
+fn read_tries(text: &str, image: &str) -> Vec<PullMeaning> {
     tries(text).into_iter().map(|text| read_one(text, image)).collect()
 }
 
@@ -344,7 +344,7 @@ pub(super) fn of_kubelet(text: &str) -> Option<Cause> {
     rows.filter(|row| fits(row, &text)).map(|(_, cause, _)| *cause).next()
 }
 
-fn read_one(text: &str, image: &str) -> Told {
+fn read_one(text: &str, image: &str) -> PullMeaning {
     let chain = Chain::of(text);
     let speaker = chain.speaker(image);
     let counts = |(layers, _, words): &Sign| match speaker.layer {
@@ -361,13 +361,16 @@ fn read_one(text: &str, image: &str) -> Told {
     let is_denied = ["access forbidden", "denied"].iter().any(|denial| words.contains(denial));
     match row.map(|(_, cause, _)| *cause) {
         // A registry that serves its blobs itself also decides about access to them.
-        Some(Cause::StorageRefuses) if speaker.is_own => {
-            Told { cause: Some(Cause::PullDenied), layer: Some(Registry), speaker, is_denied }
-        }
+        Some(Cause::StorageRefuses) if speaker.is_own => PullMeaning {
+            cause: Some(Cause::PullDenied),
+            layer: Some(Registry),
+            speaker,
+            is_denied,
+        },
         Some(Cause::TagMissing) if chain.asks_for_part(image) => {
-            Told { cause: Some(Cause::LayerMissing), layer, speaker, is_denied }
+            PullMeaning { cause: Some(Cause::LayerMissing), layer, speaker, is_denied }
         }
-        cause => Told { cause, layer, speaker, is_denied },
+        cause => PullMeaning { cause, layer, speaker, is_denied },
     }
 }
 

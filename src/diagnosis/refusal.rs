@@ -5,7 +5,7 @@ use crate::checks::Id;
 
 /// How a pull was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RefusalKind {
     /// It was anonymous.
     Anonymous,
     /// It is unknown whether credentials were sent.
@@ -20,7 +20,7 @@ pub(super) enum Refusal {
     Hidden,
 }
 
-impl Refusal {
+impl RefusalKind {
     pub(super) fn of(cause: Cause) -> Option<Self> {
         Some(match cause {
             Cause::PulledAnonymously => Self::Anonymous,

@@ -12,10 +12,10 @@ use super::text;
 use crate::advice::Advice;
 use crate::answers::Answer as _;
 use crate::answers::{Expiry, ImageRef};
-use crate::checks::{Check, Id, Place, Status, count};
+use crate::checks::{Check, EnvironmentHint, Id, Status, count};
 use crate::inspection::Inspection;
 use crate::pull_secret::{Hidden, Inspected, SecretDiff};
-use crate::registry::{Pull, Standing, Verdict};
+use crate::registry::{PullQuestion, Standing, Verdict};
 use crate::secret::Secret;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,7 +30,7 @@ pub struct Running<'e> {
     owners: HashMap<(&'e str, &'e str), &'e Workload>,
     accounts: HashMap<&'e str, &'e [Named]>,
     repository: Option<&'e Inspection>,
-    place: Place<'e>,
+    place: EnvironmentHint<'e>,
     hidden: Hidden,
 }
 
@@ -78,7 +78,7 @@ impl<'e> Running<'e> {
         namespace: &'e str,
         refused: &[String],
         repository: Option<&'e Inspection>,
-        place: Place<'e>,
+        place: EnvironmentHint<'e>,
     ) -> Self {
         let reads = |kind: &str| !refused.iter().any(|refused| refused == kind);
         let secrets =
@@ -199,9 +199,9 @@ impl<'e> Running<'e> {
 impl NextPull<'_> {
     /// What to ask the registry; `None` if nothing is pulled or the credentials are undetermined.
     #[must_use]
-    pub fn pull(&self) -> Option<Pull<'_>> {
+    pub fn pull(&self) -> Option<PullQuestion<'_>> {
         match &self.login {
-            Login::Known { credentials, .. } => Some(Pull {
+            Login::Known { credentials, .. } => Some(PullQuestion {
                 image: self.image.as_ref()?,
                 credentials: credentials.iter().collect(),
             }),

@@ -114,30 +114,30 @@ const PREPARE: &[Sign] = &[
 ];
 
 /// The meaning of a text and the layer that it comes from.
-pub(super) type Told = (Cause, Layer);
+pub(super) type Meaning = (Cause, Layer);
 
-pub(super) fn start(text: &str) -> Option<Told> {
+pub(super) fn start(text: &str) -> Option<Meaning> {
     find(START, text)
 }
 
-pub(super) fn schedule(text: &str) -> Option<Told> {
+pub(super) fn schedule(text: &str) -> Option<Meaning> {
     find(SCHEDULE, text)
 }
 
-pub(super) fn create(text: &str) -> Option<Told> {
+pub(super) fn create(text: &str) -> Option<Meaning> {
     find(CREATE, text)
 }
 
-pub(super) fn prepare(text: &str) -> Option<Told> {
+pub(super) fn prepare(text: &str) -> Option<Meaning> {
     find(PREPARE, text)
 }
 
 /// Searches all tables, for a text without context.
-pub(super) fn any(text: &str) -> Option<Told> {
+pub(super) fn any(text: &str) -> Option<Meaning> {
     [START, PREPARE, SCHEDULE, CREATE].into_iter().find_map(|table| find(table, text))
 }
 
-fn find(table: &[Sign], text: &str) -> Option<Told> {
+fn find(table: &[Sign], text: &str) -> Option<Meaning> {
     let text = text.to_lowercase();
     let found = table.iter().find(|(.., words)| words.iter().all(|word| text.contains(word)));
     found.map(|(layer, cause, _)| (*cause, *layer))

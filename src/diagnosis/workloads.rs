@@ -3,12 +3,12 @@
 use super::cause::Cause;
 use super::event::Event;
 use super::objects::{Condition, Pod, Workload as Object};
-use super::{Fill, Finding, Known, Layer, current, pods, signs};
+use super::{DiagnosisInput, Fill, Finding, Layer, current, pods, signs};
 use crate::manifests::Workload;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-impl<'k> Known<'k> {
+impl<'k> DiagnosisInput<'k> {
     /// The workload of the repository that owns a pod.
     pub(super) fn workload_of(&self, pod: &Pod) -> Option<&'k Workload> {
         let namespace = |workload: &&Workload| {
@@ -68,7 +68,7 @@ fn owns(workload: &Workload, kind: &str, name: &str) -> bool {
 }
 
 /// Why pods are missing.
-pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
+pub(super) fn findings(known: &DiagnosisInput, ours: &[&Pod]) -> Vec<Finding> {
     let mut found = refused(known, ours);
     if ours.is_empty() {
         found.extend(pods::gone(known));
@@ -109,7 +109,7 @@ pub(super) fn findings(known: &Known, ours: &[&Pod]) -> Vec<Finding> {
 }
 
 /// Jobs that failed without leaving a failed pod as evidence, and `CronJob`s that start none.
-fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
+fn batch(known: &DiagnosisInput, pods: &[&Pod]) -> Vec<Finding> {
     let jobs: Vec<_> = objects(known, "Job").collect();
     let failed = pods.iter().filter(|pod| !pod.is_fine());
     let owners = failed.flat_map(|pod| &pod.metadata.owner_references);
@@ -125,7 +125,7 @@ fn batch(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
 }
 
 /// Refusals to create pods, newer than the newest existing pod of the same owner.
-fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
+fn refused(known: &DiagnosisInput, pods: &[&Pod]) -> Vec<Finding> {
     let mut newest: HashMap<_, Option<Timestamp>> = HashMap::new();
     for pod in pods {
         let so_far = newest.entry(current::line(&pod.metadata)).or_default();
@@ -173,7 +173,13 @@ fn refused(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
     found
 }
 
-fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String) -> Finding {
+fn create(
+    known: &DiagnosisInput,
+    kind: &str,
+    name: &str,
+    namespace: &str,
+    words: String,
+) -> Finding {
     let (cause, layer) =
         signs::create(&words).unwrap_or((Cause::AdmissionRefused, Layer::ApiServer));
     let fill =
@@ -183,7 +189,7 @@ fn create(known: &Known, kind: &str, name: &str, namespace: &str, words: String)
 }
 
 /// A rollout that did not complete in time.
-pub(super) fn stalled(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
+pub(super) fn stalled(known: &DiagnosisInput, pods: &[&Pod]) -> Vec<Finding> {
     let late = objects(known, "Deployment").filter_map(|deployment| {
         let condition = deployment.status.conditions.iter().find(|condition| {
             condition.kind == "Progressing"
@@ -196,7 +202,7 @@ pub(super) fn stalled(known: &Known, pods: &[&Pod]) -> Vec<Finding> {
 }
 
 /// A Deployment without pods and without a reported reason.
-fn young(known: &Known, deployment: &Object) -> Finding {
+fn young(known: &DiagnosisInput, deployment: &Object) -> Finding {
     let finding = of_object(known, Cause::Unexplained, deployment, &[]);
     let message = "it has no pods, and nothing that is known here tells why".to_owned();
     let hint = Fill { namespace: deployment.metadata.namespace.clone(), ..Fill::default() }
@@ -204,7 +210,12 @@ fn young(known: &Known, deployment: &Object) -> Finding {
     Finding { message, hint: hint.as_str().into(), ..finding }
 }
 
-fn of_object(known: &Known, cause: Cause, object: &Object, evidence: &[String]) -> Finding {
+fn of_object(
+    known: &DiagnosisInput,
+    cause: Cause,
+    object: &Object,
+    evidence: &[String],
+) -> Finding {
     let metadata = &object.metadata;
     let fill = Fill {
         namespace: metadata.namespace.clone(),
@@ -214,7 +225,7 @@ fn of_object(known: &Known, cause: Cause, object: &Object, evidence: &[String]) 
     known.finding(cause, format!("{} {}", object.kind, metadata.name), &fill, evidence)
 }
 
-fn objects<'k>(known: &'k Known, kind: &'static str) -> impl Iterator<Item = &'k Object> {
+fn objects<'k>(known: &'k DiagnosisInput, kind: &'static str) -> impl Iterator<Item = &'k Object> {
     known.evidence.workloads.iter().filter(move |object| {
         object.kind == kind
             && known.is_here(&object.metadata.namespace)

@@ -18,11 +18,11 @@ use zeroize::Zeroizing;
 #[derive(Default)]
 pub struct Batch {
     /// Prepared changes.
-    changes: Vec<Change>,
+    changes: Vec<PreparedChange>,
     /// Whether the next change must wait for the earlier ones.
     waits: bool,
     /// Changes already made.
-    done: Vec<Done>,
+    done: Vec<AppliedChange>,
     /// Directories created so far, outer ones first.
     made: Vec<PathBuf>,
     /// How many of these directories are synced.
@@ -30,7 +30,7 @@ pub struct Batch {
 }
 
 /// A file change.
-struct Change {
+struct PreparedChange {
     target: PathBuf,
     /// The new content; `None` if the file is deleted.
     new: Option<Replacement>,
@@ -41,7 +41,7 @@ struct Change {
 }
 
 /// A file that has been changed.
-struct Done {
+struct AppliedChange {
     target: PathBuf,
     old: Option<TempPath>,
     is_deleted: bool,
@@ -104,7 +104,7 @@ impl Batch {
 
     fn change(&mut self, target: &Path, new: Option<Replacement>, old: Option<TempPath>) {
         let waits = std::mem::take(&mut self.waits);
-        self.changes.push(Change { target: target.to_owned(), new, old, waits });
+        self.changes.push(PreparedChange { target: target.to_owned(), new, old, waits });
     }
 
     /// Makes the next change wait until the earlier ones are synced. Changes of existing files
@@ -133,7 +133,7 @@ impl Batch {
         let mut open: BTreeSet<_> =
             made.iter().filter_map(|dir| dir.parent()).map(Path::to_owned).collect();
         self.synced = self.made.len();
-        for Change { target, new, old, waits } in self.changes.drain(..) {
+        for PreparedChange { target, new, old, waits } in self.changes.drain(..) {
             let (parent, _) = sibling(&target)?;
             let (is_new, is_deleted) = (old.is_none(), new.is_none());
             if !is_new || waits {
@@ -147,7 +147,7 @@ impl Batch {
                 }
             }
             open.insert(parent.to_owned());
-            self.done.push(Done { target: target.clone(), old, is_deleted });
+            self.done.push(AppliedChange { target: target.clone(), old, is_deleted });
             if !is_new {
                 std::mem::take(&mut open).iter().try_for_each(|dir| sync(dir))?;
             }
@@ -167,7 +167,7 @@ impl Batch {
     /// Makes the changes permanent.
     pub fn keep(mut self) {
         self.made.clear();
-        for Done { target, old, is_deleted } in std::mem::take(&mut self.done) {
+        for AppliedChange { target, old, is_deleted } in std::mem::take(&mut self.done) {
             drop(old);
             if is_deleted {
                 // Only removes empty directories.
@@ -213,26 +213,26 @@ fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
 }
 
 /// A file that could not be restored.
-struct Lost {
+struct UnrestoredFile {
     target: PathBuf,
     /// Where its old content is; `None` if it had none.
     old: Option<PathBuf>,
 }
 
 /// Reverts changes, last one first. Returns the files that could not be reverted.
-fn take_back(done: Vec<Done>) -> Vec<Lost> {
+fn take_back(done: Vec<AppliedChange>) -> Vec<UnrestoredFile> {
     let mut lost = Vec::new();
-    for Done { target, old, .. } in done.into_iter().rev() {
+    for AppliedChange { target, old, .. } in done.into_iter().rev() {
         let Some(old) = old else {
             if fs::remove_file(&target).is_err() {
-                lost.push(Lost { target, old: None });
+                lost.push(UnrestoredFile { target, old: None });
             }
             continue;
         };
         if let Err(error) = old.persist(&target) {
             // If the target is missing, the second name can be linked there instead.
             if fs::hard_link(&error.path, &target).is_err() {
-                lost.push(Lost { old: stay(error.path, &target), target });
+                lost.push(UnrestoredFile { old: stay(error.path, &target), target });
             }
         }
     }
@@ -273,12 +273,12 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// The failure of a change that could not be reverted.
-fn half_done(error: &anyhow::Error, lost: &[Lost]) -> anyhow::Error {
+fn half_done(error: &anyhow::Error, lost: &[UnrestoredFile]) -> anyhow::Error {
     let files =
         lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");
     let mut cause = format!("{error:#}; left as they are: {files}");
     let mut hint = None::<Advice>;
-    for Lost { target, old } in lost {
+    for UnrestoredFile { target, old } in lost {
         let Some(old) = old else { continue };
         cause += &format!("; the old content of `{}` is in `{}`", target.display(), old.display());
         let back = Advice::anywhere("mv").path(old).path(target);

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// A directory entry.
-pub struct Entry {
+pub struct DirEntry {
     /// The name.
     pub name: OsString,
     /// The path: that of the directory joined with the name.
@@ -17,7 +17,7 @@ pub struct Entry {
     kind: FileType,
 }
 
-impl Entry {
+impl DirEntry {
     /// Whether it is a directory and not a link to one.
     #[must_use]
     pub fn is_dir(&self) -> bool {
@@ -43,7 +43,7 @@ pub fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Entries of `dir`, in the order of the file system.
-pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
+pub fn entries(dir: &Path) -> io::Result<Vec<DirEntry>> {
     let file =
         openat(CWD, dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut found = Vec::new();
@@ -61,7 +61,7 @@ pub fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
             }
             known => known,
         };
-        found.push(Entry { name, path, kind });
+        found.push(DirEntry { name, path, kind });
     }
     Ok(found)
 }

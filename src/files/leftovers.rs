@@ -1,7 +1,7 @@
 //! Leftovers of killed runs beside the files that they were about to write, and the locks that
 //! distinguish them from files of running ones.
 
-use super::{Entry, LETTERS, MARK, cannot, entries, sibling};
+use super::{DirEntry, LETTERS, MARK, cannot, entries, sibling};
 use crate::error::{Failure, Result};
 use rustix::io::Errno;
 use std::fs;
@@ -64,7 +64,7 @@ pub fn leftovers_below(dir: &Path) -> Vec<PathBuf> {
 #[must_use]
 pub fn leftovers_in(dir: &Path) -> Vec<PathBuf> {
     let entries = entries(dir).into_iter().flatten();
-    let paths = entries.filter(Entry::is_file).map(|entry| entry.path);
+    let paths = entries.filter(DirEntry::is_file).map(|entry| entry.path);
     paths.filter(|path| is_leftover(path) && matches!(lock(path), Ok(Some(_)))).collect()
 }
 

@@ -1,6 +1,6 @@
 //! GitLab's answers, reduced to the fields that are needed.
 
-use super::{Need, Place, Refusal};
+use super::{GitlabRefusal, Need, ProjectOrGroup};
 use crate::answers::{Answer, Expiry, Instance, Owner, TokenRef, TokenUsername};
 use crate::secret::Secret;
 use jiff::Timestamp;
@@ -33,12 +33,13 @@ pub(super) struct Member {
 impl Project {
     /// The project's location. Fails if the user is known to lack the role for creating tokens
     /// there.
-    pub(super) fn place(self) -> Result<Place, Refusal> {
+    pub(super) fn place(self) -> Result<ProjectOrGroup, GitlabRefusal> {
         let level = self.access_level();
-        let place = Place { owner: Owner::Project(self.id), path: self.path_with_namespace };
+        let place =
+            ProjectOrGroup { owner: Owner::Project(self.id), path: self.path_with_namespace };
         match level {
             Some(level) if level < MAINTAINER => {
-                Err(Refusal::Role { place: place.title(), need: Need::Maintainer })
+                Err(GitlabRefusal::Role { place: place.title(), need: Need::Maintainer })
             }
             _ => Ok(place),
         }
@@ -95,7 +96,7 @@ const KNOWN: [&str; 11] = [
 
 /// A deploy token in the API's format.
 #[derive(Deserialize)]
-pub(super) struct Found {
+pub(super) struct DeployTokenJson {
     id: u64,
     #[serde(default)]
     name: String,
@@ -111,7 +112,7 @@ pub(super) struct Found {
     token: Option<Zeroizing<String>>,
 }
 
-impl Found {
+impl DeployTokenJson {
     pub(super) fn token(self, instance: &Instance, owner: Owner) -> Token {
         Token {
             at: TokenRef { instance: instance.clone(), owner, id: self.id },
@@ -124,10 +125,14 @@ impl Found {
     }
 
     /// The token in the answer to its creation, the only answer that has its value.
-    pub(super) fn minted(mut self, instance: &Instance, place: &Place) -> Result<Minted, Refusal> {
+    pub(super) fn minted(
+        mut self,
+        instance: &Instance,
+        place: &ProjectOrGroup,
+    ) -> Result<Minted, GitlabRefusal> {
         let value = self.token.take().map(|mut value| Secret::new(std::mem::take(&mut *value)));
-        let value = value.ok_or(Refusal::NoApi)?;
-        let username = TokenUsername::parse(&self.username).map_err(|_| Refusal::NoApi)?;
+        let value = value.ok_or(GitlabRefusal::NoApi)?;
+        let username = TokenUsername::parse(&self.username).map_err(|_| GitlabRefusal::NoApi)?;
         Ok(Minted { username, value, token: self.token(instance, place.owner) })
     }
 }

@@ -6,7 +6,7 @@ use super::is_json;
 use crate::advice::Advice;
 use crate::answers::{Owner, looks_like_token};
 use crate::error::{Failure, Kind, printable};
-use crate::http::{Fault, Reply, Trouble};
+use crate::http::{HttpError, HttpErrorKind, Reply};
 use serde_json::Value;
 
 /// The maximum length of a message from GitLab that is shown.
@@ -14,9 +14,9 @@ const LONGEST: usize = 200;
 
 /// Why GitLab did not do what was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum GitlabRefusal {
     /// GitLab could not be reached.
-    Trouble(Trouble),
+    HttpError(HttpError),
     /// The credential is wrong or has expired.
     Unauthorized,
     /// The credential lacks the scope.
@@ -88,7 +88,7 @@ impl Need {
     }
 }
 
-impl Refusal {
+impl GitlabRefusal {
     /// The refusal that `reply` expresses, about `what`; `need` is the role that may be missing.
     pub(super) fn of(reply: &Reply, what: &str, need: Need) -> Self {
         let body: Value = if is_json(reply) {
@@ -122,17 +122,17 @@ impl Refusal {
     pub(super) fn is_before_sending(&self) -> bool {
         match self {
             Self::Plain { .. } => true,
-            Self::Trouble(trouble) => !matches!(
+            Self::HttpError(trouble) => !matches!(
                 trouble.fault(),
-                Fault::TimeOut
-                    | Fault::Broken
-                    | Fault::TooLong
-                    | Fault::NoHttp
-                    | Fault::Redirects
+                HttpErrorKind::TimeOut
+                    | HttpErrorKind::Broken
+                    | HttpErrorKind::TooLong
+                    | HttpErrorKind::NoHttp
+                    | HttpErrorKind::Redirects
                     // These may also end an established connection.
-                    | Fault::Unreachable
-                    | Fault::NoTls
-                    | Fault::OtherTls
+                    | HttpErrorKind::Unreachable
+                    | HttpErrorKind::NoTls
+                    | HttpErrorKind::OtherTls
             ),
             _ => false,
         }
@@ -142,7 +142,7 @@ impl Refusal {
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         match self {
-            Self::Trouble(_)
+            Self::HttpError(_)
             | Self::TooMany { .. }
             | Self::Server { .. }
             | Self::NoApi
@@ -163,7 +163,7 @@ impl Refusal {
     #[must_use]
     pub fn message(&self, instance: &str) -> String {
         match self {
-            Self::Trouble(trouble) => trouble.message(),
+            Self::HttpError(trouble) => trouble.message(),
             Self::Unauthorized => {
                 format!("{instance} rejects the access token: it is wrong, revoked or expired")
             }
@@ -210,7 +210,7 @@ impl Refusal {
     #[must_use]
     pub fn hint(&self, instance: &str) -> Advice {
         match self {
-            Self::Trouble(trouble) => trouble.hint().into(),
+            Self::HttpError(trouble) => trouble.hint().into(),
             Self::Unauthorized | Self::Scope => format!(
                 "create an access token with the scope `api`: \
                  {instance}/-/user_settings/personal_access_tokens"

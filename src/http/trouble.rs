@@ -7,18 +7,18 @@ use ureq::http::Uri;
 
 /// An error, with the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct HttpError {
     host: String,
     /// Path of a URL that shows whether the service is reachable: `/v2/` for a registry.
     probe: &'static str,
     /// The environment variable that sets the proxy; `None` without a proxy.
     proxy: Option<&'static str>,
-    pub(super) fault: Fault,
+    pub(super) fault: HttpErrorKind,
 }
 
 /// The kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum HttpErrorKind {
     /// The name has no address.
     NoSuchName,
     /// No name server answers.
@@ -59,12 +59,12 @@ pub enum Fault {
     NoHttp,
 }
 
-impl Trouble {
-    pub(super) fn new(url: &Uri, fault: Fault) -> Self {
+impl HttpError {
+    pub(super) fn new(url: &Uri, fault: HttpErrorKind) -> Self {
         Self::through(url, None, fault)
     }
 
-    pub(super) fn through(url: &Uri, proxy: Option<&'static str>, fault: Fault) -> Self {
+    pub(super) fn through(url: &Uri, proxy: Option<&'static str>, fault: HttpErrorKind) -> Self {
         // The host of a URI cannot contain terminal control characters.
         let host = url
             .authority()
@@ -78,26 +78,26 @@ impl Trouble {
         let fault = match error {
             ureq::Error::Io(error) => of_io(error),
             ureq::Error::Rustls(error) => of_tls(error),
-            ureq::Error::Tls(_) => Fault::OtherTls,
-            ureq::Error::Timeout(_) => Fault::TimeOut,
-            ureq::Error::HostNotFound => Fault::NoSuchName,
-            ureq::Error::ConnectionFailed => Fault::Unreachable,
-            ureq::Error::InvalidProxyUrl => Fault::ProxyUrl,
+            ureq::Error::Tls(_) => HttpErrorKind::OtherTls,
+            ureq::Error::Timeout(_) => HttpErrorKind::TimeOut,
+            ureq::Error::HostNotFound => HttpErrorKind::NoSuchName,
+            ureq::Error::ConnectionFailed => HttpErrorKind::Unreachable,
+            ureq::Error::InvalidProxyUrl => HttpErrorKind::ProxyUrl,
             ureq::Error::ConnectProxyFailed(status) if status.contains("407") => {
-                Fault::ProxyWantsLogin
+                HttpErrorKind::ProxyWantsLogin
             }
-            ureq::Error::ConnectProxyFailed(_) => Fault::ProxyRefuses,
+            ureq::Error::ConnectProxyFailed(_) => HttpErrorKind::ProxyRefuses,
             ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-                Fault::TooLong
+                HttpErrorKind::TooLong
             }
-            _ => Fault::NoHttp,
+            _ => HttpErrorKind::NoHttp,
         };
         Self::through(url, proxy, fault)
     }
 
     /// The kind of error.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn fault(&self) -> HttpErrorKind {
         self.fault
     }
 
@@ -106,7 +106,7 @@ impl Trouble {
     pub fn message(&self) -> String {
         let host = &self.host;
         let sentence = match self.fault {
-            Fault::NoSuchName => match self.proxy {
+            HttpErrorKind::NoSuchName => match self.proxy {
                 Some(variable) => {
                     return format!(
                         "the proxy in `${variable}` cannot be found: its name has no address"
@@ -114,7 +114,7 @@ impl Trouble {
                 }
                 None => format!("`{host}` cannot be found: its name has no address here (DNS)"),
             },
-            Fault::NoNameServer => match self.proxy {
+            HttpErrorKind::NoNameServer => match self.proxy {
                 Some(variable) => {
                     return format!(
                         "the proxy in `${variable}` cannot be found: no name server answers here \
@@ -123,42 +123,42 @@ impl Trouble {
                 }
                 None => format!("`{host}` cannot be found: no name server answers here (DNS)"),
             },
-            Fault::Refused => match self.proxy {
+            HttpErrorKind::Refused => match self.proxy {
                 Some(variable) => return format!("the proxy in `${variable}` refuses connections"),
                 None => format!("`{host}` refuses connections"),
             },
-            Fault::Unreachable => format!("`{host}` cannot be reached from here"),
-            Fault::TimeOut => format!("`{host}` did not answer within 10 seconds"),
-            Fault::Broken => format!("the connection to `{host}` broke off"),
-            Fault::UnknownAuthority => {
+            HttpErrorKind::Unreachable => format!("`{host}` cannot be reached from here"),
+            HttpErrorKind::TimeOut => format!("`{host}` did not answer within 10 seconds"),
+            HttpErrorKind::Broken => format!("the connection to `{host}` broke off"),
+            HttpErrorKind::UnknownAuthority => {
                 format!(
                     "the certificate of `{host}` is from an authority that this machine does not \
                      trust"
                 )
             }
-            Fault::WrongName => format!("the certificate of `{host}` is for another name"),
-            Fault::Expired => {
+            HttpErrorKind::WrongName => format!("the certificate of `{host}` is for another name"),
+            HttpErrorKind::Expired => {
                 format!("the certificate of `{host}` has expired, or is not valid yet")
             }
-            Fault::BadCertificate => format!("the certificate of `{host}` is not in order"),
-            Fault::NoTls => format!("`{host}` does not speak TLS"),
-            Fault::OtherTls => format!("no TLS connection to `{host}` comes about"),
-            Fault::ProxyUrl => {
+            HttpErrorKind::BadCertificate => format!("the certificate of `{host}` is not in order"),
+            HttpErrorKind::NoTls => format!("`{host}` does not speak TLS"),
+            HttpErrorKind::OtherTls => format!("no TLS connection to `{host}` comes about"),
+            HttpErrorKind::ProxyUrl => {
                 let variable = self.proxy.unwrap_or("HTTPS_PROXY");
                 return format!("`${variable}` is not the URL of a proxy");
             }
-            Fault::ProxyRefuses => format!("the proxy does not connect to `{host}`"),
-            Fault::ProxyWantsLogin => {
+            HttpErrorKind::ProxyRefuses => format!("the proxy does not connect to `{host}`"),
+            HttpErrorKind::ProxyWantsLogin => {
                 format!("the proxy wants a login before it connects to `{host}`")
             }
-            Fault::Downgrade => {
+            HttpErrorKind::Downgrade => {
                 format!("`{host}` sends its callers on to plain http, where no token should go")
             }
-            Fault::Redirects => format!("`{host}` sends its callers on and on"),
-            Fault::TooLong => {
+            HttpErrorKind::Redirects => format!("`{host}` sends its callers on and on"),
+            HttpErrorKind::TooLong => {
                 format!("the answer of `{host}` is longer than any that would make sense")
             }
-            Fault::NoHttp => format!("`{host}` does not answer as a web server does"),
+            HttpErrorKind::NoHttp => format!("`{host}` does not answer as a web server does"),
         };
         match self.proxy {
             Some(variable) => format!("{sentence} (through the proxy in `${variable}`)"),
@@ -171,23 +171,23 @@ impl Trouble {
     pub fn hint(&self) -> String {
         let Self { host, probe, .. } = self;
         match (self.fault, self.proxy) {
-            (Fault::ProxyUrl, variable) => {
+            (HttpErrorKind::ProxyUrl, variable) => {
                 format!(
                     "export {}=http://proxy.example.com:3128",
                     variable.unwrap_or("HTTPS_PROXY")
                 )
             }
-            (Fault::ProxyWantsLogin, Some(variable)) => {
+            (HttpErrorKind::ProxyWantsLogin, Some(variable)) => {
                 format!(
                     "export {variable}=http://USER:PASSWORD@HOST:PORT, special characters as %XX"
                 )
             }
-            (Fault::UnknownAuthority, _) => {
+            (HttpErrorKind::UnknownAuthority, _) => {
                 "--ca-file FILE, with the certificate of that authority".into()
             }
-            (Fault::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
-            (Fault::Expired, _) => "date, and if that is right, tell who runs it".into(),
-            (Fault::NoSuchName | Fault::NoNameServer, None) => {
+            (HttpErrorKind::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
+            (HttpErrorKind::Expired, _) => "date, and if that is right, tell who runs it".into(),
+            (HttpErrorKind::NoSuchName | HttpErrorKind::NoNameServer, None) => {
                 format!("nslookup {}", host.split(':').next().unwrap_or_default())
             }
             (_, Some(variable)) => {
@@ -200,48 +200,50 @@ impl Trouble {
     }
 }
 
-fn of_io(error: &io::Error) -> Fault {
+fn of_io(error: &io::Error) -> HttpErrorKind {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return of_tls(error);
     }
     match error.kind() {
-        ErrorKind::ConnectionRefused => Fault::Refused,
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => Fault::TimeOut,
+        ErrorKind::ConnectionRefused => HttpErrorKind::Refused,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => HttpErrorKind::TimeOut,
         ErrorKind::HostUnreachable
         | ErrorKind::NetworkUnreachable
-        | ErrorKind::AddrNotAvailable => Fault::Unreachable,
-        _ => of_name(&error.to_string()).unwrap_or(Fault::Broken),
+        | ErrorKind::AddrNotAvailable => HttpErrorKind::Unreachable,
+        _ => of_name(&error.to_string()).unwrap_or(HttpErrorKind::Broken),
     }
 }
 
 /// Classifies an error of name resolution. The standard library has no kind for it, but
 /// getaddrinfo's errors have this prefix on every Unix. The first text for `EAI_AGAIN` is that of
 /// glibc and macOS, the second that of musl.
-fn of_name(text: &str) -> Option<Fault> {
+fn of_name(text: &str) -> Option<HttpErrorKind> {
     let why = text.strip_prefix("failed to lookup address")?;
     let no_answer = ["Temporary failure in name resolution", "Try again"]
         .iter()
         .any(|words| why.contains(words));
-    Some(if no_answer { Fault::NoNameServer } else { Fault::NoSuchName })
+    Some(if no_answer { HttpErrorKind::NoNameServer } else { HttpErrorKind::NoSuchName })
 }
 
-fn of_tls(error: &rustls::Error) -> Fault {
+fn of_tls(error: &rustls::Error) -> HttpErrorKind {
     match error {
         rustls::Error::InvalidCertificate(error) => match error {
             // A bad signature is by an authority with the same name as a trusted one.
-            Certificate::UnknownIssuer | Certificate::BadSignature => Fault::UnknownAuthority,
+            Certificate::UnknownIssuer | Certificate::BadSignature => {
+                HttpErrorKind::UnknownAuthority
+            }
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                Fault::WrongName
+                HttpErrorKind::WrongName
             }
             Certificate::Expired
             | Certificate::ExpiredContext { .. }
             | Certificate::NotValidYet
-            | Certificate::NotValidYetContext { .. } => Fault::Expired,
-            _ => Fault::BadCertificate,
+            | Certificate::NotValidYetContext { .. } => HttpErrorKind::Expired,
+            _ => HttpErrorKind::BadCertificate,
         },
         // What is parsed as TLS here is the beginning of a plain http answer.
-        rustls::Error::InvalidMessage(_) => Fault::NoTls,
-        _ => Fault::OtherTls,
+        rustls::Error::InvalidMessage(_) => HttpErrorKind::NoTls,
+        _ => HttpErrorKind::OtherTls,
     }
 }
 
@@ -253,11 +255,11 @@ mod tests {
     fn a_name_server_that_does_not_answer_is_no_unknown_name() {
         let begin = "failed to lookup address information: ";
         for (text, fault) in [
-            ("Temporary failure in name resolution", Fault::NoNameServer),
-            ("Try again", Fault::NoNameServer),
-            ("Name or service not known", Fault::NoSuchName),
-            ("nodename nor servname provided, or not known", Fault::NoSuchName),
-            ("Name does not resolve", Fault::NoSuchName),
+            ("Temporary failure in name resolution", HttpErrorKind::NoNameServer),
+            ("Try again", HttpErrorKind::NoNameServer),
+            ("Name or service not known", HttpErrorKind::NoSuchName),
+            ("nodename nor servname provided, or not known", HttpErrorKind::NoSuchName),
+            ("Name does not resolve", HttpErrorKind::NoSuchName),
         ] {
             assert_eq!(of_name(&format!("{begin}{text}")), Some(fault), "{text}");
         }

@@ -1,7 +1,7 @@
 //! Which pull secrets a pod would get: by name, namespace and what deploys them.
 
 use super::{Inspection, PullSecret};
-use crate::manifests::{DeployedSecret, Manifests, Origin, Pull, Workload};
+use crate::manifests::{DeployedSecret, ImagePull, Manifests, Origin, Workload};
 use crate::pull_secret::Inspected;
 
 /// A pull secret as deployed to a cluster.
@@ -67,7 +67,7 @@ impl Inspection {
     /// The pull secrets that the kubelet would read for `pull`: those with the names in the pod, in
     /// its namespace. A pull secret without a namespace goes wherever kubectl is told to put it.
     #[must_use]
-    pub fn secrets_for(&self, pull: &Pull) -> Vec<&PullSecret> {
+    pub fn secrets_for(&self, pull: &ImagePull) -> Vec<&PullSecret> {
         pull.pull_secrets.iter().flat_map(|name| self.secrets_in(name, pull.namespace)).collect()
     }
 

@@ -1,7 +1,7 @@
 //! The state of secret files, and the pull secrets in them.
 
 use super::paths::is_manifest;
-use super::{PullSecret, Reader, State};
+use super::{PullSecret, Reader, SecretFileState};
 use crate::git_crypt;
 use crate::manifests::{documents, is_sops, later};
 use crate::pull_secret::Inspected;
@@ -23,7 +23,7 @@ impl Reader {
     }
 
     /// The state of a secret file, and the pull secrets in it.
-    pub(super) fn secret_file(&self, path: &str) -> (State, Vec<PullSecret>) {
+    pub(super) fn secret_file(&self, path: &str) -> (SecretFileState, Vec<PullSecret>) {
         let locked = match self.tree.read(path) {
             Content::Bytes(bytes) => git_crypt::is_encrypted(&bytes),
             _ => false,
@@ -31,24 +31,27 @@ impl Reader {
         // The value of a key may be arbitrary bytes.
         let content = if is_manifest(path) { self.open(path) } else { self.open_bytes(path) };
         let state = match &content {
-            Content::Absent => State::Absent,
-            Content::Locked => State::Locked,
-            Content::Unread(why) => State::Unread(why),
-            Content::Bytes(_) if locked => State::Opened,
-            Content::Bytes(_) => State::Plain,
+            Content::Absent => SecretFileState::Absent,
+            Content::Locked => SecretFileState::Locked,
+            Content::Unread(why) => SecretFileState::Unread(why),
+            Content::Bytes(_) if locked => SecretFileState::Opened,
+            Content::Bytes(_) => SecretFileState::Plain,
         };
         if !is_manifest(path) && !self.secrets.iter().any(|named| named == path) {
             return (state, Vec::new());
         }
         match content.text().map(pull_secrets_in) {
-            Some(None) => (State::NotYaml, Vec::new()),
+            Some(None) => (SecretFileState::NotYaml, Vec::new()),
             Some(Some(found)) if found.is_empty() && content.text().is_some_and(has_sops) => {
-                (State::Sops, Vec::new())
+                (SecretFileState::Sops, Vec::new())
             }
             Some(Some(found))
                 if found.is_empty() && content.text().and_then(why_later).is_some() =>
             {
-                (State::Later(content.text().and_then(why_later).unwrap_or_default()), Vec::new())
+                (
+                    SecretFileState::Later(content.text().and_then(why_later).unwrap_or_default()),
+                    Vec::new(),
+                )
             }
             Some(Some(found)) => (state, at(path, found)),
             None => (state, Vec::new()),

@@ -118,7 +118,7 @@ fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
 
 /// Parses text that begins with a bracket as JSON, as kubectl does: unlike YAML, it allows tabs as
 /// blanks.
-fn parsed(text: &str) -> Result<Vec<Value>, yaml::Fault> {
+fn parsed(text: &str) -> Result<Vec<Value>, yaml::YamlError> {
     if text.trim_start().starts_with(['{', '[']) {
         let json: Result<Vec<Value>, _> =
             serde_json::Deserializer::from_str(text).into_iter().collect();

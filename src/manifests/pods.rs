@@ -51,33 +51,33 @@ pub(super) struct Pod<'v> {
 
 /// The content of an object.
 #[derive(Default)]
-pub(super) struct Found<'v> {
+pub(super) struct PodsInObject<'v> {
     pub(super) pods: Vec<Pod<'v>>,
     /// Why it deploys more than its pods, as a sentence about it; `None` if it does not.
     pub(super) unread: Option<String>,
 }
 
 /// Finds the pods of `object`.
-pub(super) fn of(object: &Value) -> Found<'_> {
+pub(super) fn of(object: &Value) -> PodsInObject<'_> {
     let kind = kind(object).unwrap_or_default();
     let group = text(object, &["apiVersion"]).and_then(|version| version.split_once('/'));
     let group = group.map_or("", |(group, _)| group);
     if let Some((_, path)) = KINDS.iter().find(|(name, _)| *name == kind) {
         let pods = at(object, path).map(|spec| Pod { path: path.join("."), spec });
-        return Found { pods: pods.into_iter().collect(), unread: None };
+        return PodsInObject { pods: pods.into_iter().collect(), unread: None };
     }
     let is_below = |other: &str| {
         group.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     if matches!(kind, "ConfigMap" | "Secret" | "List") || DESCRIBING.iter().any(|one| is_below(one))
     {
-        return Found::default();
+        return PodsInObject::default();
     }
     if ELSEWHERE.contains(&(kind, group)) {
         let unread = "it deploys what is described elsewhere, and that was not read".to_owned();
-        return Found { unread: Some(unread), ..Found::default() };
+        return PodsInObject { unread: Some(unread), ..PodsInObject::default() };
     }
-    let mut walk = Walk { found: Found::default(), fields: Vec::new() };
+    let mut walk = Walk { found: PodsInObject::default(), fields: Vec::new() };
     if let Some(entries) = object.as_mapping() {
         for (key, value) in entries {
             if let Some(key) = key.as_str().filter(|key| !matches!(*key, "metadata" | "status")) {
@@ -97,7 +97,7 @@ pub(super) fn of(object: &Value) -> Found<'_> {
 }
 
 struct Walk<'v> {
-    found: Found<'v>,
+    found: PodsInObject<'v>,
     /// Paths of images outside pod templates.
     fields: Vec<String>,
 }

@@ -64,7 +64,7 @@ pub enum NoImage {
 }
 
 /// One image pull, with everything that decides whether it works.
-pub struct Pull<'m> {
+pub struct ImagePull<'m> {
     /// The workload.
     pub workload: &'m Workload,
     /// The image; `latest` without tag and digest.
@@ -77,9 +77,9 @@ pub struct Pull<'m> {
 
 impl Workload {
     /// The pulls of its images, without those that are not image references.
-    pub fn pulls(&self) -> impl Iterator<Item = Pull<'_>> {
+    pub fn pulls(&self) -> impl Iterator<Item = ImagePull<'_>> {
         let pulled = self.images.iter().filter(|image| image.pulled);
-        pulled.filter_map(|image| image.reference.as_ref().ok()).map(|image| Pull {
+        pulled.filter_map(|image| image.reference.as_ref().ok()).map(|image| ImagePull {
             workload: self,
             image,
             pull_secrets: &self.pull_secrets,

@@ -6,8 +6,8 @@ mod draft;
 
 use super::listing::{Opened, plain};
 use super::{
-    DirectoryFault, EnvFile, Generator, Key, Kustomization, MAX_SIZE, SecretManifest, Trap, Value,
-    kustomization,
+    DirectoryFault, EnvFile, Generator, Key, Kustomization, MAX_SIZE, MisleadingLine,
+    SecretManifest, Value, kustomization,
 };
 use crate::manifests::below;
 use crate::work_tree::Content;
@@ -25,7 +25,7 @@ pub struct Directory<'d> {
 }
 
 /// The planned change to the directory.
-pub struct Change {
+pub struct SecretChange {
     /// The effect on the Secret.
     pub effect: Effect,
     /// The file that has the value, or had it.
@@ -35,7 +35,7 @@ pub struct Change {
     /// Files to delete after all writes.
     pub removals: Vec<Removal>,
     /// Misleading lines that stay: file, line number from 1, reason.
-    pub traps: Vec<(String, usize, Trap)>,
+    pub traps: Vec<(String, usize, MisleadingLine)>,
 }
 
 /// The effect of a change on a Secret.
@@ -76,7 +76,7 @@ pub struct Removal {
 }
 
 /// The existing files of one Secret.
-struct Found<'f> {
+struct SecretSources<'f> {
     name: &'f str,
     generator: Option<&'f Generator>,
     envs: Vec<Env>,
@@ -122,7 +122,12 @@ impl<'d> Directory<'d> {
     }
 
     /// Sets the value of `key` in the Secret `name`.
-    pub fn set(&self, name: &str, key: &Key, value: &Value) -> Result<Change, DirectoryFault> {
+    pub fn set(
+        &self,
+        name: &str,
+        key: &Key,
+        value: &Value,
+    ) -> Result<SecretChange, DirectoryFault> {
         let mut found = self.find(name)?;
         let (listed, own) = self.key_file(&found, key);
         let mut change = Draft::new(self);
@@ -196,7 +201,7 @@ impl<'d> Directory<'d> {
     }
 
     /// Removes `key` from the Secret `name`.
-    pub fn unset(&self, name: &str, key: &Key) -> Result<Change, DirectoryFault> {
+    pub fn unset(&self, name: &str, key: &Key) -> Result<SecretChange, DirectoryFault> {
         let found = self.find(name)?;
         let (listed, own) = self.key_file(&found, key);
         let env = found.envs.iter().find(|env| env.parsed().has(key));
@@ -245,7 +250,7 @@ impl<'d> Directory<'d> {
     }
 
     /// The existing files of the Secret `name`.
-    fn find<'f>(&'f self, name: &'f str) -> Result<Found<'f>, DirectoryFault> {
+    fn find<'f>(&'f self, name: &'f str) -> Result<SecretSources<'f>, DirectoryFault> {
         let kustomization = self.kustomization();
         let fault = |why: &str| DirectoryFault::new(self.path(), why);
         let mut named = kustomization.generators.iter().filter(|one| one.name == name);
@@ -280,11 +285,11 @@ impl<'d> Directory<'d> {
                 }
             }
         }
-        Ok(Found { name, generator, envs })
+        Ok(SecretSources { name, generator, envs })
     }
 
     /// The file that the kustomization lists for `key`, and the one that it would list.
-    fn key_file(&self, found: &Found, key: &Key) -> (Option<String>, String) {
+    fn key_file(&self, found: &SecretSources, key: &Key) -> (Option<String>, String) {
         let files = found.generator.map_or(&[][..], |generator| &generator.files);
         let listed = files.iter().find(|file| file.key == key.as_str());
         let own = format!("{}/{}.d/{}", self.dir, found.name, key.as_str());
@@ -294,7 +299,7 @@ impl<'d> Directory<'d> {
     /// Total size of the Secret's values in bytes after `change`, and how often it has `key`.
     fn outcome(
         &self,
-        change: &Change,
+        change: &SecretChange,
         name: &str,
         key: &Key,
     ) -> Result<(usize, usize), DirectoryFault> {
@@ -335,7 +340,7 @@ impl<'d> Directory<'d> {
     }
 }
 
-impl Found<'_> {
+impl SecretSources<'_> {
     /// Index of the env file for `key`: the one that has the key, otherwise the first that the
     /// kustomization lists, otherwise any.
     fn target(&self, key: &Key) -> Option<usize> {

@@ -15,7 +15,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a line is misleading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trap {
+pub enum MisleadingLine {
     /// No `=`: kustomize takes the whole line as a key with an empty value.
     NoEquals,
     /// Part of a PEM block, or otherwise a continuation of the previous line's value.
@@ -42,7 +42,7 @@ pub enum Trap {
     CarriageReturn,
 }
 
-impl Trap {
+impl MisleadingLine {
     /// The problem, as a sentence about the line.
     #[must_use]
     pub fn message(self) -> &'static str {
@@ -99,7 +99,7 @@ struct Line<'t> {
     raw: &'t [u8],
     /// `None` for a comment, an empty line, or a line whose key is undetermined.
     pair: Option<(&'t str, &'t [u8])>,
-    traps: Vec<Trap>,
+    traps: Vec<MisleadingLine>,
 }
 
 impl<'t> EnvFile<'t> {
@@ -113,13 +113,13 @@ impl<'t> EnvFile<'t> {
                 lines.last().is_some_and(|line| line.traps.iter().any(|trap| trap.hides_key()));
             let mut line = Line::parse(raw, lines.is_empty());
             if (in_pem && !line.is_empty()) || (above_is_bad && line.looks_like_base64()) {
-                line = Line { raw, pair: None, traps: vec![Trap::Continued] };
+                line = Line { raw, pair: None, traps: vec![MisleadingLine::Continued] };
             }
             in_pem = (in_pem && !contains(raw, b"-----END ")) || opens_pem(raw);
             if let Some((key, _)) = line.pair
                 && !seen.insert(key)
             {
-                line.traps.push(Trap::Repeated);
+                line.traps.push(MisleadingLine::Repeated);
             }
             lines.push(line);
         }
@@ -127,7 +127,7 @@ impl<'t> EnvFile<'t> {
     }
 
     /// Misleading lines, with line numbers from 1.
-    pub fn traps(&self) -> impl Iterator<Item = (usize, Trap)> {
+    pub fn traps(&self) -> impl Iterator<Item = (usize, MisleadingLine)> {
         let numbered = self.lines.iter().enumerate();
         numbered.flat_map(|(at, line)| line.traps.iter().map(move |trap| (at + 1, *trap)))
     }
@@ -217,18 +217,18 @@ impl<'t> Line<'t> {
         let mut traps = Vec::new();
         let mut line = raw.strip_suffix(b"\n").unwrap_or(raw);
         if line.len() > MAX_LINE {
-            traps.push(Trap::TooLong);
+            traps.push(MisleadingLine::TooLong);
         }
         if let Some(rest) = line.strip_suffix(b"\r") {
             line = rest;
-            traps.push(Trap::CarriageReturn);
+            traps.push(MisleadingLine::CarriageReturn);
         }
         if let Some(rest) = line.strip_prefix(BOM).filter(|_| is_first) {
             line = rest;
-            traps.push(Trap::ByteOrderMark);
+            traps.push(MisleadingLine::ByteOrderMark);
         }
         let Ok(text) = std::str::from_utf8(line) else {
-            traps.push(Trap::NotUtf8);
+            traps.push(MisleadingLine::NotUtf8);
             return Self { raw, pair: None, traps };
         };
         let text = text.trim_start();
@@ -236,23 +236,25 @@ impl<'t> Line<'t> {
             return Self { raw, pair: None, traps };
         }
         let Some((key, value)) = text.split_once('=') else {
-            traps.push(Trap::NoEquals);
+            traps.push(MisleadingLine::NoEquals);
             return Self { raw, pair: None, traps };
         };
         let trap = match key {
-            "" => Some(Trap::EmptyKey),
-            _ if key.starts_with("export ") || key.starts_with("export\t") => Some(Trap::Export),
-            _ => Key::parse(key).err().map(|_| Trap::BadKey),
+            "" => Some(MisleadingLine::EmptyKey),
+            _ if key.starts_with("export ") || key.starts_with("export\t") => {
+                Some(MisleadingLine::Export)
+            }
+            _ => Key::parse(key).err().map(|_| MisleadingLine::BadKey),
         };
         if let Some(trap) = trap {
             traps.push(trap);
             return Self { raw, pair: None, traps };
         }
         if value.trim() != value {
-            traps.push(Trap::Blanks);
+            traps.push(MisleadingLine::Blanks);
         }
         if is_quoted(value.trim()) {
-            traps.push(Trap::Quotes);
+            traps.push(MisleadingLine::Quotes);
         }
         Self { raw, pair: Some((key, value.as_bytes())), traps }
     }

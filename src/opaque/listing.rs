@@ -2,7 +2,7 @@
 //! generated Secret. Reads through a function and never returns a value. Never interprets part of a
 //! file that it cannot read.
 
-use super::{EnvFile, Kustomization, Trap};
+use super::{EnvFile, Kustomization, MisleadingLine};
 use crate::git_crypt;
 use crate::manifests::{below, kustomization};
 use crate::work_tree::Content;
@@ -47,7 +47,7 @@ pub struct Generated {
     /// The keys, each with the file that has its value.
     pub keys: Vec<ListedKey>,
     /// Misleading lines of its env files: file, line number from 1, reason.
-    pub traps: Vec<(String, usize, Trap)>,
+    pub traps: Vec<(String, usize, MisleadingLine)>,
 }
 
 /// A key of a Secret.
@@ -275,7 +275,7 @@ secretGenerator:
         let traps = &listing.secrets[0].traps;
         assert_eq!(
             traps[..],
-            [("secrets/kubernetes/qa/database.env".to_owned(), 2, Trap::NoEquals)]
+            [("secrets/kubernetes/qa/database.env".to_owned(), 2, MisleadingLine::NoEquals)]
         );
     }
 

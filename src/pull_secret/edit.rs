@@ -2,7 +2,7 @@
 //! change. Names, labels, comments and the order of everything stay.
 
 use super::docker_config::Fault;
-use super::manifest::{Manifest, OWN, Rewrite, Wanted};
+use super::manifest::{Manifest, OWN, Rewrite, RotatedEntry};
 use super::notes::Notes;
 use super::{DeployToken, Traces};
 use crate::answers::{Answer, Email, Expiry, RegistryKey, SecretType, Superseded, TokenUsername};
@@ -158,17 +158,17 @@ impl<'a> Edit<'a> {
         let old = self.manifest.rotated_key(rewrite)?.map(str::to_owned);
         let recorded = rewrite.recorded;
         let new = match (rewrite.wanted, &old) {
-            (Wanted::Own | Wanted::Added(_), Some(old)) => old.clone(),
+            (RotatedEntry::Own | RotatedEntry::Added(_), Some(old)) => old.clone(),
             // The same registry spelled differently is still that entry. Only the project's own
             // entry changes its key.
-            (Wanted::Named(key), Some(old))
+            (RotatedEntry::Named(key), Some(old))
                 if self.manifest.entry(key) == Some(old.as_str())
                     && self.manifest.own(recorded) != Some(old.as_str()) =>
             {
                 old.clone()
             }
-            (Wanted::Named(key) | Wanted::Added(key), _) => key.to_string(),
-            (Wanted::Own, None) => {
+            (RotatedEntry::Named(key) | RotatedEntry::Added(key), _) => key.to_string(),
+            (RotatedEntry::Own, None) => {
                 recorded.ok_or("it has no registry yet, and none was named")?.to_string()
             }
         };

@@ -27,7 +27,7 @@ pub struct Manifest {
 
 /// The entry to rotate.
 #[derive(Debug, Clone, Copy, Default)]
-pub enum Wanted<'a> {
+pub enum RotatedEntry<'a> {
     /// The project's own entry.
     #[default]
     Own,
@@ -43,7 +43,7 @@ pub struct Rewrite<'a> {
     /// The registry key in `.makeinfra.yaml`, which identifies the own entry among several.
     pub recorded: Option<&'a RegistryKey>,
     /// The entry.
-    pub wanted: Wanted<'a>,
+    pub wanted: RotatedEntry<'a>,
     /// A new e-mail address.
     pub email: Option<&'a Email>,
     /// The type to convert to.
@@ -160,15 +160,15 @@ impl Manifest {
         let exact = |key: &RegistryKey| self.config.keys().find(|found| *found == key.as_str());
         let recorded = rewrite.recorded.and_then(exact);
         match rewrite.wanted {
-            Wanted::Added(key) => return Ok(self.entry(key)),
-            Wanted::Named(key) => {
+            RotatedEntry::Added(key) => return Ok(self.entry(key)),
+            RotatedEntry::Named(key) => {
                 // The project's own entry is excluded: it is renamed instead.
                 let other = self.entry(key).filter(|found| Some(*found) != recorded);
                 if let Some(found) = exact(key).or(other.filter(|_| recorded.is_some())) {
                     return Ok(Some(found));
                 }
             }
-            Wanted::Own => {}
+            RotatedEntry::Own => {}
         }
         if recorded.is_some() {
             return Ok(recorded);
@@ -176,7 +176,7 @@ impl Manifest {
         let mut keys = self.config.keys();
         match (keys.next(), keys.next()) {
             (only, None) => Ok(only),
-            (Some(_), Some(_)) if matches!(rewrite.wanted, Wanted::Named(_)) => Ok(None),
+            (Some(_), Some(_)) if matches!(rewrite.wanted, RotatedEntry::Named(_)) => Ok(None),
             _ => Err(SEVERAL),
         }
     }

@@ -7,7 +7,7 @@ use super::challenge::{self, Challenge};
 use super::errors;
 use super::grant::Grant;
 use super::verdict::Verdict;
-use crate::http::{Fault, Reply, Request, Transport};
+use crate::http::{HttpErrorKind, Reply, Request, Transport};
 use crate::secret::Secret;
 use ureq::http::Uri;
 
@@ -76,7 +76,10 @@ impl Endpoint {
         let (base, reply) = match ping("https")? {
             Err(trouble)
                 if transport.may_be_plain(name)
-                    && matches!(trouble.fault(), Fault::NoTls | Fault::Refused | Fault::Broken) =>
+                    && matches!(
+                        trouble.fault(),
+                        HttpErrorKind::NoTls | HttpErrorKind::Refused | HttpErrorKind::Broken
+                    ) =>
             {
                 ping("http")??
             }

@@ -5,7 +5,7 @@
 
 use crate::advice::Advice;
 use crate::answers::ImageRef;
-use crate::http::Trouble;
+use crate::http::HttpError;
 
 /// Whether an image can be pulled with the given credentials, and otherwise why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub enum Verdict {
         status: u16,
     },
     /// The registry could not be reached.
-    Trouble(Trouble),
+    HttpError(HttpError),
 }
 
 /// What a verdict implies.
@@ -104,7 +104,7 @@ impl Verdict {
             | Self::UnknownSignIn
             | Self::TokenNotTaken
             | Self::Unexpected { .. }
-            | Self::Trouble(_) => Standing::Unknown,
+            | Self::HttpError(_) => Standing::Unknown,
         }
     }
 
@@ -196,7 +196,7 @@ impl Verdict {
             Self::Unexpected { status } => {
                 format!("`{host}` gives an answer that tells nothing: status {status}")
             }
-            Self::Trouble(trouble) => trouble.message(),
+            Self::HttpError(trouble) => trouble.message(),
         }
     }
 
@@ -253,7 +253,7 @@ impl Verdict {
             Self::Moved | Self::UnknownSignIn | Self::TokenNotTaken | Self::Unexpected { .. } => {
                 format!("curl -v https://{host}/v2/").into()
             }
-            Self::Trouble(trouble) => trouble.hint().into(),
+            Self::HttpError(trouble) => trouble.hint().into(),
         })
     }
 
@@ -281,13 +281,13 @@ impl Verdict {
             Self::UnknownSignIn => "unknown-sign-in",
             Self::TokenNotTaken => "token-not-taken",
             Self::Unexpected { .. } => "unexpected-answer",
-            Self::Trouble(_) => "not-reached",
+            Self::HttpError(_) => "not-reached",
         }
     }
 }
 
-impl From<Trouble> for Verdict {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl From<HttpError> for Verdict {
+    fn from(trouble: HttpError) -> Self {
+        Self::HttpError(trouble)
     }
 }

@@ -12,14 +12,14 @@ pub struct Exposed {
     /// Number of distinct file contents that were searched.
     pub files: usize,
     /// Paths, each with the first place that has it: index, HEAD or the newest commit.
-    pub found: BTreeMap<String, Place>,
+    pub found: BTreeMap<String, ExposedIn>,
     /// Whether some objects are missing from this clone.
     pub incomplete: bool,
 }
 
 /// Where git holds a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ExposedIn {
     /// The index.
     Index,
     /// The commit that HEAD names.
@@ -50,11 +50,11 @@ impl Repo {
         };
         for entry in index.iter().filter(|entry| entry.mode & 0o170_000 != 0o160_000) {
             search
-                .blob(entry.id, &String::from_utf8_lossy(&entry.path), &Place::Index)
+                .blob(entry.id, &String::from_utf8_lossy(&entry.path), &ExposedIn::Index)
                 .map_err(unread)?;
         }
         match self.git.head().and_then(|head| head.peel_to_tree()) {
-            Ok(tree) => search.tree(tree, &Place::Head).map_err(unread)?,
+            Ok(tree) => search.tree(tree, &ExposedIn::Head).map_err(unread)?,
             Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
             }
             Err(error) => return Err(unread(error).into()),
@@ -65,7 +65,7 @@ impl Repo {
             for id in commits {
                 match self.git.find_commit(id).and_then(|commit| commit.tree()) {
                     Ok(tree) => {
-                        search.tree(tree, &Place::Commit(id.to_string())).map_err(unread)?;
+                        search.tree(tree, &ExposedIn::Commit(id.to_string())).map_err(unread)?;
                     }
                     Err(_) => search.exposed.incomplete = true,
                 }
@@ -90,7 +90,7 @@ struct Search<'r> {
 
 impl<'r> Search<'r> {
     /// Searches `tree`, skipping what was already searched.
-    fn tree(&mut self, tree: Tree<'r>, place: &Place) -> std::result::Result<(), Error> {
+    fn tree(&mut self, tree: Tree<'r>, place: &ExposedIn) -> std::result::Result<(), Error> {
         let mut open = vec![(String::new(), tree)];
         while let Some((dir, tree)) = open.pop() {
             if !self.trees.insert(tree.id()) {
@@ -111,7 +111,7 @@ impl<'r> Search<'r> {
         Ok(())
     }
 
-    fn blob(&mut self, id: Oid, path: &str, place: &Place) -> std::result::Result<(), Error> {
+    fn blob(&mut self, id: Oid, path: &str, place: &ExposedIn) -> std::result::Result<(), Error> {
         let shows = match self.blobs.get(&id) {
             Some(known) => *known,
             None => match self.odb.read(id) {

@@ -17,7 +17,7 @@ use std::path::Path;
 /// Size limit for files, far above any that makeinfra writes.
 const LIMIT: usize = 4 << 20;
 /// Content and mode at a path of a tree or index; `None` if there is nothing.
-type Found = Option<(Oid, u32)>;
+type EntryState = Option<(Oid, u32)>;
 
 impl Repo {
     /// Updates the index to HEAD if, for every path that the last commit changed, the index has the
@@ -116,7 +116,7 @@ fn trees<'r>(commit: &Commit<'r>) -> std::result::Result<Option<(Tree<'r>, Tree<
     Ok(Some((commit.parent(0)?.tree()?, commit.tree()?)))
 }
 
-fn in_tree(tree: &Tree, path: &str) -> std::result::Result<Found, Error> {
+fn in_tree(tree: &Tree, path: &str) -> std::result::Result<EntryState, Error> {
     match tree.get_path(Path::new(path)) {
         Ok(entry) => Ok(Some((entry.id(), entry.filemode().cast_unsigned()))),
         Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
@@ -126,12 +126,12 @@ fn in_tree(tree: &Tree, path: &str) -> std::result::Result<Found, Error> {
     }
 }
 
-fn in_index(index: &Index, path: &str) -> Found {
+fn in_index(index: &Index, path: &str) -> EntryState {
     index.get_path(Path::new(path), 0).map(|entry| (entry.id, entry.mode))
 }
 
 /// Whether `found` is absent or a regular file, the only kinds that makeinfra writes.
-fn is_file(found: Found) -> bool {
+fn is_file(found: EntryState) -> bool {
     let modes = [FileMode::Blob, FileMode::BlobExecutable].map(u32::from);
     found.is_none_or(|(_, mode)| modes.contains(&mode))
 }

@@ -38,7 +38,7 @@ pub struct Repo {
 }
 
 /// The location of a repository that was found.
-pub struct Place {
+pub struct RepoLocation {
     /// The git directory of the work tree.
     git: PathBuf,
     prefix: String,
@@ -109,12 +109,12 @@ impl Repo {
 
     /// The location of the repository, for [`Repo::again`].
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { git: self.git.path().to_owned(), prefix: self.prefix.clone() }
+    pub fn place(&self) -> RepoLocation {
+        RepoLocation { git: self.git.path().to_owned(), prefix: self.prefix.clone() }
     }
 
     /// Reopens the repository at `place` without repeating the checks of the first time.
-    pub fn again(place: &Place) -> Result<Self> {
+    pub fn again(place: &RepoLocation) -> Result<Self> {
         let git = Repository::open(&place.git)
             .map_err(|error| unsupported::failure(&place.git, Some(&place.git), &error))?;
         Ok(Self::new(git, place.prefix.clone()))

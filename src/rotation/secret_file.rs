@@ -6,8 +6,8 @@ use crate::context::Payload;
 use crate::error::{Failure, Result};
 use crate::opaque::{self, Kustomization};
 use crate::pull_secret::{
-    self, DeployToken, DockerConfig, Edit, Fault, Manifest, OWN, Rewrite, Rewritten, SEVERAL,
-    Wanted, keyring,
+    self, DeployToken, DockerConfig, Edit, Fault, Manifest, OWN, Rewrite, Rewritten, RotatedEntry,
+    SEVERAL, keyring,
 };
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
@@ -32,7 +32,7 @@ pub struct SecretFile {
 #[derive(Default)]
 pub struct RotateOverrides {
     /// The entry to rotate.
-    pub entry: Entry,
+    pub entry: EntryChoice,
     /// A new e-mail address.
     pub email: Option<Email>,
     /// A new Secret type.
@@ -43,7 +43,7 @@ pub struct RotateOverrides {
 
 /// An entry of a pull secret.
 #[derive(Default)]
-pub enum Entry {
+pub enum EntryChoice {
     /// The project's own entry.
     #[default]
     Own,
@@ -55,7 +55,7 @@ pub enum Entry {
     Removed(RegistryKey),
 }
 
-impl Entry {
+impl EntryChoice {
     /// The registry key that the user typed; `None` for the project's own entry.
     #[must_use]
     pub fn typed(&self) -> Option<&RegistryKey> {
@@ -67,7 +67,7 @@ impl Entry {
 }
 
 /// Changes to a Secret file.
-pub struct Change {
+pub struct SecretFileChange {
     /// The new text; `None` if the file holds the token already.
     pub text: Option<Secret>,
     /// Descriptions of the changes, one line each; never a value.
@@ -77,7 +77,7 @@ pub struct Change {
     pub kustomization: Option<Secret>,
 }
 
-impl Change {
+impl SecretFileChange {
     /// A change to the Secret file alone.
     fn of(rewritten: Option<Rewritten>) -> Self {
         let (text, changes) = rewritten.map(|found| (found.text, found.changes)).unzip();
@@ -150,12 +150,12 @@ impl<'f> SecretInRepo<'f> {
             return self.check_missing(overrides).map(|()| warnings);
         };
         match &overrides.entry {
-            Entry::Removed(key) => {
+            EntryChoice::Removed(key) => {
                 let removed = self.edit(text)?.remove(key, self.recorded());
                 return removed.map(|_| warnings).map_err(|fault| self.refused(fault).into());
             }
-            Entry::Named(key) if manifest.entry(key).is_none() => self.check_match(key)?,
-            Entry::Added(key)
+            EntryChoice::Named(key) if manifest.entry(key).is_none() => self.check_match(key)?,
+            EntryChoice::Added(key)
                 if manifest
                     .entry(key)
                     .is_some_and(|found| manifest.own(self.recorded()) == Some(found)) =>
@@ -177,7 +177,9 @@ impl<'f> SecretInRepo<'f> {
                     answers.secret_name
                 ));
             }
-            if !matches!(overrides.entry, Entry::Named(_)) && !manifest.serves(answers.image()) {
+            if !matches!(overrides.entry, EntryChoice::Named(_))
+                && !manifest.serves(answers.image())
+            {
                 warnings.push(format!(
                     "no registry key of the Secret matches `{}`: the kubelet would pull without \
                      credentials; --registry {}",
@@ -192,13 +194,13 @@ impl<'f> SecretInRepo<'f> {
     /// Fails unless a missing file can be created with these overrides.
     fn check_missing(&self, overrides: &RotateOverrides) -> Result<()> {
         match &overrides.entry {
-            Entry::Named(key) => self.check_match(key),
-            Entry::Added(_) => {
+            EntryChoice::Named(key) => self.check_match(key),
+            EntryChoice::Added(_) => {
                 let failure =
                     Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
                 Err(failure.because("the project's own token comes first").hint(self.anew()).into())
             }
-            Entry::Own | Entry::Removed(_) => Ok(()),
+            EntryChoice::Own | EntryChoice::Removed(_) => Ok(()),
         }
     }
 
@@ -251,11 +253,11 @@ impl<'f> SecretInRepo<'f> {
         token: &DeployToken,
         overrides: &RotateOverrides,
         templates: &TemplateSet,
-    ) -> Result<Change> {
+    ) -> Result<SecretFileChange> {
         let kustomization = self.named()?;
         let Some(text) = &self.secret.text else {
             let changes = vec![format!("user name: {}", token.username())];
-            return Ok(Change {
+            return Ok(SecretFileChange {
                 text: Some(self.first(token, overrides, templates)?),
                 changes,
                 kustomization,
@@ -263,18 +265,20 @@ impl<'f> SecretInRepo<'f> {
         };
         let rotated = self.edit(text)?.rotate(token, &self.rewrite(overrides));
         Ok(match rotated.map_err(|fault| self.refused(fault))? {
-            Some(rewritten) => {
-                Change { text: Some(rewritten.text), changes: rewritten.changes, kustomization }
-            }
-            None => Change { text: None, changes: Vec::new(), kustomization },
+            Some(rewritten) => SecretFileChange {
+                text: Some(rewritten.text),
+                changes: rewritten.changes,
+                kustomization,
+            },
+            None => SecretFileChange { text: None, changes: Vec::new(), kustomization },
         })
     }
 
     /// The file without the entry for `registry`.
-    pub(super) fn without(&self, registry: &RegistryKey) -> Result<Change> {
-        let Some(text) = &self.secret.text else { return Ok(Change::of(None)) };
+    pub(super) fn without(&self, registry: &RegistryKey) -> Result<SecretFileChange> {
+        let Some(text) = &self.secret.text else { return Ok(SecretFileChange::of(None)) };
         let removed = self.edit(text)?.remove(registry, self.recorded());
-        Ok(Change::of(removed.map_err(|fault| self.refused(fault))?))
+        Ok(SecretFileChange::of(removed.map_err(|fault| self.refused(fault))?))
     }
 
     /// The file with `expires_at` as the expiry of its token.
@@ -282,14 +286,14 @@ impl<'f> SecretInRepo<'f> {
         &self,
         expires_at: &Expiry,
         overrides: &RotateOverrides,
-    ) -> Result<Change> {
+    ) -> Result<SecretFileChange> {
         let Some(text) = &self.secret.text else {
             let failure =
                 Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
             return Err(failure.hint(self.anew()).into());
         };
         let expiring = self.edit(text)?.expire(expires_at, &self.rewrite(overrides));
-        Ok(Change::of(expiring.map_err(|fault| self.refused(fault))?))
+        Ok(SecretFileChange::of(expiring.map_err(|fault| self.refused(fault))?))
     }
 
     /// The kustomization with the file added to its resources; `None` if it lists the file already.
@@ -351,9 +355,9 @@ impl<'f> SecretInRepo<'f> {
         Rewrite {
             recorded: self.answers.map(|answers| &answers.registry),
             wanted: match &overrides.entry {
-                Entry::Own | Entry::Removed(_) => Wanted::Own,
-                Entry::Named(key) => Wanted::Named(key),
-                Entry::Added(key) => Wanted::Added(key),
+                EntryChoice::Own | EntryChoice::Removed(_) => RotatedEntry::Own,
+                EntryChoice::Named(key) => RotatedEntry::Named(key),
+                EntryChoice::Added(key) => RotatedEntry::Added(key),
             },
             email: overrides.email.as_ref(),
             kind: overrides.kind,

@@ -39,7 +39,7 @@ const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
 /// Input bytes that are not a key yet. Cleared when dropped, because they may be a token.
 #[derive(Default)]
-pub(super) struct Typed {
+pub(super) struct InputBuffer {
     bytes: Zeroizing<Vec<u8>>,
 }
 
@@ -49,7 +49,7 @@ enum Step {
     More(Duration),
 }
 
-impl Typed {
+impl InputBuffer {
     /// Takes the next key. `more` adds bytes that arrive within a time limit (`None`: no limit),
     /// and returns whether any did.
     pub(super) fn next<E>(
@@ -171,7 +171,7 @@ mod tests {
 
     /// The keys in `pieces`, which arrive one after the other with pauses between them.
     fn keys(pieces: &[&str]) -> Vec<Key> {
-        let mut typed = Typed::default();
+        let mut typed = InputBuffer::default();
         let mut pieces = pieces.iter();
         let mut keys = Vec::new();
         loop {
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn escape_alone_is_a_key() {
-        let mut typed = Typed::default();
+        let mut typed = InputBuffer::default();
         let mut first = true;
         let key = typed.next(|bytes, _| {
             if first {
@@ -226,7 +226,7 @@ mod tests {
     fn no_bytes_make_it_panic_or_stop() {
         let mut state = 1_u64;
         for _ in 0..10_000 {
-            let mut typed = Typed::default();
+            let mut typed = InputBuffer::default();
             let mut left = 12;
             while typed
                 .next(|bytes, _| {

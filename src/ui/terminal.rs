@@ -1,6 +1,6 @@
 //! The terminal during a prompt: without echo, with bracketed paste, and restored on every exit.
 
-use super::keys::{Key, Typed};
+use super::keys::{InputBuffer, Key};
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_millis(40);
 pub(super) struct Terminal {
     before: Termios,
     interrupts: Interrupts,
-    typed: Typed,
+    typed: InputBuffer,
 }
 
 impl Terminal {
@@ -38,7 +38,7 @@ impl Terminal {
         quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
         quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(io::stdin(), OptionalActions::Now, &quiet).map_err(failed)?;
-        let terminal = Self { before, interrupts, typed: Typed::default() };
+        let terminal = Self { before, interrupts, typed: InputBuffer::default() };
         write(BRACKETS_ON)?;
         Ok(terminal)
     }

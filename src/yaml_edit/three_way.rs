@@ -24,8 +24,8 @@ use super::lines::{Edit, apply, line_end, newline};
 use super::tree::{Node, Value};
 use super::{BEYOND, Document, FLOW, Refusal, Step, scalar, stays_readable};
 use identity::{Id, Kind, identities};
-use meaning::{Meant, same};
-use place::{Child, Spot, indented, is_flow, is_inline};
+use meaning::{ExpectedMeaning, same};
+use place::{Child, PlacedNode, indented, is_flow, is_inline};
 use zeroize::Zeroizing;
 
 /// The result of a merge.
@@ -67,7 +67,7 @@ fn by_meaning<'n>(
     let [head, tail] = comments::head_and_tail(base, ours, theirs);
     merge.edits.extend(head);
     let [old, own, new] =
-        [base, ours, theirs].map(|document| Spot { node: &document.root, place: None });
+        [base, ours, theirs].map(|document| PlacedNode { node: &document.root, place: None });
     let meant = merge.value(Some(old), own, new)?;
     merge.edits.extend(tail);
     let Merge { mut edits, conflicts, .. } = merge;
@@ -102,10 +102,10 @@ impl<'n> Merge<'n> {
     /// Merges a value that ours and theirs have at `self.path`.
     fn value(
         &mut self,
-        base: Option<Spot<'n>>,
-        ours: Spot<'n>,
-        theirs: Spot<'n>,
-    ) -> Result<Meant<'n>, Refusal> {
+        base: Option<PlacedNode<'n>>,
+        ours: PlacedNode<'n>,
+        theirs: PlacedNode<'n>,
+    ) -> Result<ExpectedMeaning<'n>, Refusal> {
         let is_settled =
             base.is_some_and(|base| same(base.node, theirs.node)) || same(ours.node, theirs.node);
         let is_unedited = base.is_some_and(|base| same(base.node, ours.node));
@@ -119,13 +119,13 @@ impl<'n> Merge<'n> {
         }
         if is_settled {
             self.follow_comment(base, ours, theirs);
-            return Ok(Meant::As(ours.node));
+            return Ok(ExpectedMeaning::As(ours.node));
         }
         match base.filter(|_| is_unedited) {
             Some(base) => self.rewrite(base, ours, theirs),
             None => {
                 self.conflict();
-                Ok(Meant::As(ours.node))
+                Ok(ExpectedMeaning::As(ours.node))
             }
         }
     }
@@ -133,9 +133,9 @@ impl<'n> Merge<'n> {
     /// The children of the three versions; `None` if they cannot be told apart.
     fn children(
         &self,
-        base: Option<Spot<'n>>,
-        ours: Spot<'n>,
-        theirs: Spot<'n>,
+        base: Option<PlacedNode<'n>>,
+        ours: PlacedNode<'n>,
+        theirs: PlacedNode<'n>,
     ) -> Option<(Kind, [Vec<Child<'n>>; 3])> {
         let (kind, [old, own, new]) = match (&ours.node.value, &theirs.node.value) {
             (Value::Map { .. }, Value::Map { .. }) => (Kind::Map, [const { Vec::new() }; 3]),
@@ -146,7 +146,7 @@ impl<'n> Merge<'n> {
             }
             _ => return None,
         };
-        let is_map = |spot: &Spot| matches!(spot.node.value, Value::Map { .. });
+        let is_map = |spot: &PlacedNode| matches!(spot.node.value, Value::Map { .. });
         let base = base.filter(|base| is_map(base) == (kind == Kind::Map));
         let old = base.map_or(Vec::new(), |base| place::children(self.base, base, old));
         Some((
@@ -158,10 +158,10 @@ impl<'n> Merge<'n> {
     /// Replaces a value that ours left unchanged by that of theirs, in their notation.
     fn rewrite(
         &mut self,
-        base: Spot<'n>,
-        ours: Spot<'n>,
-        theirs: Spot<'n>,
-    ) -> Result<Meant<'n>, Refusal> {
+        base: PlacedNode<'n>,
+        ours: PlacedNode<'n>,
+        theirs: PlacedNode<'n>,
+    ) -> Result<ExpectedMeaning<'n>, Refusal> {
         let (text, from) = (self.ours.text, self.theirs.text);
         let (old, new) = (ours.node, theirs.node);
         let is_absent = |node: &Node| node.start == node.end;
@@ -178,11 +178,11 @@ impl<'n> Merge<'n> {
             let lines = indented(lines, source.column, place.column, newline(text));
             self.edits.push(Edit::new(place.after..line_end(text, old.end), lines));
         }
-        Ok(Meant::As(new))
+        Ok(ExpectedMeaning::As(new))
     }
 
     /// Merges the comment on the line of a value or its key.
-    fn follow_comment(&mut self, base: Option<Spot>, ours: Spot, theirs: Spot) {
+    fn follow_comment(&mut self, base: Option<PlacedNode>, ours: PlacedNode, theirs: PlacedNode) {
         let edit = base.and_then(|base| {
             comments::at_end_of_line((self.base, base), (self.ours, ours), (self.theirs, theirs))
         });

@@ -2,7 +2,7 @@
 //! the tables of ids are the program's. `readme.rs` runs their commands.
 
 use super::examples::repo;
-use makeinfra::checks::{Id, Place};
+use makeinfra::checks::{EnvironmentHint, Id};
 use makeinfra::diagnosis::{Cause, Diagnosis};
 use makeinfra::error::Outcome;
 use std::fs;
@@ -150,7 +150,7 @@ fn the_page_of_causes_has_them_all_by_what_follows() {
     let text = section(&text, "## All causes");
     let with = |outcome: Outcome| {
         let follows = |cause: &&Cause| {
-            Diagnosis::of(**cause, None, "", "", Place::default()).outcome() == outcome
+            Diagnosis::of(**cause, None, "", "", EnvironmentHint::default()).outcome() == outcome
         };
         Cause::ALL.iter().filter(follows).map(|cause| cause.id()).collect::<Vec<_>>()
     };

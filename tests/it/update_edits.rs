@@ -4,7 +4,7 @@
 use super::older::{Edit, templates};
 use super::support::Sandbox;
 use makeinfra::answers::Record;
-use makeinfra::change::{Files, Found, Tree, answers_in, update};
+use makeinfra::change::{Files, Tree, WorkTreeFile, answers_in, update};
 use makeinfra::templates::{File, Kind, TemplateSet};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +168,7 @@ fn found(files: &BTreeMap<String, String>) -> Files {
     for (path, text) in files {
         let executable = path.ends_with("pre-commit");
         let content = Ok(Zeroizing::new(text.as_bytes().to_vec()));
-        all.insert(path.clone(), Found { content, executable, ignored: false });
+        all.insert(path.clone(), WorkTreeFile { content, executable, ignored: false });
     }
     all
 }

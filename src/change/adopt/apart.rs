@@ -4,7 +4,7 @@
 use super::layout::Layout;
 use super::survey::{Survey, is_below, is_secret};
 use crate::change::objects::{self, at, text};
-use crate::change::{Bytes, Files, Found};
+use crate::change::{Bytes, Files, WorkTreeFile};
 use crate::error::Result;
 use crate::pull_secret::Inspected;
 use crate::yaml_edit::{self, Step};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// A Secret that was extracted from a file.
-pub(super) struct Part {
+pub(super) struct ExtractedSecret {
     /// The file that contained it.
     pub(super) path: String,
     pub(super) document: Value,
@@ -21,13 +21,13 @@ pub(super) struct Part {
 }
 
 /// The files and the Secrets extracted from them.
-pub(super) struct Apart {
+pub(super) struct ExtractedSecrets {
     /// The files without the extracted Secrets.
     pub(super) files: Files,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<ExtractedSecret>,
 }
 
-impl Apart {
+impl ExtractedSecrets {
     /// Extracts Secrets from files that also have other objects, unless that would change the
     /// cluster.
     pub(super) fn of(files: &Files, limits: &[String], tracked: &BTreeSet<String>) -> Result<Self> {
@@ -48,7 +48,7 @@ impl Apart {
         }
         for (path, rest) in rests {
             if let Some(found) = apart.files.get(&path).cloned() {
-                apart.files.insert(path, Found { content: Ok(rest), ..found });
+                apart.files.insert(path, WorkTreeFile { content: Ok(rest), ..found });
             }
         }
         let survey = Survey::of(&apart.files, limits);
@@ -116,7 +116,7 @@ fn split_off(
     bytes: &Bytes,
     documents: &[Value],
     wanted: &BTreeSet<usize>,
-) -> Option<(Bytes, Vec<Part>)> {
+) -> Option<(Bytes, Vec<ExtractedSecret>)> {
     let mut rest = Zeroizing::new(String::new());
     let mut parts = Vec::new();
     let mut first = 0;
@@ -135,7 +135,11 @@ fn split_off(
                 true => Zeroizing::new(serde_yaml::to_string(&own[place]).ok()?.into_bytes()),
                 false => Zeroizing::new(without_marker(chunk).as_bytes().to_vec()),
             };
-            parts.push(Part { path: path.to_owned(), document: own[place].clone(), text });
+            parts.push(ExtractedSecret {
+                path: path.to_owned(),
+                document: own[place].clone(),
+                text,
+            });
         }
         if is_list && places.len() < count {
             let mut list = Zeroizing::new(chunk.to_owned());

@@ -3,7 +3,7 @@
 
 use super::layout::Layout;
 use super::secrets::SecretFile;
-use super::survey::{Kustomization, Place, Survey, is_below, is_secret};
+use super::survey::{Kustomization, PathStep, Survey, is_below, is_secret};
 use crate::answers::{Answers, Environment, ProjectName};
 use crate::change::objects::{self, list};
 use crate::change::{Files, kustomization, not_edited, text_of};
@@ -209,10 +209,10 @@ fn with_item(text: &str, generated: &str, key: &str) -> yaml_edit::Edited {
     yaml_edit::push(text, &[Step::Key(key)], item.trim_end())
 }
 
-fn step(place: &Place) -> Step<'static> {
+fn step(place: &PathStep) -> Step<'static> {
     match place {
-        Place::Key(key) => Step::Key(key),
-        Place::Item(at) => Step::Item(*at),
+        PathStep::Key(key) => Step::Key(key),
+        PathStep::Item(at) => Step::Item(*at),
     }
 }
 

@@ -2,7 +2,7 @@
 //! them. Values are copied, never interpreted. Pure.
 
 use super::answers::PullSecretFacts;
-use super::apart::Part;
+use super::apart::ExtractedSecret;
 use super::layout::{Layout, occupied};
 use super::survey::{Survey, is_below, is_secret};
 use crate::advice::Advice;
@@ -68,7 +68,7 @@ pub(super) fn all(
     survey: &Survey,
     layout: &Layout,
     files: &Files,
-    parts: &[Part],
+    parts: &[ExtractedSecret],
 ) -> Result<Vec<SecretFile>> {
     let locked = files.below("secrets").find(|(_, found)| {
         found.content.as_ref().is_ok_and(|bytes| git_crypt::is_encrypted(bytes))
@@ -118,7 +118,7 @@ pub(super) fn pull_secret<'s>(
 
 /// The Secrets after the adoption.
 #[derive(Default)]
-pub(super) struct Placed {
+pub(super) struct PlacedSecrets {
     /// Files by path: Secrets that move or change, and the kustomizations that list them.
     pub(super) files: BTreeMap<String, Bytes>,
     /// Files that move: from, to.
@@ -135,8 +135,8 @@ pub(super) fn place(
     answers: &Answers,
     lists: &BTreeMap<String, String>,
     overlay: &dyn Fn(&str) -> Option<String>,
-) -> Result<Placed> {
-    let mut placed = Placed::default();
+) -> Result<PlacedSecrets> {
+    let mut placed = PlacedSecrets::default();
     for environment in answers.environments.iter() {
         let mut own = Vec::new();
         for file in all {
@@ -244,7 +244,7 @@ fn list_all(
     own: &[String],
     files: &Files,
     lists: &BTreeMap<String, String>,
-    placed: &mut Placed,
+    placed: &mut PlacedSecrets,
 ) -> Result<()> {
     let dir = &environment.secrets;
     let path =

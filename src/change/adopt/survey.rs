@@ -26,7 +26,7 @@ pub(super) struct Kustomization {
 /// A reference of a kustomization to a file or a directory.
 pub(super) struct Reference {
     /// Its position.
-    pub(super) place: Vec<Place>,
+    pub(super) place: Vec<PathStep>,
     /// The text before the path: a key and `=`, or nothing.
     pub(super) prefix: String,
     /// The path below the top of the repository.
@@ -49,13 +49,13 @@ impl Kustomization {
 impl Reference {
     /// Whether it refers to objects that are deployed, in contrast to patches and the like.
     pub(super) fn is_resource(&self) -> bool {
-        matches!(self.place[..], [Place::Key("resources" | "bases"), _])
+        matches!(self.place[..], [PathStep::Key("resources" | "bases"), _])
     }
 }
 
 /// A step of a path to a value.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum PathStep {
     Key(&'static str),
     Item(usize),
 }
@@ -199,46 +199,47 @@ fn references(dir: &str, value: &Value) -> Vec<Reference> {
     const WITH_PATH: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
     const GENERATORS: [&str; 2] = ["configMapGenerator", "secretGenerator"];
     let mut found = Vec::new();
-    let mut add = |place: Vec<Place>, prefix: &str, reference: &str| {
+    let mut add = |place: Vec<PathStep>, prefix: &str, reference: &str| {
         let target = if reference.contains('\n') { None } else { below(dir, reference) };
         found.extend(target.map(|target| Reference { place, prefix: prefix.to_owned(), target }));
     };
     for key in LISTS {
         for (at, item) in list(value, key).enumerate() {
-            add(vec![Place::Key(key), Place::Item(at)], "", item.as_str().unwrap_or("\n"));
+            add(vec![PathStep::Key(key), PathStep::Item(at)], "", item.as_str().unwrap_or("\n"));
         }
     }
     for key in WITH_PATH {
         for (at, item) in list(value, key).enumerate() {
             add(
-                vec![Place::Key(key), Place::Item(at), Place::Key("path")],
+                vec![PathStep::Key(key), PathStep::Item(at), PathStep::Key("path")],
                 "",
                 text(item, &["path"]).unwrap_or("\n"),
             );
         }
     }
     add(
-        vec![Place::Key("openapi"), Place::Key("path")],
+        vec![PathStep::Key("openapi"), PathStep::Key("path")],
         "",
         text(value, &["openapi", "path"]).unwrap_or("\n"),
     );
     for key in GENERATORS {
         for (at, generator) in list(value, key).enumerate() {
-            let place = |rest: &[Place]| [&[Place::Key(key), Place::Item(at)], rest].concat();
+            let place =
+                |rest: &[PathStep]| [&[PathStep::Key(key), PathStep::Item(at)], rest].concat();
             for (number, item) in list(generator, "files").enumerate() {
                 let written = item.as_str().unwrap_or("\n");
                 let path = KeyFile::parse(written).path;
                 let prefix = &written[..written.len() - path.len()];
-                add(place(&[Place::Key("files"), Place::Item(number)]), prefix, &path);
+                add(place(&[PathStep::Key("files"), PathStep::Item(number)]), prefix, &path);
             }
             for (number, item) in list(generator, "envs").enumerate() {
                 add(
-                    place(&[Place::Key("envs"), Place::Item(number)]),
+                    place(&[PathStep::Key("envs"), PathStep::Item(number)]),
                     "",
                     item.as_str().unwrap_or("\n"),
                 );
             }
-            add(place(&[Place::Key("env")]), "", text(generator, &["env"]).unwrap_or("\n"));
+            add(place(&[PathStep::Key("env")]), "", text(generator, &["env"]).unwrap_or("\n"));
         }
     }
     found

@@ -120,7 +120,7 @@ fn count(objects: impl IntoIterator<Item = Value>) -> Objects {
 fn contents(files: &Files) -> manifests::Files {
     let is_read = |path: &str| objects::is_yaml(path) || path.ends_with("json");
     let files = files.iter().filter(|(path, _)| is_read(path));
-    let content = |(path, found): (&str, &crate::change::Found)| {
+    let content = |(path, found): (&str, &crate::change::WorkTreeFile)| {
         Some((path.to_owned(), Content::Bytes(found.content.as_ref().ok()?.clone())))
     };
     files.filter_map(content).collect()

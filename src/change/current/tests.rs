@@ -1,6 +1,6 @@
 mod round_trip;
 
-use super::super::{Files, Found, rendered};
+use super::super::{Files, WorkTreeFile, rendered};
 use super::*;
 use crate::answers::{Sheet, from_yaml};
 use crate::templates::TemplateSet;
@@ -55,7 +55,7 @@ fn files(texts: &Texts) -> Files {
     let mut files = Files::default();
     for (path, text) in texts {
         let content = Ok(Zeroizing::new(text.clone().into_bytes()));
-        files.insert(path.clone(), Found { content, executable: false, ignored: false });
+        files.insert(path.clone(), WorkTreeFile { content, executable: false, ignored: false });
     }
     files
 }

@@ -12,7 +12,7 @@ const PIPELINES: &str = ".gitlab/";
 
 /// A generated file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct GeneratedFile {
     /// The content.
     pub bytes: Bytes,
     /// Whether the file is executable.
@@ -23,12 +23,12 @@ pub struct Entry {
 
 /// Generated files by path, without Secrets and the record.
 #[derive(Clone, Default)]
-pub struct Tree(BTreeMap<String, Entry>);
+pub struct Tree(BTreeMap<String, GeneratedFile>);
 
 impl Tree {
     /// The file at `path`.
     #[must_use]
-    pub fn get(&self, path: &str) -> Option<&Entry> {
+    pub fn get(&self, path: &str) -> Option<&GeneratedFile> {
         self.0.get(path)
     }
 
@@ -42,7 +42,8 @@ impl Tree {
     /// The tree with the files of `wish` for the environments for which `is_known` is true.
     #[must_use]
     pub fn with_environments(mut self, wish: &Self, is_known: impl Fn(&str) -> bool) -> Self {
-        let of_one = |entry: &Entry| entry.origin.environment.as_deref().is_some_and(&is_known);
+        let of_one =
+            |entry: &GeneratedFile| entry.origin.environment.as_deref().is_some_and(&is_known);
         self.0.extend(
             wish.iter()
                 .filter(|(_, entry)| of_one(entry))
@@ -71,7 +72,8 @@ impl Tree {
             let bytes = files.bytes(path).ok().flatten();
             if let (Some(bytes), Some(wish)) = (bytes, wish.get(path)) {
                 let executable = files.get(path).is_some_and(|found| found.executable);
-                let entry = Entry { bytes: bytes.clone(), executable, origin: wish.origin.clone() };
+                let entry =
+                    GeneratedFile { bytes: bytes.clone(), executable, origin: wish.origin.clone() };
                 all.0.insert(path.clone(), entry);
             }
         }
@@ -79,7 +81,7 @@ impl Tree {
     }
 
     /// All files, sorted by path.
-    pub fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &GeneratedFile)> {
         self.0.iter()
     }
 }
@@ -89,7 +91,7 @@ impl From<Vec<File>> for Tree {
         let entry = |file: File| {
             let executable = file.kind == Kind::Executable;
             let bytes = Zeroizing::new(file.text.expose().as_bytes().to_vec());
-            (file.path, Entry { bytes, executable, origin: file.origin })
+            (file.path, GeneratedFile { bytes, executable, origin: file.origin })
         };
         Self(files.into_iter().filter(|file| !is_apart(&file.path)).map(entry).collect())
     }
@@ -116,7 +118,7 @@ impl<'s> Side<'s> {
     }
 
     /// Whether the file equals `entry`, apart from line endings.
-    pub(super) fn is(&self, entry: &Entry) -> bool {
+    pub(super) fn is(&self, entry: &GeneratedFile) -> bool {
         self.executable == entry.executable && self.has(entry)
     }
 
@@ -125,13 +127,18 @@ impl<'s> Side<'s> {
         self.bytes == bytes
     }
 
-    fn has(&self, entry: &Entry) -> bool {
+    fn has(&self, entry: &GeneratedFile) -> bool {
         **self.bytes == *entry.bytes
             || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
     }
 
     /// The content with the change from `old` to `new`.
-    pub(super) fn merged(&self, path: &str, old: &Entry, new: &Entry) -> Result<Merge> {
+    pub(super) fn merged(
+        &self,
+        path: &str,
+        old: &GeneratedFile,
+        new: &GeneratedFile,
+    ) -> Result<Merge> {
         if old.bytes == new.bytes || self.has(new) {
             return Ok(Merge::Clean(self.bytes.clone()));
         }

@@ -1,7 +1,7 @@
 //! Pairs the paths of a file in base, wish and the repository. Pure.
 
 use super::super::Files;
-use super::entry::{Entry, Tree};
+use super::entry::{GeneratedFile, Tree};
 use super::is_apart;
 use crate::change::objects;
 use crate::templates::Origin;
@@ -79,7 +79,7 @@ impl Moves {
 /// Templates with another path in the newer tree, recognised by a text that only one template has.
 fn renamed(base: &Tree, wish: &Tree) -> BTreeMap<String, String> {
     let (gone, come) = (without(base, wish), without(wish, base));
-    let same = |one: &[&Entry], other: &[&Entry]| {
+    let same = |one: &[&GeneratedFile], other: &[&GeneratedFile]| {
         one.len() == other.len()
             && one.iter().zip(other).all(|(one, other)| one.bytes == other.bytes)
     };
@@ -94,9 +94,9 @@ fn renamed(base: &Tree, wish: &Tree) -> BTreeMap<String, String> {
 }
 
 /// The files of those templates of `tree` that `other` does not have.
-fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t Entry>> {
+fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t GeneratedFile>> {
     let known: BTreeSet<_> = other.iter().map(|(_, entry)| &entry.origin.template).collect();
-    let mut files: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    let mut files: BTreeMap<String, Vec<&GeneratedFile>> = BTreeMap::new();
     for (_, entry) in tree.iter().filter(|(_, entry)| !known.contains(&entry.origin.template)) {
         files.entry(entry.origin.template.clone()).or_default().push(entry);
     }
@@ -105,7 +105,13 @@ fn without<'t>(tree: &'t Tree, other: &Tree) -> BTreeMap<String, Vec<&'t Entry>>
 
 /// Where users moved the file generated at `path`: to the only path with the same bytes, otherwise
 /// to the only one with its object.
-fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> Option<String> {
+fn moved(
+    path: &str,
+    entry: &GeneratedFile,
+    base: &Tree,
+    wish: &Tree,
+    files: &Files,
+) -> Option<String> {
     let others = || {
         files.iter().filter(|(other, _)| {
             *other != path
@@ -139,7 +145,7 @@ fn moved(path: &str, entry: &Entry, base: &Tree, wish: &Tree, files: &Files) -> 
 }
 
 /// The file that contains the only object of `entry`, which was generated at `path`.
-pub(super) fn holder(path: &str, entry: &Entry, files: &Files) -> Option<String> {
+pub(super) fn holder(path: &str, entry: &GeneratedFile, files: &Files) -> Option<String> {
     let (kind, name) = object(&entry.bytes)?;
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
     let mut others =

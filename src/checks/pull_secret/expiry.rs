@@ -1,6 +1,6 @@
 //! Whether there will be a warning before a token expires.
 
-use super::{Check, Id, Place, count, or_ok};
+use super::{Check, EnvironmentHint, Id, count, or_ok};
 use crate::advice::Advice;
 use crate::answers::{Answer, Expiry, RegistryKey};
 use crate::inspection::{Inspection, PullSecret};
@@ -19,7 +19,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
     let is_shared =
         secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
     for PullSecret { path, secret, .. } in secrets {
-        let place = Place::of_file(inspection, path);
+        let place = EnvironmentHint::of_file(inspection, path);
         let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
         if secret.expires_at.is_none() {
             let message = "no expiry is recorded: nothing will warn before the token expires";

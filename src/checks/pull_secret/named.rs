@@ -1,18 +1,18 @@
 //! Whether the pull secrets that workloads reference exist, in the right namespaces.
 
 use super::{
-    Check, Id, Known, Place, is_name, of_workload, or_ok, quoted, secret_title, workload_title,
-    write,
+    Check, EnvironmentHint, ExternalFacts, Id, is_name, of_workload, or_ok, quoted, secret_title,
+    workload_title, write,
 };
 use crate::advice::Advice;
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, PullSecret, State};
-use crate::manifests::{Overlay, Pull, Workload};
+use crate::inspection::{Inspection, PullSecret, SecretFileState};
+use crate::manifests::{ImagePull, Overlay, Workload};
 
 /// Whether there is a Secret for each name that a workload references.
-pub(super) fn names(inspection: &Inspection, known: &Known) -> Vec<Check> {
+pub(super) fn names(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     let id = Id::PullSecretName;
-    let locked = inspection.secret_files.iter().find(|file| file.state == State::Locked);
+    let locked = inspection.secret_files.iter().find(|file| file.state == SecretFileState::Locked);
     let mut found = Vec::new();
     let overlays = inspection.manifests.overlays.iter();
     for (overlay, workload) in
@@ -135,7 +135,7 @@ fn hashed(
 /// Secret.
 fn is_served_without(
     inspection: &Inspection,
-    known: &Known,
+    known: &ExternalFacts,
     workload: &Workload,
     name: &str,
 ) -> bool {
@@ -143,7 +143,7 @@ fn is_served_without(
     let others =
         others.flat_map(|other| inspection.secrets_in(other, workload.namespace.as_deref()));
     let others: Vec<_> = others.collect();
-    let serves = |pull: &Pull| {
+    let serves = |pull: &ImagePull| {
         let image = pull.image.normalized_name();
         others.iter().any(|secret| secret.secret.serves(&image))
     };
@@ -166,7 +166,7 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             // The Secret of another environment is right in its own namespace.
             let is_own =
                 |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
-            let first = match Place::of_namespace(inspection, wanted).is_known() {
+            let first = match EnvironmentHint::of_namespace(inspection, wanted).is_known() {
                 true => elsewhere.iter().find(is_own),
                 false => elsewhere.first(),
             };

@@ -1,14 +1,17 @@
 //! Whether there is a pull secret at all, and whether it could be read.
 
-use super::{Check, Id, Known, Place, anew, count, or_ok, quoted, secret_title, word, write};
+use super::{
+    Check, EnvironmentHint, ExternalFacts, Id, anew, count, or_ok, quoted, secret_title, word,
+    write,
+};
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, SecretFile, State};
+use crate::inspection::{Inspection, SecretFile, SecretFileState};
 use crate::manifests::{DeployedSecret, Origin};
 use std::collections::BTreeMap;
 
-pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
+pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     let id = Id::PullSecretPresent;
     let files = || inspection.secret_files.iter();
     let has =
@@ -19,7 +22,8 @@ pub(super) fn checks(inspection: &Inspection, known: &Known) -> Vec<Check> {
         .collect();
     // One line is enough for several files that may contain a pull secret.
     let named = files().any(|file| file.expected);
-    if let (false, Some(file)) = (named, files().find(|file| file.state == State::Locked)) {
+    if let (false, Some(file)) = (named, files().find(|file| file.state == SecretFileState::Locked))
+    {
         found.push(missing(inspection, file));
     }
     if inspection.pull_secrets.is_empty() && found.is_empty() {
@@ -87,23 +91,23 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
 fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     let id = Id::PullSecretPresent;
     let rotate = match inspection.record.is_some() {
-        true => Place::of_file(inspection, &file.path).of_it(Advice::makeinfra("rotate")),
+        true => EnvironmentHint::of_file(inspection, &file.path).of_it(Advice::makeinfra("rotate")),
         false => Advice::makeinfra("check").with("--secret FILE"),
     };
     match file.state {
-        State::Locked => {
+        SecretFileState::Locked => {
             Check::warning(id, &file.path, "it is locked: what is in it was not checked")
                 .hint(Advice::at_top(UNLOCK))
         }
-        State::Sops => {
+        SecretFileState::Sops => {
             let message = "SOPS has encrypted it: what is in it was not checked";
             Check::warning(id, &file.path, message)
         }
-        State::Later(why) => {
+        SecretFileState::Later(why) => {
             let message = format!("what is in it was not checked: {why}");
             Check::warning(id, &file.path, message)
         }
-        State::Absent if inspection.called_otherwise(&file.path).is_some() => {
+        SecretFileState::Absent if inspection.called_otherwise(&file.path).is_some() => {
             let other = inspection.called_otherwise(&file.path);
             let name = other.and_then(|other| other.secret.name.as_deref()).unwrap_or_default();
             let message = format!(
@@ -114,7 +118,7 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             Check::problem(id, Record::FILE, message)
                 .hint(write(&format!("secret-name: {name}"), Record::FILE))
         }
-        State::Absent => match elsewhere(inspection, &file.path) {
+        SecretFileState::Absent => match elsewhere(inspection, &file.path) {
             Some(other) => {
                 let message = format!("it is not there: {other} has the pull secret");
                 let first =
@@ -128,13 +132,15 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             )
             .hint(rotate),
         },
-        State::Unread(why) => Check::problem(id, &file.path, why)
+        SecretFileState::Unread(why) => Check::problem(id, &file.path, why)
             .hint(Advice::at_top(format!("ls -l {}", word(&file.path)))),
-        State::NotYaml => {
+        SecretFileState::NotYaml => {
             Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path))
         }
-        State::Plain | State::Opened => Check::problem(id, &file.path, "it holds no pull secret")
-            .hint(anew(inspection, &file.path)),
+        SecretFileState::Plain | SecretFileState::Opened => {
+            Check::problem(id, &file.path, "it holds no pull secret")
+                .hint(anew(inspection, &file.path))
+        }
     }
 }
 

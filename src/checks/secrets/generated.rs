@@ -4,9 +4,9 @@ use super::super::{Check, Id, count, or_ok};
 use crate::advice::{Advice, shell_word};
 use crate::files::is_leftover;
 use crate::git_crypt::UNLOCK;
-use crate::inspection::{Inspection, State};
+use crate::inspection::{Inspection, SecretFileState};
 use crate::manifests::kustomization;
-use crate::opaque::{Listing, Trap};
+use crate::opaque::{Listing, MisleadingLine};
 use crate::repo::{SECRETS, Unmerged};
 use std::path::Path;
 
@@ -63,8 +63,8 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
         let (dir, _) = path.rsplit_once('/').filter(|_| kustomization::is_one(path))?;
         Some(dir.to_owned())
     };
-    let locked =
-        files().find(|file| file.state == State::Locked && kustomized(&file.path).is_some());
+    let locked = files()
+        .find(|file| file.state == SecretFileState::Locked && kustomized(&file.path).is_some());
     if let Some(file) = locked {
         let message = "it is locked: which files it names was not checked";
         return vec![Check::warning(id, &file.path, message).hint(Advice::at_top(UNLOCK))];
@@ -74,7 +74,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     let stray = files().filter(|file| {
         let by_name = named.contains(&file.path);
         let as_directory = kustomized(&file.path).is_some_and(|dir| named.contains(&dir));
-        file.state != State::Absent && !by_name && !as_directory && !is_gits(&file.path)
+        file.state != SecretFileState::Absent && !by_name && !as_directory && !is_gits(&file.path)
     });
     let found = stray.map(|file| {
         if is_leftover(Path::new(&file.path)) {
@@ -143,7 +143,9 @@ fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
             false => Check::warning(id, path, message),
         };
         check.hint(match trap {
-            Trap::CarriageReturn => Advice::at_top(format!("sed -i 's/\\r$//' {}", word(path))),
+            MisleadingLine::CarriageReturn => {
+                Advice::at_top(format!("sed -i 's/\\r$//' {}", word(path)))
+            }
             _ => Advice::edit(path),
         })
     })

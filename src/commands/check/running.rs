@@ -3,7 +3,7 @@
 
 use crate::checks::{Check, Id, Status};
 use crate::cli::Check as Options;
-use crate::cluster::Wanted;
+use crate::cluster::ClusterQuery;
 use crate::commands::target::{Source, Target};
 use crate::diagnosis::{Finding, Running};
 use crate::error::Result;
@@ -25,7 +25,7 @@ impl Clusters {
     pub(super) fn ask(options: &Options, inspection: &Inspection) -> Result<Self> {
         let mut clusters = Self::default();
         for target in targets(options, inspection) {
-            match target.ask(Wanted::Running, std::iter::empty())? {
+            match target.ask(ClusterQuery::Running, std::iter::empty())? {
                 (source, None) => clusters.sources.push(Some(source)),
                 (_, Some(silence)) => {
                     clusters.sources.push(None);

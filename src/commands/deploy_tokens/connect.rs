@@ -5,7 +5,7 @@ use crate::answers::{Answer, ImageRef, Instance};
 use crate::cli::{GitlabAccess, RegistryOptions};
 use crate::credentials::{Access, job_authorities};
 use crate::error::{Failure, Result};
-use crate::gitlab::{Api, Place, Refusal, Token};
+use crate::gitlab::{Api, GitlabRefusal, ProjectOrGroup, Token};
 use crate::http::{Authorities, is_loopback};
 use crate::pull_secret::Issued;
 use crate::registry::{Options, Registries};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(in crate::commands) struct Gitlab {
     pub(in crate::commands) api: Arc<Api>,
-    pub(in crate::commands) place: Place,
+    pub(in crate::commands) place: ProjectOrGroup,
     /// All tokens of the project or group.
     pub(in crate::commands) tokens: Vec<Token>,
     /// The server's current time.
@@ -190,14 +190,16 @@ impl<'g> Gitlabs<'g> {
         &self,
         api: &Api,
         meant: OwnerHints,
-    ) -> std::result::Result<(Place, Vec<Token>, Timestamp), Refusal> {
+    ) -> std::result::Result<(ProjectOrGroup, Vec<Token>, Timestamp), GitlabRefusal> {
         let recorded = meant.recorded.filter(|issued| issued.token.instance == *api.instance());
         let place = match (self.group, recorded, meant.image) {
             (Some(path), ..) => api.group(path)?,
             // By number, because a moved project has another path.
             (None, Some(issued), _) => api.place(issued.token.owner)?,
             (None, None, Some(image)) => api.project_of(image)?,
-            (None, None, None) => return Err(Refusal::NotFound { what: "project".to_owned() }),
+            (None, None, None) => {
+                return Err(GitlabRefusal::NotFound { what: "project".to_owned() });
+            }
         };
         if self.writes {
             api.check_role(&place)?;
@@ -207,7 +209,7 @@ impl<'g> Gitlabs<'g> {
     }
 }
 
-fn unusable(api: &Api, refusal: &Refusal) -> Failure {
+fn unusable(api: &Api, refusal: &GitlabRefusal) -> Failure {
     refusal.failure("cannot use GitLab's API; nothing was made or written", api.instance().as_str())
 }
 

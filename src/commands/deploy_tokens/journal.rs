@@ -5,7 +5,7 @@
 use crate::answers::{Answer, Instance, Owner, TokenRef};
 use crate::error::{Failure, Result};
 use crate::files;
-use crate::gitlab::{Place, TokenName};
+use crate::gitlab::{ProjectOrGroup, TokenName};
 use crate::repo::Repo;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub(in crate::commands) struct JournalEntry {
     pub(in crate::commands) name: String,
     /// The GitLab instance.
     pub(in crate::commands) instance: Instance,
-    pub(in crate::commands) place: Place,
+    pub(in crate::commands) place: ProjectOrGroup,
     /// Its number; `None` if GitLab has not answered.
     pub(in crate::commands) id: Option<u64>,
     /// When it was requested, by GitLab's clock.
@@ -115,7 +115,7 @@ impl JournalEntry {
         Some(Self {
             name: text("name")?.to_owned(),
             instance: Instance::parse(text("gitlab")?).ok()?,
-            place: Place { owner, path: text("path")?.to_owned() },
+            place: ProjectOrGroup { owner, path: text("path")?.to_owned() },
             id: value.get("id").and_then(Value::as_u64),
             since: text("since")?.parse().ok()?,
             fellows: value.get("fellows")?.as_array()?.iter().map(path).collect::<Option<_>>()?,
@@ -187,7 +187,7 @@ impl Journal {
         &self,
         name: &TokenName,
         instance: &Instance,
-        place: &Place,
+        place: &ProjectOrGroup,
         fellows: &[PathBuf],
     ) -> Result<JournalEntry> {
         let file = self
@@ -247,7 +247,7 @@ mod tests {
         let journal = Journal::beside(&parent.path().join("hello-infra")).unwrap();
         assert_eq!(journal.entries().unwrap(), []);
         let name = TokenName::new(&["hello-infra".to_owned()], &[], Timestamp::now()).unwrap();
-        let place = Place { owner: Owner::Group(7), path: "group/näme".to_owned() };
+        let place = ProjectOrGroup { owner: Owner::Group(7), path: "group/näme".to_owned() };
         let fellows =
             [PathBuf::from("/work/a b"), PathBuf::from(OsString::from_vec(b"/work/\xff".to_vec()))];
         let mut entry = journal.begin(&name, &Instance::gitlab_com(), &place, &fellows).unwrap();

@@ -7,7 +7,7 @@ use crate::advice::Advice;
 use crate::answers::{Expiry, TokenRef};
 use crate::cli::GitlabOptions;
 use crate::error::{Failure, Result};
-use crate::gitlab::{Lifetime, NotMinted, Refusal, Token, TokenName};
+use crate::gitlab::{GitlabRefusal, Lifetime, NotMinted, Token, TokenName};
 use crate::pull_secret::{DeployToken, Issued};
 use crate::ui::{Reply, Text, Ui};
 use jiff::{SignedDuration, Timestamp};
@@ -149,7 +149,7 @@ impl Gitlab {
     }
 
     /// Finds the token of `entry`, whose reply was lost, and deletes it.
-    fn recover(&self, entry: &JournalEntry, refusal: &Refusal, ui: &mut Ui) -> Result<()> {
+    fn recover(&self, entry: &JournalEntry, refusal: &GitlabRefusal, ui: &mut Ui) -> Result<()> {
         let instance = self.api.instance().as_str();
         let unknown = || {
             Failure::unknown("undetermined whether GitLab made a deploy token; nothing was written")
@@ -248,7 +248,7 @@ impl Gitlab {
                 ));
                 continue;
             }
-            let cannot = |refusal: Refusal| {
+            let cannot = |refusal: GitlabRefusal| {
                 let what =
                     format!("cannot delete the deploy token `{}` of an earlier run", entry.name);
                 refusal.failure(what, entry.instance.as_str())
@@ -284,7 +284,7 @@ impl Gitlab {
                 }
                 Ok(None) => {}
                 // That token cannot pull this image, and this credential cannot tell more.
-                Err(refusal @ (Refusal::NotFound { .. } | Refusal::Role { .. }))
+                Err(refusal @ (GitlabRefusal::NotFound { .. } | GitlabRefusal::Role { .. }))
                     if entry.place.owner != self.place.owner =>
                 {
                     ui.warn(format!(
@@ -303,7 +303,7 @@ impl Gitlab {
     }
 
     /// The token that `entry` requested; `None` if it does not exist.
-    fn find(&self, entry: &JournalEntry) -> std::result::Result<Option<Token>, Refusal> {
+    fn find(&self, entry: &JournalEntry) -> std::result::Result<Option<Token>, GitlabRefusal> {
         let by_name =
             |tokens: &[Token]| tokens.iter().find(|token| token.name == entry.name).cloned();
         if entry.place.owner == self.place.owner {

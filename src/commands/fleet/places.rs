@@ -2,7 +2,7 @@
 
 use crate::answers::Record;
 use crate::files;
-use crate::ui::Waiting;
+use crate::ui::WaitIndicator;
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,11 @@ pub(in crate::commands) struct FleetMember {
 
 /// Each work tree once, under the first of its paths. The first `typed` paths are from the command
 /// line.
-pub(super) fn places(paths: Vec<PathBuf>, typed: usize, waiting: &Waiting) -> Vec<FleetMember> {
+pub(super) fn places(
+    paths: Vec<PathBuf>,
+    typed: usize,
+    waiting: &WaitIndicator,
+) -> Vec<FleetMember> {
     let mut known: HashSet<(u64, u64)> = HashSet::new();
     let mut unknown: HashSet<PathBuf> = HashSet::new();
     let mut gits: HashMap<PathBuf, usize> = HashMap::new();

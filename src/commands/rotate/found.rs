@@ -13,7 +13,7 @@ use crate::error::{Failure, Result, printable};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests::kustomization;
-use crate::repo::{Place, Repo};
+use crate::repo::{Repo, RepoLocation};
 use crate::rotation::{Files, Plan, RotateOverrides, SecretFile};
 use crate::secret::Secret;
 use crate::templates::TemplateSet;
@@ -36,7 +36,7 @@ pub(super) struct RotationTarget {
 
 /// The result of successful checks, in compact form.
 pub(super) struct PassedChecks {
-    place: Place,
+    place: RepoLocation,
     /// A digest of everything that the checks depend on and that may change: the files and HEAD.
     seen: [u8; 20],
     uncommitted: Vec<bool>,

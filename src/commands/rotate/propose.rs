@@ -238,7 +238,7 @@ fn check_left(desk: &TokenIssuer, found: &RotationTarget, ui: &mut Ui) -> Result
         let is_left = row.is_active && matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan);
         // The list may still contain tokens that were deleted a moment ago.
         let is_there = || desk.gitlab.api.token(&row.token.at).map(|found| found.is_some());
-        let cannot = |refusal: crate::gitlab::Refusal| {
+        let cannot = |refusal: crate::gitlab::GitlabRefusal| {
             refusal.failure("cannot look at a deploy token", desk.gitlab.api.instance().as_str())
         };
         if !is_left || !is_there().map_err(cannot)? {

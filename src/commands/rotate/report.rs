@@ -11,7 +11,7 @@ use crate::commands::sign_in::SignInCheck;
 use crate::gitlab::Lifetime;
 use crate::pull_secret::Manifest;
 use crate::report::{FileChange, Report};
-use crate::rotation::{Change, Plan, SecretFile};
+use crate::rotation::{Plan, SecretFile, SecretFileChange};
 use crate::ui;
 use serde_json::json;
 
@@ -135,7 +135,7 @@ pub(super) fn outcome(
 /// The text of the report.
 fn told(options: &Options, found: &RotationTarget, plan: &Plan, commit: Option<&str>) -> String {
     let checked = SignInCheck::line(found.checked.as_ref());
-    let named = |wanted: &dyn Fn(&SecretFile, &Change) -> bool| {
+    let named = |wanted: &dyn Fn(&SecretFile, &SecretFileChange) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);
         let paths: Vec<_> = both
             .filter(|(file, change)| wanted(file, change))

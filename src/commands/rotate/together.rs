@@ -19,7 +19,7 @@ use crate::error::{Failure, Result};
 use crate::pull_secret::DeployToken;
 use crate::registry::PARALLEL;
 use crate::report::Report;
-use crate::rotation::{Entry, Plan, RotateOverrides};
+use crate::rotation::{EntryChoice, Plan, RotateOverrides};
 use crate::ui::Ui;
 use groups::RotationCandidate;
 use std::path::Path;
@@ -133,7 +133,7 @@ fn token(
     }
     let expires_at = overrides.expires_at.clone();
     let token = source.read(registry, ready.image.as_ref(), options.check.check, expires_at, ui)?;
-    let is_shared = wanted.len() > 1 && matches!(overrides.entry, Entry::Own);
+    let is_shared = wanted.len() > 1 && matches!(overrides.entry, EntryChoice::Own);
     let names = wanted.iter().filter(|_| is_shared).map(|(_, _, ready)| ready.name.clone());
     Ok(Some(token.shared_by(names.collect())))
 }

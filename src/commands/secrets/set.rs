@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
 use crate::manifests;
-use crate::opaque::{Change, Directory, Effect, Key, Value};
+use crate::opaque::{Directory, Effect, Key, SecretChange, Value};
 use crate::report::{FileChange, Report};
 use crate::ui::Ui;
 use crate::work_tree::Content;
@@ -85,7 +85,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
 }
 
 /// The text of the report.
-fn told(name: &DnsLabel, key: &Key, changes: &[Change], commit: Option<&str>) -> String {
+fn told(name: &DnsLabel, key: &Key, changes: &[SecretChange], commit: Option<&str>) -> String {
     let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
     let (key, places) = (key.as_str(), places.join(", "));
     let committed = commit.map(|commit| format!("committed as {}", short(commit)));
@@ -163,7 +163,7 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
 fn foreseen(
     options: &Options,
     target: &Target,
-    changes: &[Change],
+    changes: &[SecretChange],
     commit: Option<&Uncommitted>,
 ) -> String {
     let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();

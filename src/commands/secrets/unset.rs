@@ -9,7 +9,7 @@ use crate::commands::{agree, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::git_crypt;
 use crate::inspection::{Inspection, Scope};
-use crate::opaque::{Change, Directory, Effect};
+use crate::opaque::{Directory, Effect, SecretChange};
 use crate::report::Report;
 use crate::ui::Ui;
 use serde_json::json;
@@ -74,7 +74,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
 
 /// The changed overlays whose manifests reference a Secret that is deleted; `None` if there are
 /// none.
-fn users(options: &Options, target: &Target, changes: &[Change]) -> Option<String> {
+fn users(options: &Options, target: &Target, changes: &[SecretChange]) -> Option<String> {
     if !changes.iter().any(|change| change.effect == Effect::Delete) {
         return None;
     }

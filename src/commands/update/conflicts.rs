@@ -2,7 +2,7 @@
 
 use super::{Options, UpdateRoute, typed};
 use crate::advice::{Advice, shell_word};
-use crate::change::{Conflict, Entry, Step, Update};
+use crate::change::{Conflict, GeneratedFile, Step, Update};
 use crate::commands::agree;
 use crate::commands::encrypted;
 use crate::commands::evolve::ManagedRepo;
@@ -139,7 +139,10 @@ fn next(update: &Update) -> Vec<Advice> {
 /// Both sides of the cherry-pick: what merged cleanly is a change of ours alone, everything else is
 /// as generated.
 fn sides(update: &Update) -> [Side<'_>; 2] {
-    fn of<'s>(path: &'s str, entry: Option<&'s Entry>) -> (&'s str, Option<(&'s [u8], bool)>) {
+    fn of<'s>(
+        path: &'s str,
+        entry: Option<&'s GeneratedFile>,
+    ) -> (&'s str, Option<(&'s [u8], bool)>) {
         (path, entry.map(|entry| (&entry.bytes[..], entry.executable)))
     }
     let base = update.conflicts.iter().map(|one| of(&one.path, one.base.as_ref()));

@@ -1,7 +1,7 @@
 //! The files from which plans are made: in the work tree and in HEAD. Changes nothing.
 
 use crate::answers::Record;
-use crate::change::{Files, Found};
+use crate::change::{Files, WorkTreeFile};
 use crate::error::Result;
 use crate::files;
 use crate::repo::{Repo, SECRETS};
@@ -77,7 +77,7 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
             repo.is_executable_in_head(&name)?
         };
         let ignored = repo.is_ignored(&name);
-        all.insert(name, Found { content, executable, ignored });
+        all.insert(name, WorkTreeFile { content, executable, ignored });
     }
     Ok(all)
 }
@@ -96,7 +96,7 @@ pub(super) fn read_committed(repo: &Repo, scope: &Scope) -> Result<Files> {
     for path in paths {
         let content = repo.committed(&path)?.ok_or("it cannot be read in HEAD");
         let executable = repo.is_executable_in_head(&path)?;
-        all.insert(path, Found { content, executable, ignored: false });
+        all.insert(path, WorkTreeFile { content, executable, ignored: false });
     }
     Ok(all)
 }

@@ -56,7 +56,8 @@ fn what_cannot_be_taken_back_is_named() {
     // A directory cannot be replaced by a rename.
     fs::remove_file(inner.join("changed")).unwrap();
     fs::create_dir_all(inner.join("changed/full")).unwrap();
-    let lost = take_back(vec![Done { target: inner.join("changed"), old, is_deleted: false }]);
+    let lost =
+        take_back(vec![AppliedChange { target: inner.join("changed"), old, is_deleted: false }]);
     let old = lost[0].old.as_ref().unwrap();
     assert_eq!(fs::read_to_string(old).unwrap(), "old");
     assert!(!crate::files::is_leftover(old), "{}", old.display());

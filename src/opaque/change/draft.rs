@@ -1,10 +1,10 @@
 //! A change under construction: collects the writes and puts them into a safe order.
 
-use super::{Change, Directory, Effect, Env, Found, Removal, Write};
+use super::{Directory, Effect, Env, Removal, SecretChange, SecretSources, Write};
 use crate::manifests::below;
 use crate::opaque::listing::plain;
 use crate::opaque::{
-    DirectoryFault, EnvFile, Generator, Key, Kustomization, Trap, Value, kustomization,
+    DirectoryFault, EnvFile, Generator, Key, Kustomization, MisleadingLine, Value, kustomization,
 };
 use crate::work_tree::Content;
 use crate::yaml_edit::Edited;
@@ -20,7 +20,7 @@ pub(super) struct Draft<'d> {
     /// Writes that must follow that of the kustomization.
     after: Vec<Write>,
     removals: Vec<Removal>,
-    traps: Vec<(String, usize, Trap)>,
+    traps: Vec<(String, usize, MisleadingLine)>,
 }
 
 impl<'d> Draft<'d> {
@@ -55,7 +55,10 @@ impl<'d> Draft<'d> {
     ) -> Result<(), DirectoryFault> {
         let bytes = env.parsed().set(key, value);
         for (line, trap) in EnvFile::parse(&bytes).traps().filter(|(_, trap)| trap.breaks()) {
-            if matches!(trap, Trap::TooLong | Trap::NotUtf8 | Trap::Repeated) {
+            if matches!(
+                trap,
+                MisleadingLine::TooLong | MisleadingLine::NotUtf8 | MisleadingLine::Repeated
+            ) {
                 return Err(DirectoryFault::new(
                     &env.path,
                     &format!("line {line}: {}", trap.message()),
@@ -94,7 +97,7 @@ impl<'d> Draft<'d> {
     /// any other key.
     pub(super) fn drop_lines(
         &mut self,
-        found: &Found,
+        found: &SecretSources,
         key: &Key,
         kept: Option<usize>,
     ) -> Result<(), DirectoryFault> {
@@ -144,7 +147,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    pub(super) fn finish(self, effect: Effect, place: String) -> Change {
+    pub(super) fn finish(self, effect: Effect, place: String) -> SecretChange {
         let mut writes = self.before;
         if *self.text != *self.directory.opened.text {
             writes.push(Write {
@@ -156,6 +159,6 @@ impl<'d> Draft<'d> {
         writes.extend(self.after);
         let is_done = writes.is_empty() && self.removals.is_empty();
         let effect = if is_done && effect != Effect::Lack { Effect::Hold } else { effect };
-        Change { effect, place, writes, removals: self.removals, traps: self.traps }
+        SecretChange { effect, place, writes, removals: self.removals, traps: self.traps }
     }
 }

@@ -21,17 +21,17 @@ fn planned<T>(files: &Files, plan: impl FnOnce(&Directory) -> T) -> T {
     plan(&Directory::open(DIR, "hello", &read).unwrap())
 }
 
-fn set(files: &Files, key: &str, value: &[u8]) -> Result<Change, DirectoryFault> {
+fn set(files: &Files, key: &str, value: &[u8]) -> Result<SecretChange, DirectoryFault> {
     let value = Value::new(Zeroizing::new(value.to_vec())).unwrap();
     planned(files, |directory| directory.set("db", &Key::parse(key).unwrap(), &value))
 }
 
-fn unset(files: &Files, key: &str) -> Change {
+fn unset(files: &Files, key: &str) -> SecretChange {
     planned(files, |directory| directory.unset("db", &Key::parse(key).unwrap())).unwrap()
 }
 
 /// The files after the first `steps` of a change.
-fn after(files: &Files, change: &Change, steps: usize) -> Files {
+fn after(files: &Files, change: &SecretChange, steps: usize) -> Files {
     let mut files = files.clone();
     for write in change.writes.iter().take(steps) {
         files.insert(write.path.clone(), write.bytes.to_vec());
@@ -42,7 +42,7 @@ fn after(files: &Files, change: &Change, steps: usize) -> Files {
     files
 }
 
-fn whole(files: &Files, change: &Change) -> Files {
+fn whole(files: &Files, change: &SecretChange) -> Files {
     after(files, change, change.writes.len() + change.removals.len())
 }
 
@@ -86,7 +86,7 @@ fn each(check: impl Fn(&Files, &str, Option<&[u8]>)) {
     }
 }
 
-fn change(files: &Files, key: &str, value: Option<&[u8]>) -> Change {
+fn change(files: &Files, key: &str, value: Option<&[u8]>) -> SecretChange {
     value.map_or_else(|| unset(files, key), |value| set(files, key, value).unwrap())
 }
 

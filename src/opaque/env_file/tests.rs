@@ -1,7 +1,7 @@
 use super::*;
-use Trap::*;
+use MisleadingLine::*;
 
-fn traps(text: &str) -> Vec<(usize, Trap)> {
+fn traps(text: &str) -> Vec<(usize, MisleadingLine)> {
     EnvFile::parse(text.as_bytes()).traps().collect()
 }
 

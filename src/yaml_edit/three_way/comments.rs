@@ -3,7 +3,7 @@
 use super::super::Document;
 use super::super::lines::{Edit, line_end, line_start, newline, next_line};
 use super::super::tree::{Node, Value};
-use super::place::{Place, Spot, is_flow, is_inline};
+use super::place::{PlacedNode, Position, is_flow, is_inline};
 use std::collections::HashSet;
 use std::ops::Range;
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// Whether `ours` has a comment, between the start of the value's key or dash and the end of its
 /// last line, that `base` has neither there nor above. Reordering an item's keys moves the comment
 /// above the item inside it.
-pub(super) fn has_own(ours: (&Document, Spot), base: (&Document, Spot)) -> bool {
+pub(super) fn has_own(ours: (&Document, PlacedNode), base: (&Document, PlacedNode)) -> bool {
     let [own, mut known] = [ours, base].map(|(document, spot)| {
         let start = spot.place.map_or(spot.node.start, |place| place.after);
         within(document.text, start, spot.node)
@@ -51,9 +51,9 @@ fn within<'t>(text: &'t str, start: usize, node: &Node) -> Vec<&'t str> {
 
 /// The edit that gives a value the end-of-line comment of `theirs`, if `ours` has that of `base`.
 pub(super) fn at_end_of_line(
-    base: (&Document, Spot),
-    ours: (&Document, Spot),
-    theirs: (&Document, Spot),
+    base: (&Document, PlacedNode),
+    ours: (&Document, PlacedNode),
+    theirs: (&Document, PlacedNode),
 ) -> Option<Edit> {
     let [old, own, new] = [base, ours, theirs].map(|(document, spot)| end_of_line(document, spot));
     let ((old, was_header), (range, is_header), (new, will_be_header)) = (old?, own?, new?);
@@ -65,7 +65,7 @@ pub(super) fn at_end_of_line(
 
 /// The text after a value on its line (after the colon if the value is on the lines below): blanks
 /// and a comment.
-fn end_of_line(document: &Document, spot: Spot) -> Option<(Range<usize>, bool)> {
+fn end_of_line(document: &Document, spot: PlacedNode) -> Option<(Range<usize>, bool)> {
     let (text, node, place) = (document.text, spot.node, spot.place?);
     let is_header = match &node.value {
         Value::Scalar { .. } => false,
@@ -84,9 +84,9 @@ fn end_of_line(document: &Document, spot: Spot) -> Option<(Range<usize>, bool)> 
 /// The edit that gives a key or an item the comments above it in `theirs`, if `ours` has those of
 /// `base`.
 pub(super) fn above(
-    base: (&Document, Option<Place>),
-    ours: (&Document, Option<Place>),
-    theirs: (&Document, Option<Place>),
+    base: (&Document, Option<Position>),
+    ours: (&Document, Option<Position>),
+    theirs: (&Document, Option<Position>),
 ) -> Option<Edit> {
     let place = ours.1.filter(|place| place.alone)?;
     let [old, own, new] =
@@ -103,7 +103,7 @@ pub(super) fn above(
     Some(Edit::new(place.comments_above(ours.0.text), Zeroizing::new(with)))
 }
 
-pub(super) fn lines_above(text: &str, place: Option<Place>) -> Vec<&str> {
+pub(super) fn lines_above(text: &str, place: Option<Position>) -> Vec<&str> {
     let range = place.map_or(0..0, |place| place.comments_above(text));
     text[range].lines().map(str::trim).collect()
 }

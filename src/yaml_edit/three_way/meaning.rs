@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 
 /// The meaning that the merge computed, in the order of the merged text, which is checked against
 /// it.
-pub(super) enum Meant<'n> {
+pub(super) enum ExpectedMeaning<'n> {
     As(&'n Node),
-    Map(Vec<(&'n str, Meant<'n>)>),
-    List(Vec<Meant<'n>>),
+    Map(Vec<(&'n str, ExpectedMeaning<'n>)>),
+    List(Vec<ExpectedMeaning<'n>>),
 }
 
-impl Meant<'_> {
+impl ExpectedMeaning<'_> {
     pub(super) fn is(&self, node: &Node) -> bool {
         match (self, &node.value) {
             (Self::As(meant), _) => meant.means(node),

@@ -9,15 +9,15 @@ use zeroize::Zeroizing;
 
 /// A value and its position.
 #[derive(Clone, Copy)]
-pub(super) struct Spot<'n> {
+pub(super) struct PlacedNode<'n> {
     pub(super) node: &'n Node,
     /// `None` for the root, and inside `{…}` and `[…]`.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Position>,
 }
 
 /// The position of a key or a dash in block style.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// The first byte of the key, or the dash.
     pub(super) head: usize,
     /// After the colon or the dash.
@@ -32,13 +32,13 @@ pub(super) struct Place {
 pub(super) struct Child<'n> {
     pub(super) id: Id<'n>,
     pub(super) key: Option<&'n Node>,
-    pub(super) spot: Spot<'n>,
+    pub(super) spot: PlacedNode<'n>,
 }
 
 /// The children of a mapping, or of a list whose items have the identities `ids`.
 pub(super) fn children<'n>(
     document: &Document,
-    parent: Spot<'n>,
+    parent: PlacedNode<'n>,
     ids: Vec<Id<'n>>,
 ) -> Vec<Child<'n>> {
     let text = document.text;
@@ -50,7 +50,7 @@ pub(super) fn children<'n>(
             None => dash_place(text, node, floor),
         };
         floor = Some(node.end);
-        Child { id, key, spot: Spot { node, place } }
+        Child { id, key, spot: PlacedNode { node, place } }
     };
     match &parent.node.value {
         Value::Scalar { .. } => Vec::new(),
@@ -68,7 +68,7 @@ pub(super) fn children<'n>(
 
 /// The position of a key. A comment at the top of the document belongs to no key, so for the first
 /// key `floor` is `None`.
-fn key_place(text: &str, key: &Node, floor: Option<usize>) -> Option<Place> {
+fn key_place(text: &str, key: &Node, floor: Option<usize>) -> Option<Position> {
     let start = line_start(text, key.start);
     let before = &text[start..key.start];
     let alone = before.bytes().all(|byte| byte == b' ');
@@ -76,15 +76,16 @@ fn key_place(text: &str, key: &Node, floor: Option<usize>) -> Option<Place> {
         return None;
     }
     let (after, floor) = (behind_colon(text, key.end)?, floor.unwrap_or(start));
-    Some(Place { head: key.start, after, column: before.len(), alone, floor })
+    Some(Position { head: key.start, after, column: before.len(), alone, floor })
 }
 
-fn dash_place(text: &str, item: &Node, floor: Option<usize>) -> Option<Place> {
+fn dash_place(text: &str, item: &Node, floor: Option<usize>) -> Option<Position> {
     let start = line_start(text, item.start);
     let before = &text[start..item.start];
     let column = before.len() - before.trim_start_matches(' ').len();
     let head = start + column;
-    let place = Place { head, after: head + 1, column, alone: true, floor: floor.unwrap_or(start) };
+    let place =
+        Position { head, after: head + 1, column, alone: true, floor: floor.unwrap_or(start) };
     (before.trim() == "-").then_some(place)
 }
 
@@ -102,7 +103,7 @@ pub(super) fn is_inline(document: &Document, node: &Node) -> bool {
     is_one_thing && !document.text[node.start..node.end].contains('\n')
 }
 
-impl Place {
+impl Position {
     /// The comment lines directly above, at the same indentation.
     pub(super) fn comments_above(&self, text: &str) -> Range<usize> {
         let end = line_start(text, self.head);

@@ -6,8 +6,8 @@ use super::super::{BEYOND, FLOW, Refusal, Step};
 use super::Merge;
 use super::comments::{self, lines_above};
 use super::identity::{Id, Kind};
-use super::meaning::{Meant, same};
-use super::place::{Child, Place, Spot, lines_of};
+use super::meaning::{ExpectedMeaning, same};
+use super::place::{Child, PlacedNode, Position, lines_of};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
@@ -26,9 +26,9 @@ impl<'n> Merge<'n> {
     pub(super) fn siblings(
         &mut self,
         kind: Kind,
-        parents: (Option<Spot<'n>>, Spot<'n>, Spot<'n>),
+        parents: (Option<PlacedNode<'n>>, PlacedNode<'n>, PlacedNode<'n>),
         versions: &Children<'n>,
-    ) -> Result<Meant<'n>, Refusal> {
+    ) -> Result<ExpectedMeaning<'n>, Refusal> {
         let [base, ours, theirs] = versions;
         let [in_base, in_ours, in_theirs] = [base, ours, theirs].map(|children| index(children));
         let stays = self.staying(base, ours, &in_base, &in_theirs);
@@ -42,7 +42,9 @@ impl<'n> Merge<'n> {
         if !new.first.is_empty() {
             let at = self.start(ours.first().ok_or(FLOW)?, counterpart(&ours[0]), stays[0])?;
             self.insert(kind, at, &ours[0], &new.first)?;
-            meant.extend(new.first.iter().map(|child| (&child.id, Meant::As(child.spot.node))));
+            meant.extend(
+                new.first.iter().map(|child| (&child.id, ExpectedMeaning::As(child.spot.node))),
+            );
         }
         let leading = self.delete_leading(parents, versions, &in_base, &stays)?;
         for (at, child) in ours.iter().enumerate() {
@@ -65,15 +67,18 @@ impl<'n> Merge<'n> {
                     &new.behind[at],
                 )?;
             }
-            meant
-                .extend(new.behind[at].iter().map(|child| (&child.id, Meant::As(child.spot.node))));
+            meant.extend(
+                new.behind[at]
+                    .iter()
+                    .map(|child| (&child.id, ExpectedMeaning::As(child.spot.node))),
+            );
         }
         Ok(match kind {
-            Kind::Map => Meant::Map(
+            Kind::Map => ExpectedMeaning::Map(
                 meant.into_iter().filter_map(|(id, meant)| Some((name(id)?, meant))).collect(),
             ),
             Kind::Set | Kind::List => {
-                Meant::List(meant.into_iter().map(|(_, meant)| meant).collect())
+                ExpectedMeaning::List(meant.into_iter().map(|(_, meant)| meant).collect())
             }
         })
     }
@@ -142,8 +147,8 @@ impl<'n> Merge<'n> {
         base: Option<&Child<'n>>,
         ours: &Child<'n>,
         theirs: Option<&Child<'n>>,
-    ) -> Result<Meant<'n>, Refusal> {
-        let Some(theirs) = theirs else { return Ok(Meant::As(ours.spot.node)) };
+    ) -> Result<ExpectedMeaning<'n>, Refusal> {
+        let Some(theirs) = theirs else { return Ok(ExpectedMeaning::As(ours.spot.node)) };
         self.within(at, ours, |merge| {
             merge.value(base.map(|base| base.spot), ours.spot, theirs.spot)
         })
@@ -205,7 +210,7 @@ impl<'n> Merge<'n> {
     /// its dash.
     fn delete_leading(
         &mut self,
-        parents: (Option<Spot<'n>>, Spot<'n>, Spot<'n>),
+        parents: (Option<PlacedNode<'n>>, PlacedNode<'n>, PlacedNode<'n>),
         [base, ours, _]: &Children<'n>,
         in_base: &Index<'_, 'n>,
         stays: &[bool],
@@ -248,16 +253,16 @@ impl<'n> Merge<'n> {
     fn emptied(
         &mut self,
         kind: Kind,
-        base: Option<Spot<'n>>,
-        parent: Spot<'n>,
-    ) -> Result<Meant<'n>, Refusal> {
+        base: Option<PlacedNode<'n>>,
+        parent: PlacedNode<'n>,
+    ) -> Result<ExpectedMeaning<'n>, Refusal> {
         let place = parent.place.ok_or("it would have no key left")?;
         if base.is_none_or(|base| comments::has_own((self.ours, parent), (self.base, base))) {
             self.conflict();
         }
         let (with, meant) = match kind {
-            Kind::Map => (" {}", Meant::Map(Vec::new())),
-            Kind::Set | Kind::List => (" []", Meant::List(Vec::new())),
+            Kind::Map => (" {}", ExpectedMeaning::Map(Vec::new())),
+            Kind::Set | Kind::List => (" []", ExpectedMeaning::List(Vec::new())),
         };
         let end = line_end(self.ours.text, parent.node.end);
         self.edits.push(Edit::new(place.after..end, Zeroizing::new(with.to_owned())));
@@ -286,6 +291,6 @@ fn name<'n>(id: &Id<'n>) -> Option<&'n str> {
     }
 }
 
-fn own_line(child: &Child) -> Result<Place, Refusal> {
+fn own_line(child: &Child) -> Result<Position, Refusal> {
     child.spot.place.filter(|place| place.alone).ok_or(FLOW)
 }

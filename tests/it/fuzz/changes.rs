@@ -5,7 +5,7 @@ use super::manifests::WORDS;
 use super::{files, fuzz, is_sample, parts, quotes_no_token};
 use makeinfra::answers::{Answer, ProjectName, Record, Values};
 use makeinfra::change::{
-    AdoptionRequest, Files, Found, adopt, answers_in, labelled_project, named_files,
+    AdoptionRequest, Files, WorkTreeFile, adopt, answers_in, labelled_project, named_files,
 };
 use makeinfra::templates::TemplateSet;
 use std::collections::BTreeSet;
@@ -33,7 +33,10 @@ fn tree(paths: &[&str], parts: &[&str]) -> Files {
     let mut files = Files::default();
     for (path, text) in paths.iter().zip(parts) {
         let content = Ok(Zeroizing::new(text.as_bytes().to_vec()));
-        files.insert((*path).to_owned(), Found { content, executable: false, ignored: false });
+        files.insert(
+            (*path).to_owned(),
+            WorkTreeFile { content, executable: false, ignored: false },
+        );
     }
     files
 }

@@ -4,7 +4,7 @@
 use super::{files, fuzz, quotes_no_token, shows_token, text};
 use jiff::Timestamp;
 use makeinfra::cluster::{Kubectl, context_of};
-use makeinfra::diagnosis::{Diagnosis, Evidence, HiddenByNamespace, Known};
+use makeinfra::diagnosis::{Diagnosis, DiagnosisInput, Evidence, HiddenByNamespace};
 use std::path::Path;
 
 const WORDS: [&str; 60] = [
@@ -72,7 +72,7 @@ const WORDS: [&str; 60] = [
 
 fn diagnosis(evidence: &Evidence) -> Diagnosis {
     let now = evidence.newest().unwrap_or(Timestamp::UNIX_EPOCH);
-    let known = Known {
+    let known = DiagnosisInput {
         evidence,
         namespace: None,
         is_live: false,

@@ -9,7 +9,7 @@ use makeinfra::git_crypt::{Key, is_encrypted};
 use makeinfra::manifests::documents;
 use makeinfra::opaque::{self, Directory, DirectoryFault, EnvFile, Listing, Value};
 use makeinfra::pull_secret::{
-    DeployToken, DockerConfig, Edit, Hidden, Inspected, Manifest, Rewrite, Traces, Wanted,
+    DeployToken, DockerConfig, Edit, Hidden, Inspected, Manifest, Rewrite, RotatedEntry, Traces,
 };
 use makeinfra::secret::Secret;
 use makeinfra::work_tree::Content;
@@ -168,7 +168,8 @@ fn a_secret_that_is_rotated_holds_the_new_token_and_not_the_old_one() {
             Err(fault) => return quotes_no_token(fault),
         };
         let wanted =
-            [Wanted::Own, Wanted::Named(&registry), Wanted::Added(&registry)][bytes.len() % 3];
+            [RotatedEntry::Own, RotatedEntry::Named(&registry), RotatedEntry::Added(&registry)]
+                [bytes.len() % 3];
         let secrets: Vec<_> =
             documents(bytes).unwrap_or_default().iter().filter_map(Inspected::of).collect();
         let old = Traces::of(secrets.iter());

@@ -6,7 +6,7 @@ use super::old::SupersededToken;
 use super::proof::{Proof, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::answers::{Answer, ContextName};
-use crate::cluster::{Answer as Told, Kubectl, KubectlError, KubectlFailure};
+use crate::cluster::{ClusterAnswer, Kubectl, KubectlError, KubectlFailure};
 use crate::commands::scope::Scoped;
 use crate::commands::target::Target;
 use crate::error::{Failure, Result, printable};
@@ -88,7 +88,7 @@ fn ask(
 }
 
 /// Compares the Secret in the cluster with that in the file.
-fn compare(tenant: &ProvedEnvironment, told: &Told, place: &str) -> Proof {
+fn compare(tenant: &ProvedEnvironment, told: &ClusterAnswer, place: &str) -> Proof {
     let deploy = || Advice::make("deploy").for_env(tenant.choice.as_ref());
     let file = Inspected::of_text(tenant.text.expose());
     let there = objects(&told.json)

@@ -12,7 +12,7 @@ use super::sharing::Sharing;
 use crate::answers::{Owner, Superseded, TokenRef};
 use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Journal, OwnerHints, is_held_among};
 use crate::error::{Failure, Result, printable};
-use crate::gitlab::{Refusal, Token};
+use crate::gitlab::{GitlabRefusal, Token};
 use crate::repo::Repo;
 use crate::ui::Ui;
 use std::path::PathBuf;
@@ -156,7 +156,7 @@ impl Deletion<'_> {
     ) -> Result<TokenOutcome> {
         let options = self.options;
         let instance = gitlab.api.instance();
-        let unknown = |refusal: &Refusal| {
+        let unknown = |refusal: &GitlabRefusal| {
             TokenOutcome::new(TokenState::Unknown, refusal.message(instance.as_str()))
         };
         let at = old.at(gitlab);

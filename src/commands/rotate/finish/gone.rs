@@ -9,7 +9,7 @@ use crate::answers::ImageRef;
 use crate::commands::deploy_tokens::Gitlab;
 use crate::commands::sign_in;
 use crate::error::Result;
-use crate::registry::{Pull, Standing};
+use crate::registry::{PullQuestion, Standing};
 use crate::ui::Ui;
 
 /// Verifies that the deleted tokens of `case` no longer work: the first of each registry by a
@@ -51,7 +51,7 @@ pub(super) fn refused(
     for (old, fate) in olds.iter().zip(fates) {
         let (true, Some(known)) = (fate.is_gone(), &old.credentials) else { continue };
         let waiting = ui.wait("asking the registry", 1);
-        let pull = Pull { image, credentials: vec![&known.authorization] };
+        let pull = PullQuestion { image, credentials: vec![&known.authorization] };
         let verdict = registries.ask(&[pull], &|| waiting.step()).into_iter().next();
         drop(waiting);
         let Some(verdict) = verdict else { continue };

@@ -8,7 +8,7 @@ use super::proof::{Proof, ProofResult, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::commands::sign_in;
 use crate::error::Result;
-use crate::registry::{Pull, Standing};
+use crate::registry::{PullQuestion, Standing};
 use crate::ui::Ui;
 
 const ID: &str = "pulls";
@@ -24,7 +24,7 @@ pub(super) fn prove(
     let registries = sign_in::registries(&options.check.registry)?.at_once(jobs);
     let questions = cases.iter().flat_map(|case| &case.questions);
     let pulls: Vec<_> = questions
-        .map(|question| Pull {
+        .map(|question| PullQuestion {
             image: &question.image,
             credentials: question.credentials.iter().collect(),
         })

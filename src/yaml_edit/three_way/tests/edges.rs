@@ -1,6 +1,6 @@
 //! Edge cases that the random tests may miss.
 
-use super::super::meaning::Meant;
+use super::super::meaning::ExpectedMeaning;
 use super::*;
 
 #[test]
@@ -77,14 +77,19 @@ fn what_has_no_identity_makes_its_list_one_value() {
 fn a_merged_text_has_to_mean_what_was_merged() {
     let node = |text: &str| super::super::super::tree::parse(text).unwrap();
     let (one, two) = (node("1"), node("2"));
-    let map = || Meant::Map(vec![("a", Meant::As(&one)), ("b", Meant::As(&two))]);
+    let map = || {
+        ExpectedMeaning::Map(vec![
+            ("a", ExpectedMeaning::As(&one)),
+            ("b", ExpectedMeaning::As(&two)),
+        ])
+    };
     assert!(map().is(&node("a: 1\nb: 2")));
     for text in
         ["a: 1\nb: 3", "a: 1\nc: 2", "b: 2\na: 1", "a: 1", "a: 1\nb: 2\nc: 3", "[1, 2]", "1"]
     {
         assert!(!map().is(&node(text)), "{text}");
     }
-    let list = || Meant::List(vec![Meant::As(&one), Meant::As(&two)]);
+    let list = || ExpectedMeaning::List(vec![ExpectedMeaning::As(&one), ExpectedMeaning::As(&two)]);
     assert!(list().is(&node("[1, 2]")));
     for text in ["[1, 3]", "[2, 1]", "[1]", "[1, 2, 3]", "a: 1\nb: 2"] {
         assert!(!list().is(&node(text)), "{text}");
