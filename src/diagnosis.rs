@@ -117,11 +117,11 @@ impl DiagnosisInput<'_> {
         if findings.iter().all(|finding| finding.cause.weight() == Weight::Note) {
             findings.extend(workloads::stalled(self, &pods));
         }
-        findings.extend(self.not_met_yet(&findings));
+        findings.extend(self.upcoming_problems(&findings));
         findings.extend(self.not_read());
         let place = self.place(self.namespace.unwrap_or_default());
         for finding in &mut findings {
-            let hint = place.of_it(std::mem::take(&mut finding.hint));
+            let hint = place.with_env(std::mem::take(&mut finding.hint));
             finding.hint = match self.repository {
                 None if hint.is_for_a_repository() => {
                     hint.say(" (in the repository that deploys it)")
@@ -135,12 +135,12 @@ impl DiagnosisInput<'_> {
 
     fn is_ours(&self, pod: &Pod) -> bool {
         let here = self.namespace.is_none_or(|namespace| pod.metadata.namespace == namespace);
-        here && (self.takes_all() || self.workload_of(pod).is_some())
+        here && (self.includes_all_pods() || self.workload_of(pod).is_some())
     }
 
     /// Whether all pods count as the repository's, because there is no repository, or its names
     /// depend on unsupported features of kustomize.
-    fn takes_all(&self) -> bool {
+    fn includes_all_pods(&self) -> bool {
         self.repository.is_none_or(|repository| {
             let beyond = |fault: &Fault| fault.kind == FaultKind::Beyond;
             repository.manifests.workloads().next().is_none()
@@ -149,7 +149,7 @@ impl DiagnosisInput<'_> {
     }
 
     /// What the next pull will run into although no pod has yet.
-    fn not_met_yet(&self, findings: &[Finding]) -> Vec<Finding> {
+    fn upcoming_problems(&self, findings: &[Finding]) -> Vec<Finding> {
         let told = |check: &Check| findings.iter().any(|finding| finding.check == Some(check.id));
         let of_pulls = |id: Id| (Id::PullSecretPresent..=Id::WorkloadsNamePullSecret).contains(&id);
         let problems = self.checks.iter().filter(|check| check.status == checks::Status::Problem);
@@ -209,7 +209,7 @@ impl DiagnosisInput<'_> {
             evidence,
             hint: self
                 .place(&known.namespace)
-                .of_it(self.with_image(known.fills(hint).as_str().into(), &known.image)),
+                .with_env(self.with_image(known.fills(hint).as_str().into(), &known.image)),
             check: None,
             layer: None,
         }
@@ -311,7 +311,7 @@ impl Diagnosis {
                 .filter(|said| !said.is_empty())
                 .into_iter()
                 .collect(),
-            hint: place.of_it(fill.fills(hint).as_str()),
+            hint: place.with_env(fill.fills(hint).as_str()),
             check: None,
             layer: None,
         };

@@ -169,7 +169,7 @@ impl Inspection {
                         "{cd PROJECT-infra}, or name what to look at: {makeinfra diagnose \
                          --namespace NAME}",
                     ),
-                    _ => repo::go_there(command),
+                    _ => repo::choose_repository(command),
                 })
                 .into());
         }

@@ -34,11 +34,13 @@ mod unsupported;
 pub use attributes::Remedy;
 pub use audit::{Audit, Filter, KeyState, Program};
 pub use auditor::Plain;
-pub use commit::{Blob, Commit, introduce_yourself};
+pub use commit::{Blob, Commit, identity_commands};
 pub use exposed::{Exposed, ExposedIn};
 pub use head::HeadSecret;
 pub use history::{History, Leak};
-pub use open::{Encryption, Repo, RepoLocation, directory, go_there, surrounding_work_tree};
+pub use open::{
+    Encryption, Repo, RepoLocation, choose_repository, directory, surrounding_work_tree,
+};
 pub use tips::{Committed, Upstream};
 pub use trial::Trial;
 pub use unmerged::Unmerged;

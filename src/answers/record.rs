@@ -184,8 +184,8 @@ fn said(fault: FileFault) -> String {
         FileFault::Unknown(Some(name)) => {
             let known = [&Record::NAMES[..], &Component::NAMES, &Environment::NAMES].concat();
             let nearest = known.iter().max_by(|one, other| {
-                let likeness = |one: &Name| strsim::jaro_winkler(one.as_str(), &name);
-                likeness(one).total_cmp(&likeness(other))
+                let compare = |one: &Name| strsim::jaro_winkler(one.as_str(), &name);
+                compare(one).total_cmp(&compare(other))
             });
             let nearest = nearest.map_or("", |nearest| nearest.as_str());
             format!(

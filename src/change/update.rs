@@ -64,7 +64,7 @@ pub fn update(
     restored: &BTreeSet<String>,
 ) -> Result<Update> {
     let moves = Moves::find(base, wish, files);
-    let mut update = Update { moved: moves.by_people(), ..Update::default() };
+    let mut update = Update { moved: moves.moved_by_users(), ..Update::default() };
     for pair in &moves.pairs {
         let old = pair.base.as_ref().and_then(|path| base.get(path));
         let new = pair.wish.as_ref().and_then(|path| wish.get(path));

@@ -92,7 +92,7 @@ impl Compared<'_> {
     fn differences(&self) -> Vec<Check> {
         let name = &self.environment.name;
         let missing = |path: String, what: &str| {
-            let hint = self.inspection.bring_back_of(self.environment, &path);
+            let hint = self.inspection.restore_command_in(self.environment, &path);
             Check::problem(Id::EnvironmentsAgree, path, format!("it is missing: {what}")).hint(hint)
         };
         let Some(kustomization) = &self.files.kustomization else {
@@ -119,7 +119,7 @@ impl Compared<'_> {
         }
         let path = self.environment.pipeline_file();
         let message = "it is missing: the pipeline does not deploy the environment";
-        let hint = self.inspection.bring_back_of(self.environment, &path);
+        let hint = self.inspection.restore_command_in(self.environment, &path);
         Some(Check::problem(Id::EnvironmentsAgree, path, message).hint(hint))
     }
 

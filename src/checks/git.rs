@@ -48,7 +48,7 @@ fn hook(inspection: &Inspection, hook: &Hook) -> Check {
     match (hook.state, hook.is_set) {
         (HookState::Missing, _) => {
             Check::warning(id, Hook::FILE, format!("it is not there: {refused}"))
-                .hint(inspection.bring_back(Hook::FILE))
+                .hint(inspection.restore_command(Hook::FILE))
         }
         (HookState::NotExecutable, _) => Check::warning(
             id,

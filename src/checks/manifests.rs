@@ -331,7 +331,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
             true => {
                 vec![
                     Check::problem(id, "Makefile", "it is not there")
-                        .hint(inspection.bring_back("Makefile")),
+                        .hint(inspection.restore_command("Makefile")),
                 ]
             }
             false => Vec::new(),
@@ -360,7 +360,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     if ours && text.contains(SCRIPT) && !inspection.layout.has_script {
         let check =
             Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
-        found.push(check.hint(inspection.bring_back(SCRIPT)));
+        found.push(check.hint(inspection.restore_command(SCRIPT)));
     }
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {
         let message = "`get secret … ||` never updates a Secret that exists: a rotated token does \

@@ -37,7 +37,7 @@ impl<'a> EnvironmentHint<'a> {
 
     /// `advice` with this environment added, unless it names one.
     #[must_use]
-    pub fn of_it(self, advice: impl Into<Advice>) -> Advice {
+    pub fn with_env(self, advice: impl Into<Advice>) -> Advice {
         advice.into().for_env(self.0)
     }
 

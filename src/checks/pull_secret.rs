@@ -48,10 +48,10 @@ pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts, now: Timest
 }
 
 /// What to type if a rotation could not edit the file.
-fn anew(inspection: &Inspection, path: &str) -> Advice {
+fn new_token_hint(inspection: &Inspection, path: &str) -> Advice {
     match inspection.is_rotated(path) {
         true => Advice::at_top(format!("rm {}", word(path)))
-            .and(EnvironmentHint::of_file(inspection, path).of_it(Advice::makeinfra("rotate"))),
+            .and(EnvironmentHint::of_file(inspection, path).with_env(Advice::makeinfra("rotate"))),
         false => Advice::edit(path),
     }
 }
@@ -64,7 +64,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
             let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
             // A rotation only knows the files in the record.
             let or_edit = |hint: &str| match inspection.is_rotated(path) {
-                true => place.of_it(hint),
+                true => place.with_env(hint),
                 false => Advice::edit(path),
             };
             if let (Aspect::Type, Some((file, line))) = (flaw.aspect, generated(inspection, path)) {
@@ -77,7 +77,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
                     Check::warning(id, path, &flaw.message).hint(or_edit(&hint))
                 }
                 Aspect::Type | Aspect::Wrapping => {
-                    Check::problem(id, path, &flaw.message).hint(anew(inspection, path))
+                    Check::problem(id, path, &flaw.message).hint(new_token_hint(inspection, path))
                 }
                 Aspect::Auth | Aspect::Credentials => {
                     Check::problem(id, path, &flaw.message).hint(or_edit(&rotate))

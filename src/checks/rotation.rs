@@ -21,7 +21,7 @@ pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret
             Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image)))
         }
     };
-    EnvironmentHint::of_file(inspection, path).of_it(advice)
+    EnvironmentHint::of_file(inspection, path).with_env(advice)
 }
 
 /// The command that changes the credentials for `image`: in the entry of `secrets` that serves it,

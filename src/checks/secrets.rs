@@ -95,7 +95,7 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 )
                 .hint(Advice::git(format!("config filter.{name}.required true"))),
             ),
-            (true, true) if filter.program == Program::NotAtItsPlace => Some(
+            (true, true) if filter.program == Program::Missing => Some(
                 Check::warning(
                     id,
                     name,

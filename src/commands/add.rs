@@ -22,12 +22,12 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
             .hint(Advice::makeinfra("add worker").with("--port none"))
     })?;
     let values = values(options)?;
-    let evolution = ManagedRepo::open(&options.repo, "add worker", &options.plan)?;
+    let managed = ManagedRepo::open(&options.repo, "add worker", &options.plan)?;
     // A component that a killed run recorded but did not commit does not count as existing.
     let has = |record: &Record| record.answers.components.rest.iter().any(|one| one.name == name);
-    let is_recorded = has(&evolution.record);
-    if evolution.record.answers.main().name == name
-        || is_recorded && evolution.committed.as_ref().is_some_and(has)
+    let is_recorded = has(&managed.record);
+    if managed.record.answers.main().name == name
+        || is_recorded && managed.committed.as_ref().is_some_and(has)
     {
         return Err(change::exists_already("component", name.as_str()).into());
     }
@@ -35,16 +35,16 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let record = match is_recorded {
         true => {
             stripped =
-                Record::parse(change::component_dropped(&evolution.record.text, name.as_str())?)?;
+                Record::parse(change::component_dropped(&managed.record.text, name.as_str())?)?;
             &stripped
         }
-        false => &evolution.record,
+        false => &managed.record,
     };
-    let made_from = MadeFrom { record, templates: &evolution.templates };
+    let made_from = MadeFrom { record, templates: &managed.templates };
     let settings =
         options.component.config.as_deref().map(|file| component::settings(Path::new(file), ui));
     let settings = settings.transpose()?;
-    let new = NewComponent::decide(&evolution.workspace.files, made_from, &name, values.clone())?;
+    let new = NewComponent::decide(&managed.workspace.files, made_from, &name, values.clone())?;
     let mut answers = new.sheet.answers().map_err(questions::failure)?;
     if let Some(new) = answers.components.rest.last_mut() {
         new.settings = settings;
@@ -52,7 +52,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let plan = |files: &Files| -> Result<Plan> {
         NewComponent::decide(files, made_from, &name, values.clone())?.plan(files, &answers)
     };
-    if is_recorded && !plan(&evolution.workspace.files)?.is_done() {
+    if is_recorded && !plan(&managed.workspace.files)?.is_done() {
         return Err(change::exists_already("component", name.as_str()).into());
     }
     warn(&answers, ui);
@@ -73,7 +73,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         ],
         plan: &plan,
     };
-    evolution.workspace.propose(&proposal, &options.plan, ui)
+    managed.workspace.propose(&proposal, &options.plan, ui)
 }
 
 /// Warns if the pull Secret does not match the image, and about hosts that two Ingresses share.

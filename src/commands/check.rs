@@ -37,8 +37,8 @@ impl Task for Options {
     }
 
     fn one(&self, repo: &Path, ui: &mut Ui) -> Result<Report> {
-        let looked = InspectedRepo::at(self, repo)?;
-        let known = looked.known(self);
+        let inspected = InspectedRepo::at(self, repo)?;
+        let known = inspected.known(self);
         let next = known.next_pulls();
         let verdicts = if self.asks() {
             ask(&registries(&self.online)?.at_once(self.jobs()), known.pulls(&next), ui)
@@ -62,9 +62,10 @@ impl Task for Options {
         }
         let registries = registries(&self.online)?.at_once(self.jobs());
         let look = |at: usize| InspectedRepo::at(self, &fleet.places[at].path);
-        let looked = fleet.gather(self.jobs(), look, "reading repositories", ui)?;
+        let inspected = fleet.gather(self.jobs(), look, "reading repositories", ui)?;
         // One request for all images: no registry sees a refused login twice.
-        let known: Vec<_> = looked.iter().map(|one| Some(one.as_ref().ok()?.known(self))).collect();
+        let known: Vec<_> =
+            inspected.iter().map(|one| Some(one.as_ref().ok()?.known(self))).collect();
         let next: Vec<_> = known
             .iter()
             .map(|one| one.as_ref().map_or_else(Vec::new, RepoFindings::next_pulls))
@@ -78,10 +79,10 @@ impl Task for Options {
         let reports: Vec<_> = reports.collect();
         drop(next);
         drop(known);
-        let done = looked
+        let done = inspected
             .into_iter()
             .zip(reports)
-            .map(|(looked, report)| looked.map(|_| report.unwrap_or_default()));
+            .map(|(inspected, report)| inspected.map(|_| report.unwrap_or_default()));
         fleet.tell(done, ui)
     }
 }
@@ -109,7 +110,7 @@ struct InspectedRepo {
 
 /// Everything known about a repository before registries are asked.
 struct RepoFindings<'l> {
-    looked: &'l InspectedRepo,
+    inspected: &'l InspectedRepo,
     questions: Vec<Question<'l>>,
     running: Vec<Running<'l>>,
 }
@@ -139,7 +140,7 @@ impl InspectedRepo {
         let questions =
             if options.online.online { Question::all(&self.inspection) } else { Vec::new() };
         RepoFindings {
-            looked: self,
+            inspected: self,
             questions,
             running: self.clusters.running(options, &self.inspection),
         }
@@ -164,17 +165,17 @@ impl<'l> RepoFindings<'l> {
         next: &[NextPull],
         verdicts: &mut dyn Iterator<Item = Option<Verdict>>,
     ) -> Report {
-        let (inspection, now) = (&self.looked.inspection, Timestamp::now());
+        let (inspection, now) = (&self.inspected.inspection, Timestamp::now());
         let answered: Vec<_> = verdicts.take(self.questions.len()).collect();
         let answered = RegistryAnswers::of(&self.questions, &answered);
-        let mut sure = answered.sure && self.looked.clusters.unseen.is_empty();
+        let mut sure = answered.sure && self.inspected.clusters.unseen.is_empty();
         let given = checks::ExternalFacts {
             public: options.public.clone(),
-            unfollowed: self.looked.unfollowed.clone(),
+            unfollowed: self.inspected.unfollowed.clone(),
             ..checks::ExternalFacts::default()
         };
         let mut checks = answered.checks(inspection, given, now);
-        checks.extend(self.looked.clusters.checks());
+        checks.extend(self.inspected.clusters.checks());
         for (next, verdict) in next.iter().zip(verdicts) {
             let check = next.judged(verdict.as_ref(), now);
             sure &= check.status != Status::Warning;
@@ -196,7 +197,8 @@ impl<'l> RepoFindings<'l> {
         let again = if options.online.online { again.with("--online") } else { again };
         let again = if options.cluster.running { again.with("--running") } else { again };
         let (text, brief) = listed(&checks, inspection, options.view.verbose);
-        let place = formats::ReportLocation { root: &inspection.root, folder: &self.looked.folder };
+        let place =
+            formats::ReportLocation { root: &inspection.root, folder: &self.inspected.folder };
         let document = |format| formats::document(format, &checks, &place, bad);
         Report {
             text,

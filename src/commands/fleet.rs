@@ -259,7 +259,7 @@ impl Fleet<'_> {
     /// if `error` must end the run.
     pub(super) fn refuse<T>(
         &self,
-        looks: &mut [Preflight<T>],
+        preflights: &mut [Preflight<T>],
         places: &[usize],
         error: &anyhow::Error,
     ) -> Result<()> {
@@ -270,18 +270,18 @@ impl Fleet<'_> {
         for at in places {
             let report = self.report(*at, |_| Err(failure.clone().into()));
             self.progress.set(*at, &report);
-            looks[*at] =
+            preflights[*at] =
                 Preflight { line: self.line(*at, &report), known: None, is_pending: false };
         }
         Ok(())
     }
 
-    /// Runs `write` on the repositories that `looks` left pending, up to `jobs` at the same time,
-    /// and reports the results.
+    /// Runs `write` on the repositories that `preflights` left pending, up to `jobs` at the same
+    /// time, and reports the results.
     pub(super) fn carry_out<T: Sync>(
         &self,
         jobs: usize,
-        looks: &[Preflight<T>],
+        preflights: &[Preflight<T>],
         write: impl Fn(usize, &mut Ui) -> Result<Report> + Sync,
         ui: &Ui,
     ) -> Result<()> {
@@ -290,8 +290,8 @@ impl Fleet<'_> {
         self.watch.stop();
         let waiting = ui.wait("writing", self.places.len());
         let write = |at: usize| {
-            if !looks[at].is_pending {
-                return Ok(looks[at].line.clone());
+            if !preflights[at].is_pending {
+                return Ok(preflights[at].line.clone());
             }
             interrupts.check()?;
             let _git = self.lock(at);
@@ -302,14 +302,14 @@ impl Fleet<'_> {
         self.in_order(jobs, write, |_, line| Self::print(&line?, &waiting))
     }
 
-    /// Asks for confirmation after `looks`.
-    pub(super) fn agree<T>(&self, looks: &[Preflight<T>], ui: &mut Ui) -> Result<()> {
-        let pending = looks.iter().filter(|look| look.is_pending).count();
+    /// Asks for confirmation after `preflights`.
+    pub(super) fn agree<T>(&self, preflights: &[Preflight<T>], ui: &mut Ui) -> Result<()> {
+        let pending = preflights.iter().filter(|look| look.is_pending).count();
         if pending == 0 {
             return Ok(());
         }
-        let table: String = looks.iter().map(|look| look.line.as_str()).collect();
-        let title = format!("{pending} of {} repositories will be written", looks.len());
+        let table: String = preflights.iter().map(|look| look.line.as_str()).collect();
+        let title = format!("{pending} of {} repositories will be written", preflights.len());
         super::agree(&format!("makeinfra {}", self.command), &title, &table, None, ui)
     }
 

@@ -15,10 +15,10 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = ComponentName::parse(&options.name).map_err(|rule| {
         Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("remove worker"))
     })?;
-    let evolution = ManagedRepo::open(&options.repo, "remove worker", &options.plan)?;
+    let managed = ManagedRepo::open(&options.repo, "remove worker", &options.plan)?;
     let has = |record: &Record| record.answers.components.iter().any(|one| one.name == name);
-    let record = &evolution.record_with(has)?;
-    let made_from = MadeFrom { record, templates: &evolution.templates };
+    let record = &managed.record_with(has)?;
+    let made_from = MadeFrom { record, templates: &managed.templates };
     let plan = |files: &Files| change::remove_component(files, made_from, name.as_str());
     let answers = &record.answers;
     let environment = answers.choice(&answers.environments.first);
@@ -35,5 +35,5 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         ],
         plan: &plan,
     };
-    evolution.workspace.propose(&proposal, &options.plan, ui)
+    managed.workspace.propose(&proposal, &options.plan, ui)
 }

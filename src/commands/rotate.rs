@@ -208,7 +208,7 @@ fn write_or_tell(
     if options.run.dry_run {
         return Ok(report::dry_run(options, found, Some(plan)));
     }
-    let is_mended = options.commits() && transaction::mend_index(&found.repo, ui)?;
+    let is_mended = options.commits() && transaction::repair_index(&found.repo, ui)?;
     let commit = write(options, found, overrides, plan, &report::subject(options, found))?;
     let mut report = report::outcome(options, found, plan, commit.as_deref());
     report.changed |= is_mended;

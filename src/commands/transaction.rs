@@ -180,12 +180,12 @@ impl<'r> Transaction<'r> {
 
 /// Updates the index to HEAD if an earlier commit was interrupted before writing it, and reports
 /// that. Returns whether it was written.
-pub(super) fn mend_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
-    let mended = repo.mend_index(&Interrupts::hold()?)?;
-    for path in &mended {
+pub(super) fn repair_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
+    let repaired = repo.repair_index(&Interrupts::hold()?)?;
+    for path in &repaired {
         ui.warn(format!("git's index still had an earlier `{path}`; it has that of HEAD now"));
     }
-    Ok(!mended.is_empty())
+    Ok(!repaired.is_empty())
 }
 
 /// The files of one side of a merge: bytes and executable flag; `None` if the side lacks the file.

@@ -40,16 +40,16 @@ impl Task for Options {
                 ui,
             );
         }
-        let looks = fleet.look(
+        let preflights = fleet.look(
             Fleet::cores(),
             |repo, ui| Ok((run(self, repo, Stage::Preflight, ui)?, ())),
             ui,
         )?;
         if !self.plan.yes && !self.plan.run.no_input {
-            fleet.agree(&looks, ui)?;
+            fleet.agree(&preflights, ui)?;
         }
         let agreed = |at: usize, ui: &mut Ui| run(self, &fleet.places[at].path, Stage::Agreed, ui);
-        fleet.carry_out(Fleet::writers(), &looks, agreed, ui)
+        fleet.carry_out(Fleet::writers(), &preflights, agreed, ui)
     }
 }
 
@@ -57,13 +57,13 @@ impl Task for Options {
 fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Report> {
     let writes = !options.plan.run.dry_run && !options.check;
     let scope = Scope { is_tracked: true, paths: Vec::new() };
-    let mut evolution = ManagedRepo::open_with(repo, "update", scope, writes)?;
-    evolution.workspace.stage = stage;
-    let paths = UpdateRoute::find(options, &evolution)?.paths()?;
-    evolution.workspace.include(paths)?;
-    let way = UpdateRoute::find(options, &evolution)?;
-    let update = way.update(&evolution.workspace.files)?;
-    way.check(&evolution, &update)?;
+    let mut managed = ManagedRepo::open_with(repo, "update", scope, writes)?;
+    managed.workspace.stage = stage;
+    let paths = UpdateRoute::find(options, &managed)?.paths()?;
+    managed.workspace.include(paths)?;
+    let way = UpdateRoute::find(options, &managed)?;
+    let update = way.update(&managed.workspace.files)?;
+    way.check(&managed, &update)?;
     // An answer that was committed without its files no longer shows up as a difference.
     let behind = match options.from {
         Some(_) => Vec::new(),
@@ -72,11 +72,11 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
     for one in &behind {
         let from = one.revision.as_deref().unwrap_or("HEAD");
         let update = Advice::makeinfra("update").with(format_args!("--from {from}"));
-        let update = update.typed(Some(&evolution.workspace.repo.root()));
+        let update = update.typed(Some(&managed.workspace.repo.root()));
         ui.warn(format!("the files do not follow `answers.{}`: {update}", one.answer));
     }
     if options.check {
-        return Ok(check(&evolution, &update, !behind.is_empty()));
+        return Ok(check(&managed, &update, !behind.is_empty()));
     }
     let typed = typed(options);
     let run = &options.plan.run;
@@ -85,7 +85,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
     if !update.conflicts.is_empty() && !is_asked {
         return Err(conflicts::refused(&update, typed).into());
     }
-    in_the_way(&evolution, &update, options)?;
+    in_the_way(&managed, &update, options)?;
     if !update.hazards.is_empty() && run.no_input && !options.plan.yes && !run.dry_run {
         return Err(Failure::failed(
             "the update needs attention in the cluster; nothing was written",
@@ -95,15 +95,15 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
         .into());
     }
     if writes && stage != Stage::Preflight {
-        transaction::forget_pick(&evolution.workspace.repo)?;
+        transaction::forget_pick(&managed.workspace.repo)?;
     }
     if !update.conflicts.is_empty() {
-        return conflicts::run(options, &evolution, &way, &update, ui);
+        return conflicts::run(options, &managed, &way, &update, ui);
     }
-    let noted = way.noted(update, &evolution.workspace.files)?;
+    let noted = way.noted(update, &managed.workspace.files)?;
     // The plan only changes with the files, so it is cached.
     let plan = |files: &Files| -> Result<Plan> {
-        if *files == evolution.workspace.files {
+        if *files == managed.workspace.files {
             Ok(noted.clone())
         } else {
             way.noted(way.update(files)?, files)
@@ -127,7 +127,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
         ],
         plan: &plan,
     };
-    let mut report = evolution.workspace.propose(&proposal, &options.plan, ui)?;
+    let mut report = managed.workspace.propose(&proposal, &options.plan, ui)?;
     report.own["conflicts"] = json!([]);
     Ok(report)
 }
@@ -143,9 +143,9 @@ fn typed(options: &Options) -> Advice {
 }
 
 /// Reports whether an update would write anything but the version.
-fn check(evolution: &ManagedRepo, update: &Update, is_behind: bool) -> Report {
+fn check(managed: &ManagedRepo, update: &Update, is_behind: bool) -> Report {
     let is_version = |step: &Step| step.path == Record::FILE && change::is_version_alone(step);
-    let mut report = conflicts::facts(evolution, update, |step| !is_version(step));
+    let mut report = conflicts::facts(managed, update, |step| !is_version(step));
     let is_due = is_behind || !report.files.is_empty() || !update.conflicts.is_empty();
     let paths = report.files.iter().map(|file| format!("  {}\n", file.path));
     let open = update.conflicts.iter().map(|one| format!("  {} (conflict)\n", one.path));
@@ -169,7 +169,7 @@ fn check(evolution: &ManagedRepo, update: &Update, is_behind: bool) -> Report {
 }
 
 /// Fails if the update would overwrite something that git could not restore.
-fn in_the_way(evolution: &ManagedRepo, update: &Update, options: &Options) -> Result<()> {
+fn in_the_way(managed: &ManagedRepo, update: &Update, options: &Options) -> Result<()> {
     if options.plan.run.dry_run {
         return Ok(());
     }
@@ -181,23 +181,23 @@ fn in_the_way(evolution: &ManagedRepo, update: &Update, options: &Options) -> Re
             // With conflicts, git writes all files.
             Some(before) if !is_answers && (has_conflicts || !step.is_done()) => {
                 found.extend(
-                    evolution
+                    managed
                         .workspace
                         .repo
                         .loss(&step.path, before)?
                         .map(|why| (step.path.as_str(), why)),
                 );
             }
-            None if evolution.workspace.repo.is_ignored(&step.path) => {
+            None if managed.workspace.repo.is_ignored(&step.path) => {
                 found.push((step.path.as_str(), "git ignores it"));
             }
             _ => {}
         }
     }
     for conflict in &update.conflicts {
-        if let Some(bytes) = evolution.workspace.files.bytes(&conflict.path)? {
+        if let Some(bytes) = managed.workspace.files.bytes(&conflict.path)? {
             found.extend(
-                evolution
+                managed
                     .workspace
                     .repo
                     .loss(&conflict.path, bytes)?
@@ -216,7 +216,7 @@ fn in_the_way(evolution: &ManagedRepo, update: &Update, options: &Options) -> Re
             .and(Advice::makeinfra("update").with("--from HEAD^"))
     } else {
         let paths_of: Vec<_> = found.iter().map(|(path, _)| path).collect();
-        evolution
+        managed
             .workspace
             .repo
             .add(&paths_of)

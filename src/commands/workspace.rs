@@ -9,7 +9,7 @@ use read::{read, tracked};
 
 use super::encrypted::commit_added;
 use super::sign_in::SignInCheck;
-use super::transaction::{ONLY_THE_COMMIT, mend_index};
+use super::transaction::{ONLY_THE_COMMIT, repair_index};
 use super::{agree, sweep_repository, take_away};
 use crate::advice::{Advice, shell_word};
 use crate::change::{Files, Plan, Step};
@@ -117,8 +117,8 @@ impl Workspace {
         options: &PlanOptions,
         ui: &mut Ui,
     ) -> Result<Report> {
-        let looks = self.stage == Stage::Preflight;
-        self.sweep(options.run.dry_run || looks, ui)?;
+        let is_preflight = self.stage == Stage::Preflight;
+        self.sweep(options.run.dry_run || is_preflight, ui)?;
         let plan = (proposal.plan)(&self.files)?;
         self.check(proposal, &plan, options, ui)?;
         let shown = self.shown(&plan, options.diff)?;
@@ -139,7 +139,7 @@ impl Workspace {
             report.is_pending = is_pending;
             return Ok(report);
         }
-        if looks {
+        if is_preflight {
             report.is_pending = is_pending;
             return Ok(report);
         }
@@ -152,7 +152,7 @@ impl Workspace {
                 if options.diff { None } else { Some(&diff) };
             agree(&command, &proposal.title, &shown, diff, ui)?;
         }
-        let is_mended = options.commit && mend_index(&self.repo, ui)?;
+        let is_mended = options.commit && repair_index(&self.repo, ui)?;
         self.check_unchanged(proposal, &plan)?;
         let commit = self.write(proposal, &plan, &uncommitted, options)?;
         report.brief = match (&commit, plan.is_done()) {

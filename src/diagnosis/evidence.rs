@@ -157,14 +157,14 @@ impl Evidence {
     }
 
     /// Pods that are only known from events, with nothing but namespace and name.
-    pub(super) fn ghosts(&self) -> Vec<Pod> {
+    pub(super) fn pods_known_by_name(&self) -> Vec<Pod> {
         let of_pods = self
             .events
             .iter()
             .map(|event| &event.involved_object)
             .filter(|object| object.kind == "Pod");
         let names: BTreeSet<_> = of_pods.map(|object| (&object.namespace, &object.name)).collect();
-        names.into_iter().map(|(namespace, name)| Pod::ghost(namespace, name)).collect()
+        names.into_iter().map(|(namespace, name)| Pod::known_by_name(namespace, name)).collect()
     }
 
     /// The newest time in the evidence.

@@ -13,7 +13,7 @@ pub(super) enum InCluster<'k> {
     Missing,
     /// It exists but is not a pull secret.
     Other,
-    There(&'k Inspected),
+    Found(&'k Inspected),
 }
 
 pub(super) fn in_cluster<'k>(
@@ -22,7 +22,7 @@ pub(super) fn in_cluster<'k>(
     name: &str,
 ) -> InCluster<'k> {
     match known.evidence.secret(namespace, name) {
-        Some(secret) => InCluster::There(secret),
+        Some(secret) => InCluster::Found(secret),
         None if known.evidence.has_other_secret(namespace, name) => InCluster::Other,
         None if known.asked.iter().any(|asked| asked == name) => InCluster::Missing,
         None => InCluster::Unknown,
@@ -42,7 +42,7 @@ pub(super) fn file_of<'k>(
 }
 
 pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
-    secret.likeness(&file.secret) != SecretDiff::Same
+    secret.compare(&file.secret) != SecretDiff::Same
 }
 
 /// Secrets of the repository that differ in the cluster, unless a finding says so already.
@@ -71,8 +71,8 @@ pub(super) fn outdated(known: &DiagnosisInput, findings: &[Finding]) -> Vec<Find
             namespace.or(known.namespace).unwrap_or_default(),
             name,
         ) {
-            InCluster::There(secret) if file_of(known, secret).is_some() => {
-                match secret.likeness(&file.secret) {
+            InCluster::Found(secret) if file_of(known, secret).is_some() => {
+                match secret.compare(&file.secret) {
                     SecretDiff::Same => return None,
                     SecretDiff::OtherData => {
                         "the cluster has other credentials in this Secret than the repository"
@@ -86,7 +86,7 @@ pub(super) fn outdated(known: &DiagnosisInput, findings: &[Finding]) -> Vec<Find
                 "the cluster does not have this Secret: the next pull would be without credentials"
             }
             InCluster::Other => "the cluster has a Secret of this name that is not a pull secret",
-            InCluster::There(_) | InCluster::Unknown => return None,
+            InCluster::Found(_) | InCluster::Unknown => return None,
         };
         let finding = known.finding(Cause::Repository, &file.path, &Fill::default(), &[]);
         Some(Finding {

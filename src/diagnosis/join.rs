@@ -71,7 +71,7 @@ pub(super) fn joined(
         }
         Some(better) => Finding { subject, evidence, layer, ..better },
         // The token is only known to be valid if it is known at all.
-        None if cause == Cause::TokenOfAnotherProject && !join.sent_a_good_one() => {
+        None if cause == Cause::TokenOfAnotherProject && !join.sent_valid_credential() => {
             let denied = Finding { subject, evidence, layer, ..join.finding(Cause::PullDenied) };
             told_by_registry(known, case, denied, pull.image)
         }
@@ -128,13 +128,13 @@ impl<'k> Join<'k> {
     /// missing.
     fn of_pod(&self) -> Option<Finding> {
         let pod = self.case.pod;
-        if pod.is_ghost()
+        if pod.is_only_known_by_name()
             && self.refusal.without_credential()
             && let Some(check) = self.problem(Id::WorkloadsNamePullSecret)
         {
             return Some(self.of_check(Cause::NoPullSecretNamed, check));
         }
-        if pod.spec.image_pull_secrets.is_empty() && !pod.is_ghost() {
+        if pod.spec.image_pull_secrets.is_empty() && !pod.is_only_known_by_name() {
             return self.of_pod_without_secret();
         }
         let may_be_it = self.refusal.without_credential() || self.refusal == RefusalKind::Hidden;
@@ -146,7 +146,7 @@ impl<'k> Join<'k> {
         let of_files =
             in_files.iter().find_map(|(id, cause)| Some(self.of_check(*cause, self.problem(*id)?)));
         of_files.or_else(|| {
-            let is_there = self.are_there_now(missed);
+            let is_there = self.exist_by_now(missed);
             let cause = if is_there { Cause::SecretChangedSince } else { Cause::SecretMissing };
             Some(self.finding(cause))
         })
@@ -197,13 +197,13 @@ impl<'k> Join<'k> {
     }
 
     /// Whether the kubelet had a flawless credential for the image, as far as the Secret is known.
-    fn sent_a_good_one(&self) -> bool {
+    fn sent_valid_credential(&self) -> bool {
         let good = |secret: &Inspected| self.serves(secret) && self.flaw(secret).is_none();
-        if self.case.pod.is_ghost() {
+        if self.case.pod.is_only_known_by_name() {
             return self.files().any(|file| good(&file.secret));
         }
         self.named().any(|name| match self.in_cluster(name) {
-            InCluster::There(secret) => good(secret),
+            InCluster::Found(secret) => good(secret),
             InCluster::Missing | InCluster::Other => false,
             InCluster::Unknown => self
                 .files()
@@ -227,10 +227,10 @@ impl<'k> Join<'k> {
     }
 
     /// Whether everything that the kubelet missed exists by now.
-    fn are_there_now(&self, missed: &MissedSecrets) -> bool {
+    fn exist_by_now(&self, missed: &MissedSecrets) -> bool {
         let mut named = self.named().filter(|name| missed.has(name)).peekable();
         named.peek().is_some()
-            && named.all(|name| matches!(self.in_cluster(name), InCluster::There(_)))
+            && named.all(|name| matches!(self.in_cluster(name), InCluster::Found(_)))
     }
 
     /// Whether no other pull secret of the pod is for the image, so that it may be one of those
@@ -241,7 +241,8 @@ impl<'k> Join<'k> {
                 self.files().filter(|file| file.secret.name.as_deref() == Some(name)).peekable();
             files.peek().is_some().then(|| files.any(|file| self.serves(&file.secret)))
         };
-        let workload = self.known.workload_of(self.case.pod).filter(|_| self.case.pod.is_ghost());
+        let workload =
+            self.known.workload_of(self.case.pod).filter(|_| self.case.pod.is_only_known_by_name());
         let of_workload = workload.into_iter().flat_map(|workload| &workload.pull_secrets);
         let mut named = self.named().chain(of_workload.map(String::as_str));
         // Registries also limit the rate of unknown users, mostly for other reasons.
@@ -249,7 +250,7 @@ impl<'k> Join<'k> {
             return named.any(|name| missed.has(name) && serves(name) == Some(true));
         }
         named.filter(|name| !missed.has(name)).all(|name| match self.in_cluster(name) {
-            InCluster::There(secret) => !self.serves(secret),
+            InCluster::Found(secret) => !self.serves(secret),
             InCluster::Missing | InCluster::Other => true,
             InCluster::Unknown => serves(name) == Some(false),
         })
@@ -264,7 +265,7 @@ impl<'k> Join<'k> {
         let there: Vec<&Inspected> = all
             .iter()
             .filter_map(|secret| match secret {
-                InCluster::There(secret) => Some(*secret),
+                InCluster::Found(secret) => Some(*secret),
                 _ => None,
             })
             .collect();
@@ -380,7 +381,7 @@ impl<'k> Join<'k> {
     /// The explanation from the checks of the repository.
     fn of_files(&self) -> Option<Finding> {
         let is_known = |name| !matches!(self.in_cluster(name), InCluster::Unknown);
-        let all_known = !self.case.pod.is_ghost() && self.named().all(is_known);
+        let all_known = !self.case.pod.is_only_known_by_name() && self.named().all(is_known);
         if all_known && self.refusal != RefusalKind::Malformed {
             return None;
         }

@@ -225,7 +225,7 @@ pub(super) struct Account {
 
 impl Pod {
     /// A pod of which only the name is known.
-    pub(super) fn ghost(namespace: &str, name: &str) -> Self {
+    pub(super) fn known_by_name(namespace: &str, name: &str) -> Self {
         let metadata = Metadata {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -235,7 +235,7 @@ impl Pod {
     }
 
     /// Whether only the name is known.
-    pub(super) fn is_ghost(&self) -> bool {
+    pub(super) fn is_only_known_by_name(&self) -> bool {
         self.spec.containers.is_empty()
     }
 

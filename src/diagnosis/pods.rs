@@ -22,9 +22,10 @@ const TOLD_TO_END: [i64; 2] = [137, 143];
 
 /// Findings from the events of pods that are not in the evidence.
 pub(super) fn gone(known: &DiagnosisInput) -> Vec<Finding> {
-    let ghosts = known.evidence.ghosts().into_iter().filter(|pod| known.is_named_as_ours(pod));
+    let pods_known_by_name =
+        known.evidence.pods_known_by_name().into_iter().filter(|pod| known.is_named_as_ours(pod));
     let told = |pod: Pod| PodCase::of(known, &pod).told_by_events();
-    ghosts.flat_map(told).collect()
+    pods_known_by_name.flat_map(told).collect()
 }
 
 /// Problems of `pod`, for each container.
@@ -278,7 +279,7 @@ impl PodCase<'_> {
                 .into();
         }
         let finding = Finding { layer: told.layer, ..finding };
-        let worded = Some(finding.clone()).filter(|_| cause.says_more_than_a_refusal());
+        let worded = Some(finding.clone()).filter(|_| cause.needs_more_than_a_pull_secret());
         let joined = join::joined(self.known, self, finding, &pull, &fill);
         let worded = worded.filter(|worded| worded.cause != joined.cause);
         [joined].into_iter().chain(worded).chain(of_others).collect()

@@ -314,7 +314,7 @@ pub(super) fn read(text: &str, image: &str) -> PullMeaning {
     // The kubelet tries all its credentials: one that got further than a refusal was valid. A
     // server that was not reached, or failed, has not judged a credential.
     let further = |told: &&PullMeaning| {
-        told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.is_of_the_way())
+        told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.leaves_credential_unjudged())
     };
     let refused = |told: &&PullMeaning| told.cause.is_some_and(Cause::is_refusal);
     let best = tries.iter().find(further).or(tries.iter().find(refused)).or(tries.first());
@@ -328,7 +328,7 @@ pub(super) fn beside(text: &str, image: &str) -> Vec<PullMeaning> {
         return Vec::new();
     }
     let mut others = read_tries(text, image);
-    others.retain(|told| told.cause.is_some_and(Cause::is_of_the_way));
+    others.retain(|told| told.cause.is_some_and(Cause::leaves_credential_unjudged));
     others.dedup_by_key(|told| told.cause);
     others
 }

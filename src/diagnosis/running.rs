@@ -217,7 +217,7 @@ impl NextPull<'_> {
             if self.pods > 1 { format!(" ({})", count(self.pods, "pod")) } else { String::new() };
         let subject = format!("{}{}{pods}", self.subject, self.running.place.title());
         let shown = |text: &str| text::shown(text, &self.running.hidden);
-        let hint = self.running.place.of_it(hint);
+        let hint = self.running.place.with_env(hint);
         let hint = match self.running.repository {
             Some(repository) => repository.adopted(hint),
             None => hint,
@@ -337,7 +337,7 @@ impl NextPull<'_> {
         names.iter().any(|name| {
             let file = files.iter().find(|file| file.secret.name.as_deref() == Some(name));
             let both = file.zip(secrets.get(name));
-            both.is_some_and(|(file, there)| there.likeness(&file.secret) != SecretDiff::Same)
+            both.is_some_and(|(file, there)| there.compare(&file.secret) != SecretDiff::Same)
         })
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn shown(text: &str, hidden: &Hidden) -> String {
     let text = hidden.redact(text);
     let text: String = console::strip_ansi_codes(&bounded(&text))
         .chars()
-        .map(|c| if is_strange(c) { ' ' } else { c })
+        .map(|c| if is_unsafe_to_show(c) { ' ' } else { c })
         .collect();
     let text = without_logins(&text);
     let words: Vec<_> = text.split_whitespace().map(masked).collect();
@@ -44,7 +44,7 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
 }
 
 /// Control characters and invisible characters, such as those that change the writing direction.
-fn is_strange(c: char) -> bool {
+fn is_unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')

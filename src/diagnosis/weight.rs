@@ -53,7 +53,7 @@ impl Cause {
 
     /// Whether the service that decides about a credential was not reached, or failed, so that
     /// nothing is known about the credential.
-    pub(super) fn is_of_the_way(self) -> bool {
+    pub(super) fn leaves_credential_unjudged(self) -> bool {
         (Self::RateLimited..=Self::NotARegistry).contains(&self)
             || matches!(
                 self,
@@ -67,7 +67,7 @@ impl Cause {
 
     /// Whether a pull secret alone does not explain the text of this cause, although a pull secret
     /// may also be wrong.
-    pub(super) fn says_more_than_a_refusal(self) -> bool {
+    pub(super) fn needs_more_than_a_pull_secret(self) -> bool {
         matches!(self, Self::TagMissing | Self::RateLimited | Self::TokenExpired)
     }
 }

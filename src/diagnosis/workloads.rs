@@ -33,7 +33,7 @@ impl<'k> DiagnosisInput<'k> {
             })
         };
         self.is_here(&pod.metadata.namespace)
-            && (self.takes_all() || self.manifest_workloads().any(ours))
+            && (self.includes_all_pods() || self.manifest_workloads().any(ours))
     }
 
     fn manifest_workloads(&self) -> impl Iterator<Item = &'k Workload> + use<'k> {
@@ -42,7 +42,7 @@ impl<'k> DiagnosisInput<'k> {
 
     /// Whether an object of `kind` and `name` is one of the repository's, or was created by one.
     fn has(&self, kind: &str, name: &str) -> bool {
-        self.takes_all()
+        self.includes_all_pods()
             || self.manifest_workloads().any(|workload| {
                 (workload.kind == kind && workload.name == name) || owns(workload, kind, name)
             })

@@ -123,7 +123,7 @@ impl Batch {
     /// earlier calls. A new file never replaces another file.
     pub fn publish(&mut self, interrupts: &Interrupts) -> Result<()> {
         let published = interrupts.check().and_then(|()| self.publish_all());
-        published.map_err(|error| self.take_back(error))
+        published.map_err(|error| self.revert(error))
     }
 
     fn publish_all(&mut self) -> Result<()> {
@@ -157,10 +157,10 @@ impl Batch {
 
     /// Reverts everything because of `error`. Returns the error, extended by what could not be
     /// reverted.
-    pub fn take_back(&mut self, error: anyhow::Error) -> anyhow::Error {
-        match take_back(std::mem::take(&mut self.done)) {
+    pub fn revert(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match revert(std::mem::take(&mut self.done)) {
             lost if lost.is_empty() => error,
-            lost => half_done(&error, &lost),
+            lost => partly_reverted(&error, &lost),
         }
     }
 
@@ -181,7 +181,7 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         // A destructor cannot report a failure.
-        take_back(std::mem::take(&mut self.done));
+        revert(std::mem::take(&mut self.done));
         self.changes.clear();
         for dir in self.made.iter().rev() {
             // Only removes empty directories.
@@ -220,7 +220,7 @@ struct UnrestoredFile {
 }
 
 /// Reverts changes, last one first. Returns the files that could not be reverted.
-fn take_back(done: Vec<AppliedChange>) -> Vec<UnrestoredFile> {
+fn revert(done: Vec<AppliedChange>) -> Vec<UnrestoredFile> {
     let mut lost = Vec::new();
     for AppliedChange { target, old, .. } in done.into_iter().rev() {
         let Some(old) = old else {
@@ -232,7 +232,7 @@ fn take_back(done: Vec<AppliedChange>) -> Vec<UnrestoredFile> {
         if let Err(error) = old.persist(&target) {
             // If the target is missing, the second name can be linked there instead.
             if fs::hard_link(&error.path, &target).is_err() {
-                lost.push(UnrestoredFile { old: stay(error.path, &target), target });
+                lost.push(UnrestoredFile { old: keep_copy(error.path, &target), target });
             }
         }
     }
@@ -241,7 +241,7 @@ fn take_back(done: Vec<AppliedChange>) -> Vec<UnrestoredFile> {
 
 /// Gives `old`, the only copy of the old content of `target`, a name that no later run takes for a
 /// leftover; `None` if it is gone.
-fn stay(old: TempPath, target: &Path) -> Option<PathBuf> {
+fn keep_copy(old: TempPath, target: &Path) -> Option<PathBuf> {
     let (dir, (_, prefix)) = (old.parent()?.to_owned(), sibling(target).ok()?);
     let name = |path: &Path| match fs::hard_link(&old, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -273,7 +273,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// The failure of a change that could not be reverted.
-fn half_done(error: &anyhow::Error, lost: &[UnrestoredFile]) -> anyhow::Error {
+fn partly_reverted(error: &anyhow::Error, lost: &[UnrestoredFile]) -> anyhow::Error {
     let files =
         lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");
     let mut cause = format!("{error:#}; left as they are: {files}");

@@ -8,7 +8,7 @@ impl Inspection {
     /// The pull secret in the directory of `path`, if the file `path` is missing because the record
     /// was edited, and workloads reference this pull secret instead of the recorded one.
     #[must_use]
-    pub fn called_otherwise(&self, path: &str) -> Option<&PullSecret> {
+    pub fn pull_secret_under_other_name(&self, path: &str) -> Option<&PullSecret> {
         let Some(Ok(record)) = &self.record else { return None };
         let recorded = record.answers.secret_name.as_str();
         let names: Vec<_> =
@@ -37,7 +37,7 @@ impl Inspection {
 
     /// The command that restores the generated file `path`.
     #[must_use]
-    pub fn bring_back(&self, path: &str) -> Advice {
+    pub fn restore_command(&self, path: &str) -> Advice {
         match &self.git {
             Some(git) if git.lost.contains(path) => Advice::git("checkout HEAD --").arg(path),
             Some(_) => Advice::makeinfra("update").option("--restore", path),
@@ -50,8 +50,8 @@ impl Inspection {
     /// The command that restores the generated file `path` of `environment`. An update only knows
     /// committed environments.
     #[must_use]
-    pub fn bring_back_of(&self, environment: &Environment, path: &str) -> Advice {
-        let restore = self.bring_back(path);
+    pub fn restore_command_in(&self, environment: &Environment, path: &str) -> Advice {
+        let restore = self.restore_command(path);
         match &self.git {
             Some(git) if !git.environments.contains(environment.name.as_str()) => {
                 let paths = format!("{} {}", Record::FILE, environment.overlay());

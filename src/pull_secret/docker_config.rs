@@ -39,7 +39,7 @@ pub struct DockerConfig {
     beside: Vec<Member>,
     /// Whether an entry is malformed that a later one with the same key replaces: the kubelet
     /// refuses the config nonetheless.
-    is_spoilt: bool,
+    has_invalid_duplicate: bool,
 }
 
 impl DockerConfig {
@@ -130,7 +130,7 @@ impl DockerConfig {
             }
             match self.entries.iter_mut().find(|known| known.name == entry.name) {
                 Some(known) => {
-                    self.is_spoilt |= credentials(&known.value).is_none();
+                    self.has_invalid_duplicate |= credentials(&known.value).is_none();
                     *known = entry;
                 }
                 None => self.entries.push(entry),
@@ -180,8 +180,8 @@ impl DockerConfig {
     }
 
     /// Whether the kubelet refuses all entries because of one that was replaced.
-    pub(super) fn is_spoilt(&self) -> bool {
-        self.is_spoilt
+    pub(super) fn has_invalid_duplicate(&self) -> bool {
+        self.has_invalid_duplicate
     }
 
     /// Whether docker keeps credentials in a helper, which the kubelet does not ask.
@@ -287,7 +287,11 @@ impl DockerConfig {
     /// Fails with the fault for which the kubelet would refuse all entries, including valid ones.
     pub fn check(&self) -> Result<(), Fault> {
         let good = |entry: &Member| credentials(&entry.value).is_some();
-        if !self.is_spoilt && self.entries.iter().all(good) { Ok(()) } else { Err(BAD_AUTH) }
+        if !self.has_invalid_duplicate && self.entries.iter().all(good) {
+            Ok(())
+        } else {
+            Err(BAD_AUTH)
+        }
     }
 
     fn entry(&self, key: &str) -> Option<&Member> {

@@ -216,7 +216,7 @@ impl Inspected {
 
     /// Compares type and data with `other`, regardless of how they are written.
     #[must_use]
-    pub fn likeness(&self, other: &Self) -> SecretDiff {
+    pub fn compare(&self, other: &Self) -> SecretDiff {
         if self.kind != other.kind {
             SecretDiff::OtherType
         } else if self.data != other.data {
@@ -257,7 +257,7 @@ impl Inspected {
                 for entry in config.entries() {
                     self.look_at(&entry, &config);
                 }
-                if config.is_spoilt() {
+                if config.has_invalid_duplicate() {
                     let message = "an entry of it stands twice, and the `auth` of the first is \
                                    malformed: the kubelet then refuses every entry";
                     self.flaw(Aspect::Auth, message.into());

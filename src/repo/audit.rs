@@ -75,11 +75,11 @@ pub struct Filter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// Found where git looks for it.
-    There,
+    Found,
     /// Not on `PATH`, where git looks for it.
     NotOnPath,
     /// Not at the path that the configuration names.
-    NotAtItsPlace,
+    Missing,
 }
 
 /// Whether a filter's key is usable.
@@ -204,8 +204,8 @@ impl Repo {
             name: name.to_owned(),
             configured: clean.is_some_and(git_crypt::is_filter_command),
             program: match program {
-                Some(program) if is_installed(&program) => Program::There,
-                Some(program) if program.contains('/') => Program::NotAtItsPlace,
+                Some(program) if is_installed(&program) => Program::Found,
+                Some(program) if program.contains('/') => Program::Missing,
                 _ => Program::NotOnPath,
             },
             required,

@@ -46,7 +46,7 @@ impl Blob {
 
 /// The commands that configure the user's name and address in git.
 #[must_use]
-pub fn introduce_yourself() -> Advice {
+pub fn identity_commands() -> Advice {
     let set =
         |name: &str, value: &str| Advice::anywhere("git config --global").arg(name).arg(value);
     set("user.name", "YOUR NAME").and(set("user.email", "YOU@EXAMPLE.COM"))
@@ -65,7 +65,7 @@ impl Repo {
             Err(Failure::failed("cannot commit").because(cause).hint(hint).into())
         };
         if identity(&self.git)?.is_none() {
-            return not("git does not know who you are", introduce_yourself());
+            return not("git does not know who you are", identity_commands());
         }
         if let Some(what) = self.in_progress() {
             return not(what, Advice::git("status"));
@@ -99,14 +99,14 @@ impl Repo {
     /// Stores `bytes` (ciphertext for a secret) as a blob for [`Repo::begin_commit`].
     pub fn store(&self, path: &str, bytes: &[u8]) -> Result<Blob> {
         self.keep_in_memory()?;
-        let id = self.whole(|| store(&self.git, path, bytes))?;
+        let id = self.intact_object(|| store(&self.git, path, bytes))?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable: false })
     }
 
     /// Stores `bytes` for `path`, which is not a secret, with git's line-ending conversion.
     pub fn store_text(&self, path: &str, bytes: &[u8], executable: bool) -> Result<Blob> {
         self.keep_in_memory()?;
-        let id = self.whole(|| store_text(&self.git, path, &self.in_git(path), bytes))?;
+        let id = self.intact_object(|| store_text(&self.git, path, &self.in_git(path), bytes))?;
         Ok(Blob { path: path.to_owned(), id: Some(id), executable })
     }
 
@@ -193,14 +193,15 @@ impl Repo {
                 update.upsert(self.in_git(&blob.path), id, mode);
             }
         }
-        let written = self.whole_tree(old.id(), || update.create_updated(&self.git, old))?;
+        let written = self.intact_tree(old.id(), || update.create_updated(&self.git, old))?;
         // `TreeUpdateBuilder` would leave an empty tree for a directory without files, and
         // `Index::write_tree` reads back each tree that it has written, which crashes libgit2 if
         // that object's file is truncated.
         let mut tree = written;
         for blob in blobs.iter().filter(|blob| blob.id.is_none()) {
             let left = self.without(&self.git.find_tree(tree)?, &self.in_git(&blob.path))?;
-            tree = left.map_or_else(|| self.whole_builder(&self.git.treebuilder(None)?), Ok)?;
+            tree =
+                left.map_or_else(|| self.intact_builder_tree(&self.git.treebuilder(None)?), Ok)?;
         }
         Ok(tree)
     }
@@ -222,7 +223,7 @@ impl Repo {
             Some(id) => builder.insert(name, id, FileMode::Tree.into()).map(drop)?,
             None => builder.remove(name)?,
         }
-        if builder.is_empty() { Ok(None) } else { self.whole_builder(&builder).map(Some) }
+        if builder.is_empty() { Ok(None) } else { self.intact_builder_tree(&builder).map(Some) }
     }
 }
 
@@ -250,7 +251,7 @@ impl Commit<'_> {
         let published =
             self.publish_all(&mut batch, blobs, interrupts).and_then(|()| self.verify(blobs));
         if let Err(error) = published {
-            return Err(batch.take_back(error));
+            return Err(batch.revert(error));
         }
         batch.keep();
         let id = self.id.to_string();

@@ -25,7 +25,7 @@ impl Repo {
     ///
     /// An interrupted commit leaves all of its paths behind. A single path among several was staged
     /// on purpose, and so was a commit that makeinfra did not make.
-    pub fn mend_index(&self, interrupts: &Interrupts) -> Result<Vec<String>> {
+    pub fn repair_index(&self, interrupts: &Interrupts) -> Result<Vec<String>> {
         let behind =
             || self.behind().map_err(|error| failed("compare the index with HEAD", &error));
         if self.is_merging() || behind()?.is_empty() {
@@ -42,7 +42,7 @@ impl Repo {
         Ok(blobs.into_iter().map(|blob| blob.path).collect())
     }
 
-    /// The paths that [`Repo::mend_index`] would update; empty if there is no commit to compare
+    /// The paths that [`Repo::repair_index`] would update; empty if there is no commit to compare
     /// with.
     pub(super) fn behind_paths(&self) -> std::result::Result<Vec<String>, Error> {
         Ok(self.behind()?.into_iter().map(|blob| blob.path).collect())

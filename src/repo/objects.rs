@@ -64,15 +64,15 @@ impl Repo {
     }
 
     /// The object that `make` stores, replacing a broken file on the disk.
-    pub(super) fn whole(&self, make: impl Fn() -> Result<Oid>) -> Result<Oid> {
+    pub(super) fn intact_object(&self, make: impl Fn() -> Result<Oid>) -> Result<Oid> {
         let id = make()?;
         let is_broken =
             self.discard_broken(id).map_err(|error| failed("read an object", &error))?;
         if is_broken { make() } else { Ok(id) }
     }
 
-    /// Like [`Repo::whole`], for a tree with everything that `old` does not have.
-    pub(super) fn whole_tree(
+    /// Like [`Repo::intact_object`], for a tree with everything that `old` does not have.
+    pub(super) fn intact_tree(
         &self,
         old: Oid,
         mut make: impl FnMut() -> std::result::Result<Oid, Error>,
@@ -88,8 +88,11 @@ impl Repo {
         }
     }
 
-    /// Like [`Repo::whole`], for the tree of `builder` alone.
-    pub(super) fn whole_builder(&self, builder: &TreeBuilder) -> std::result::Result<Oid, Error> {
+    /// Like [`Repo::intact_object`], for the tree of `builder` alone.
+    pub(super) fn intact_builder_tree(
+        &self,
+        builder: &TreeBuilder,
+    ) -> std::result::Result<Oid, Error> {
         let id = builder.write()?;
         if self.discard_broken(id)? { builder.write() } else { Ok(id) }
     }

@@ -321,7 +321,7 @@ fn below(top: &Path, dir: &Path) -> Result<String> {
 
 /// The hint that tells how to run `command` on a repository.
 #[must_use]
-pub fn go_there(command: &str) -> Advice {
+pub fn choose_repository(command: &str) -> Advice {
     let named = Advice::anywhere(format!("makeinfra {command} PROJECT-infra"));
     Advice::anywhere("cd PROJECT-infra").say(", or name it: ").say(named)
 }
@@ -329,7 +329,9 @@ pub fn go_there(command: &str) -> Advice {
 /// The directory that a command's `REPO` argument names.
 pub fn directory(start: &Path, command: &str) -> Result<PathBuf> {
     // The argument is not quoted: if it is not a directory, it may be a misplaced token.
-    let none = || Failure::usage("`REPO` must be a directory that exists").hint(go_there(command));
+    let none = || {
+        Failure::usage("`REPO` must be a directory that exists").hint(choose_repository(command))
+    };
     Ok(files::existing_directory(start).ok_or_else(none)?)
 }
 
@@ -343,7 +345,7 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
                 "git init && git-crypt init && git add -A && git commit -m 'Add everything'",
             ));
     }
-    failure.because(cause).hint(go_there(command))
+    failure.because(cause).hint(choose_repository(command))
 }
 
 /// The git work tree that contains `dir`; `None` if there is none.

@@ -163,7 +163,7 @@ impl<'f> SecretInRepo<'f> {
                 return Err(Failure::usage(
                     "`--add-registry` must be another registry than the project's own",
                 )
-                .hint(self.anew())
+                .hint(self.new_token_hint())
                 .into());
             }
             _ => {}
@@ -198,7 +198,10 @@ impl<'f> SecretInRepo<'f> {
             EntryChoice::Added(_) => {
                 let failure =
                     Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
-                Err(failure.because("the project's own token comes first").hint(self.anew()).into())
+                Err(failure
+                    .because("the project's own token comes first")
+                    .hint(self.new_token_hint())
+                    .into())
             }
             EntryChoice::Own | EntryChoice::Removed(_) => Ok(()),
         }
@@ -290,7 +293,7 @@ impl<'f> SecretInRepo<'f> {
         let Some(text) = &self.secret.text else {
             let failure =
                 Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
-            return Err(failure.hint(self.anew()).into());
+            return Err(failure.hint(self.new_token_hint()).into());
         };
         let expiring = self.edit(text)?.expire(expires_at, &self.rewrite(overrides));
         Ok(SecretFileChange::of(expiring.map_err(|fault| self.refused(fault))?))
@@ -365,7 +368,7 @@ impl<'f> SecretInRepo<'f> {
     }
 
     /// The command that gives this Secret a new token, also if environments have different tokens.
-    fn anew(&self) -> Advice {
+    fn new_token_hint(&self) -> Advice {
         let chosen = self.answers.and_then(|answers| {
             let environment = answers.environments.iter().nth(self.secret.place)?;
             answers.choice(environment)
@@ -377,13 +380,13 @@ impl<'f> SecretInRepo<'f> {
         let path = &self.secret.path;
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
-            OWN => failure.hint(self.anew().say(", to give it another token")),
+            OWN => failure.hint(self.new_token_hint().say(", to give it another token")),
             SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
             // Without the answers, the file cannot be generated again.
             _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),
             _ => {
-                let anew = Advice::at_top("rm").arg(path).and(self.anew());
-                failure.hint(anew.why("fix it by hand, or recreate it"))
+                let recreate = Advice::at_top("rm").arg(path).and(self.new_token_hint());
+                failure.hint(recreate.why("fix it by hand, or recreate it"))
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) struct SecretFile {
     pub(super) is_part: bool,
     text: Bytes,
     /// The pull secret in a form that can be rotated; `None` if `text` is in such a form already.
-    anew: Option<Bytes>,
+    rotatable: Option<Bytes>,
 }
 
 impl SecretFile {
@@ -48,16 +48,18 @@ impl SecretFile {
             pull: None,
             is_part,
             text,
-            anew: None,
+            rotatable: None,
         };
         let Ok(written) = std::str::from_utf8(&file.text) else { return file };
         let [only] = documents else { return file };
-        let anew = match Inspected::of(only) {
+        let rotatable = match Inspected::of(only) {
             Some(_) if !pull_secret::is_editable(written) => pull_secret::in_block_style(only),
             _ => None,
         };
-        file.pull = PullSecretFacts::read(only, anew.as_deref().map_or(written, String::as_str));
-        file.anew = anew.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+        file.pull =
+            PullSecretFacts::read(only, rotatable.as_deref().map_or(written, String::as_str));
+        file.rotatable =
+            rotatable.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
         file
     }
 }
@@ -206,13 +208,13 @@ fn differs(files: &Files, path: &str, bytes: &Bytes) -> Result<bool> {
 /// The pull Secret with the label that identifies it.
 fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
     let path = &file.path;
-    if file.anew.is_some() {
+    if file.rotatable.is_some() {
         notes.push(format!(
             "the pull Secret of `{path}` is written anew, without its comments: `makeinfra rotate` \
              edits block style"
         ));
     }
-    let bytes = file.anew.as_ref().unwrap_or(&file.text);
+    let bytes = file.rotatable.as_ref().unwrap_or(&file.text);
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.clone() };
     let label = ["metadata", "labels", COMPONENT];
     let said =

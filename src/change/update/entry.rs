@@ -129,7 +129,7 @@ impl<'s> Side<'s> {
 
     fn has(&self, entry: &GeneratedFile) -> bool {
         **self.bytes == *entry.bytes
-            || returnless(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
+            || with_line_feeds(self.bytes).is_some_and(|bytes| bytes == **entry.bytes)
     }
 
     /// The content with the change from `old` to `new`.
@@ -142,7 +142,7 @@ impl<'s> Side<'s> {
         if old.bytes == new.bytes || self.has(new) {
             return Ok(Merge::Clean(self.bytes.clone()));
         }
-        let bare = returnless(self.bytes);
+        let bare = with_line_feeds(self.bytes);
         let ends = |text: &str| match bare {
             Some(_) => Zeroizing::new(text.replace('\n', "\r\n").into_bytes()),
             None => Zeroizing::new(text.as_bytes().to_vec()),
@@ -165,7 +165,7 @@ impl<'s> Side<'s> {
 }
 
 /// `bytes` with LF in place of CRLF; `None` unless every line ends with CRLF.
-fn returnless(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_line_feeds(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let ends = text.bytes().filter(|byte| *byte == b'\n').count();
     (ends > 0 && text.matches("\r\n").count() == ends)

@@ -67,7 +67,7 @@ impl Moves {
     }
 
     /// Files that users moved: from, to.
-    pub(super) fn by_people(&self) -> Vec<(String, String)> {
+    pub(super) fn moved_by_users(&self) -> Vec<(String, String)> {
         let moved = |pair: &Pair| {
             let (from, to) = (pair.base.clone()?, pair.ours.clone()?);
             (from != to && pair.wish.as_ref() != Some(&to)).then_some((from, to))

@@ -20,13 +20,14 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         secrets.len() > 1 && secrets.iter().all(|one| one.secret.holds_as(&secrets[0].secret));
     for PullSecret { path, secret, .. } in secrets {
         let place = EnvironmentHint::of_file(inspection, path);
-        let of_it = |hint: &str| if is_shared { Advice::from(hint) } else { place.of_it(hint) };
+        let with_env =
+            |hint: &str| if is_shared { Advice::from(hint) } else { place.with_env(hint) };
         if secret.expires_at.is_none() {
             let message = "no expiry is recorded: nothing will warn before the token expires";
             // makeinfra does not write Secrets in a repository without a record.
             found.push(match inspection.record {
                 Some(_) => Check::warning(id, path, message).hint(
-                    of_it("{makeinfra rotate --keep-token --expires-at YYYY-MM-DD}")
+                    with_env("{makeinfra rotate --keep-token --expires-at YYYY-MM-DD}")
                         .aside("or `never`, if it does not expire"),
                 ),
                 None => Check::note(id, path, message)
@@ -41,7 +42,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
                 );
                 found.push(match inspection.record {
                     Some(_) => Check::warning(id, path, message).hint(
-                        of_it(&format!(
+                        with_env(&format!(
                             "{{makeinfra rotate --registry {key} --keep-token --expires-at \
                              YYYY-MM-DD}}"
                         ))
@@ -67,7 +68,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
             let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
             let Ok(expiry) = Expiry::parse(text) else {
                 let hint = match inspection.is_rotated(path) {
-                    true => of_it(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}")),
+                    true => with_env(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}")),
                     false => Advice::edit(path),
                 };
                 let message = format!("its expiry of the token{of} is not a date");
@@ -82,7 +83,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
             let deploy =
                 if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
             let hint = match inspection.is_rotated(path) {
-                true => of_it(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}")),
+                true => with_env(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}")),
                 false => Advice::from("make a new token, then: ").say(Advice::edit(path)),
             };
             if days < 0 {

@@ -1,8 +1,8 @@
 //! Whether there is a pull secret at all, and whether it could be read.
 
 use super::{
-    Check, EnvironmentHint, ExternalFacts, Id, anew, count, or_ok, quoted, secret_title, word,
-    write,
+    Check, EnvironmentHint, ExternalFacts, Id, count, new_token_hint, or_ok, quoted, secret_title,
+    word, write,
 };
 use crate::advice::Advice;
 use crate::answers::{Environment, Record};
@@ -91,7 +91,9 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
 fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     let id = Id::PullSecretPresent;
     let rotate = match inspection.record.is_some() {
-        true => EnvironmentHint::of_file(inspection, &file.path).of_it(Advice::makeinfra("rotate")),
+        true => {
+            EnvironmentHint::of_file(inspection, &file.path).with_env(Advice::makeinfra("rotate"))
+        }
         false => Advice::makeinfra("check").with("--secret FILE"),
     };
     match file.state {
@@ -107,8 +109,10 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             let message = format!("what is in it was not checked: {why}");
             Check::warning(id, &file.path, message)
         }
-        SecretFileState::Absent if inspection.called_otherwise(&file.path).is_some() => {
-            let other = inspection.called_otherwise(&file.path);
+        SecretFileState::Absent
+            if inspection.pull_secret_under_other_name(&file.path).is_some() =>
+        {
+            let other = inspection.pull_secret_under_other_name(&file.path);
             let name = other.and_then(|other| other.secret.name.as_deref()).unwrap_or_default();
             let message = format!(
                 "`secret-name` is not {}, as files and workloads call the pull secret: no update \
@@ -134,12 +138,11 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         },
         SecretFileState::Unread(why) => Check::problem(id, &file.path, why)
             .hint(Advice::at_top(format!("ls -l {}", word(&file.path)))),
-        SecretFileState::NotYaml => {
-            Check::problem(id, &file.path, "it is not YAML").hint(anew(inspection, &file.path))
-        }
+        SecretFileState::NotYaml => Check::problem(id, &file.path, "it is not YAML")
+            .hint(new_token_hint(inspection, &file.path)),
         SecretFileState::Plain | SecretFileState::Opened => {
             Check::problem(id, &file.path, "it holds no pull secret")
-                .hint(anew(inspection, &file.path))
+                .hint(new_token_hint(inspection, &file.path))
         }
     }
 }

@@ -25,12 +25,12 @@ pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec
         return is_known.then(Vec::new);
     }
     drop(repo);
-    let evolution = ManagedRepo::open_with(path, "check", Scope::default(), false).ok()?;
-    let committed = evolution.committed.as_ref()?;
-    let is_edited = evolution.record.text != committed.text;
+    let managed = ManagedRepo::open_with(path, "check", Scope::default(), false).ok()?;
+    let committed = managed.committed.as_ref()?;
+    let is_edited = managed.record.text != committed.text;
     let edits = is_edited.then_some((None, committed)).into_iter();
-    let mut found = unfollowed_among(&evolution, &evolution.record, edits);
-    let mut earlier = unfollowed_since(&evolution, committed);
+    let mut found = unfollowed_among(&managed, &managed.record, edits);
+    let mut earlier = unfollowed_since(&managed, committed);
     earlier.all.retain(|one| found.all.iter().all(|edit| edit.answer != one.answer));
     found.all.append(&mut earlier.all);
     (found.is_known && earlier.is_known || !found.all.is_empty()).then_some(found.all)
@@ -39,10 +39,10 @@ pub(super) fn unfollowed(path: &Path, repo: Repo, record: &Record) -> Option<Vec
 /// The answers in HEAD's record that the files do not follow, each with the commit whose record
 /// they do follow.
 pub(in crate::commands) fn unfollowed_in_head(repo: &Path) -> Vec<Unfollowed> {
-    let evolution = ManagedRepo::open_with(repo, "check", Scope::default(), false).ok();
-    let found = evolution
+    let managed = ManagedRepo::open_with(repo, "check", Scope::default(), false).ok();
+    let found = managed
         .as_ref()
-        .and_then(|evolution| Some(unfollowed_since(evolution, evolution.committed.as_ref()?)));
+        .and_then(|managed| Some(unfollowed_since(managed, managed.committed.as_ref()?)));
     found.map_or(Vec::new(), |found| found.all)
 }
 
@@ -52,8 +52,8 @@ struct Findings {
     is_known: bool,
 }
 
-fn unfollowed_since(evolution: &ManagedRepo, committed: &Record) -> Findings {
-    let earlier: Vec<_> = evolution
+fn unfollowed_since(managed: &ManagedRepo, committed: &Record) -> Findings {
+    let earlier: Vec<_> = managed
         .workspace
         .repo
         .earlier(Record::FILE)
@@ -61,7 +61,7 @@ fn unfollowed_since(evolution: &ManagedRepo, committed: &Record) -> Findings {
         .filter_map(|(revision, text)| Some((Some(revision), Record::parse(text).ok()?)))
         .collect();
     unfollowed_among(
-        evolution,
+        managed,
         committed,
         earlier.iter().map(|(revision, record)| (revision.clone(), record)),
     )
@@ -69,14 +69,14 @@ fn unfollowed_since(evolution: &ManagedRepo, committed: &Record) -> Findings {
 
 /// The answers of `record` for which the files still follow one of the records `before` it.
 fn unfollowed_among<'r>(
-    evolution: &ManagedRepo,
+    managed: &ManagedRepo,
     record: &Record,
     before: impl Iterator<Item = (Option<String>, &'r Record)>,
 ) -> Findings {
     let mut found = Findings { all: Vec::new(), is_known: true };
     for (revision, earlier) in before {
-        let names = added(earlier, record, &evolution.workspace.files).into_iter();
-        let changed = changed(evolution, earlier, record, revision.is_none());
+        let names = added(earlier, record, &managed.workspace.files).into_iter();
+        let changed = changed(managed, earlier, record, revision.is_none());
         found.is_known &= changed.is_some();
         for answer in names.chain(changed.unwrap_or_default()) {
             if found.all.iter().all(|one| one.answer != answer) {
@@ -105,12 +105,12 @@ fn added(earlier: &Record, record: &Record, files: &Files) -> Vec<String> {
 /// After an edit of the record (`is_edit`), also the answers for which the files have a third
 /// value.
 fn changed(
-    evolution: &ManagedRepo,
+    managed: &ManagedRepo,
     earlier: &Record,
     record: &Record,
     is_edit: bool,
 ) -> Option<Vec<String>> {
-    let here = change::answers_in(&evolution.workspace.files, earlier).differences;
+    let here = change::answers_in(&managed.workspace.files, earlier).differences;
     let is = |one: &Difference, other: &Difference| {
         (one.name, &one.environment, &one.component)
             == (other.name, &other.environment, &other.component)

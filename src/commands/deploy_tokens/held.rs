@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 /// Size limit, above what the API server accepts for a Secret, base64 included.
 const LIMIT: usize = 2 << 20;
 
-/// Like [`is_held`], for `repo` and the repositories at `fellows`. Fails if one of them no longer
-/// exists.
+/// Like [`is_held`], for `repo` and the repositories at `sharing_roots`. Fails if one of them no
+/// longer exists.
 pub(in crate::commands) fn is_held_among(
     repo: &Repo,
-    fellows: &[PathBuf],
+    sharing_roots: &[PathBuf],
     token: &TokenRef,
 ) -> Result<bool> {
-    for root in fellows {
-        let fellow = Repo::find(root, "rotate").map_err(|_| {
+    for root in sharing_roots {
+        let sharing_root = Repo::find(root, "rotate").map_err(|_| {
             Failure::unknown(format!(
                 "undetermined whether the deploy token {} is in use",
                 token.id
@@ -28,7 +28,7 @@ pub(in crate::commands) fn is_held_among(
             .because(format!("it was also for `{}`, which cannot be read", root.display()))
             .hint(format!("move the repository back, or delete the token {token} by hand"))
         })?;
-        if is_held(&fellow, token)? {
+        if is_held(&sharing_root, token)? {
             return Ok(true);
         }
     }

@@ -53,7 +53,7 @@ pub(in crate::commands) struct JournalEntry {
     /// When it was requested, by GitLab's clock.
     pub(in crate::commands) since: Timestamp,
     /// The tops of the other repositories that share it.
-    pub(in crate::commands) fellows: Vec<PathBuf>,
+    pub(in crate::commands) sharing_roots: Vec<PathBuf>,
     /// [`Journal::folder`].
     folder: String,
     /// The file of the entry.
@@ -88,7 +88,7 @@ impl JournalEntry {
             Owner::Project(number) => ("project", number),
             Owner::Group(number) => ("group", number),
         };
-        let fellows = self.fellows.iter().map(|root| root.as_os_str().as_bytes());
+        let sharing_roots = self.sharing_roots.iter().map(|root| root.as_os_str().as_bytes());
         let entry = json!({
             "name": self.name,
             "gitlab": self.instance.as_str(),
@@ -97,7 +97,7 @@ impl JournalEntry {
             "path": self.place.path,
             "id": self.id,
             "since": self.since.to_string(),
-            "fellows": fellows.collect::<Vec<_>>(),
+            "fellows": sharing_roots.collect::<Vec<_>>(),
             "folder": self.folder,
         });
         format!("{entry}\n")
@@ -118,7 +118,12 @@ impl JournalEntry {
             place: ProjectOrGroup { owner, path: text("path")?.to_owned() },
             id: value.get("id").and_then(Value::as_u64),
             since: text("since")?.parse().ok()?,
-            fellows: value.get("fellows")?.as_array()?.iter().map(path).collect::<Option<_>>()?,
+            sharing_roots: value
+                .get("fellows")?
+                .as_array()?
+                .iter()
+                .map(path)
+                .collect::<Option<_>>()?,
             folder: text("folder")?.to_owned(),
             file,
         })
@@ -182,13 +187,13 @@ impl Journal {
     }
 
     /// Records that a token called `name` is about to be requested, for the repositories at
-    /// `fellows` as well.
+    /// `sharing_roots` as well.
     pub(in crate::commands) fn begin(
         &self,
         name: &TokenName,
         instance: &Instance,
         place: &ProjectOrGroup,
-        fellows: &[PathBuf],
+        sharing_roots: &[PathBuf],
     ) -> Result<JournalEntry> {
         let file = self
             .dir
@@ -199,7 +204,7 @@ impl Journal {
             place: place.clone(),
             id: None,
             since: name.time,
-            fellows: fellows.to_vec(),
+            sharing_roots: sharing_roots.to_vec(),
             folder: self.folder.clone(),
             file,
         };
@@ -248,9 +253,10 @@ mod tests {
         assert_eq!(journal.entries().unwrap(), []);
         let name = TokenName::new(&["hello-infra".to_owned()], &[], Timestamp::now()).unwrap();
         let place = ProjectOrGroup { owner: Owner::Group(7), path: "group/näme".to_owned() };
-        let fellows =
+        let sharing_roots =
             [PathBuf::from("/work/a b"), PathBuf::from(OsString::from_vec(b"/work/\xff".to_vec()))];
-        let mut entry = journal.begin(&name, &Instance::gitlab_com(), &place, &fellows).unwrap();
+        let mut entry =
+            journal.begin(&name, &Instance::gitlab_com(), &place, &sharing_roots).unwrap();
         assert_eq!(journal.entries().unwrap(), [entry.clone()]);
         assert_eq!(entry.token(), None);
         entry.made(17).unwrap();

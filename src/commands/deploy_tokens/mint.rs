@@ -26,7 +26,7 @@ pub(in crate::commands) struct TokenRequest<'o> {
     /// The environments that get the token.
     pub(in crate::commands) environments: Vec<String>,
     /// The tops of the other repositories.
-    pub(in crate::commands) fellows: Vec<PathBuf>,
+    pub(in crate::commands) sharing_roots: Vec<PathBuf>,
     /// The lifetime.
     pub(in crate::commands) lifetime: &'o Lifetime,
 }
@@ -112,7 +112,7 @@ impl Gitlab {
         let instance = self.api.instance();
         let name = TokenName::new(&order.repositories, &order.environments, self.time)
             .map_err(|error| Failure::failed(cannot).because(error))?;
-        let mut entry = journal.begin(&name, instance, &self.place, &order.fellows)?;
+        let mut entry = journal.begin(&name, instance, &self.place, &order.sharing_roots)?;
         let waiting = ui.wait("GitLab makes a deploy token", 1);
         let minted = self.api.mint(&self.place, &name, order.lifetime);
         drop(waiting);
@@ -258,7 +258,7 @@ impl Gitlab {
                 None => self.find(&entry).map(|found| found.map(|token| token.at)),
             };
             let deleted = match found {
-                Ok(Some(token)) if is_held(&token, &entry.fellows)? => {
+                Ok(Some(token)) if is_held(&token, &entry.sharing_roots)? => {
                     // A merge may have dropped the token, so the warning is the only mention of it.
                     let list = Advice::makeinfra("token list").typed(None);
                     ui.warn(format!(

@@ -28,26 +28,24 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
     if own_token.is_some() {
         wanted.pull_secret = PullSecret::Awaited;
     }
-    let evolution = ManagedRepo::open(&options.repo, "env add staging", &options.plan)?;
+    let managed = ManagedRepo::open(&options.repo, "env add staging", &options.plan)?;
     // An environment that a killed run recorded but did not commit does not count as existing.
-    let is_recorded = evolution.record.answers.environment(name.as_str()).is_some();
+    let is_recorded = managed.record.answers.environment(name.as_str()).is_some();
     let stripped;
     let record = if is_recorded {
-        let committed = evolution
-            .committed
-            .as_ref()
-            .and_then(|record| record.answers.environment(name.as_str()));
-        if committed.is_some() || evolution.record.answers.environments.rest.is_empty() {
+        let committed =
+            managed.committed.as_ref().and_then(|record| record.answers.environment(name.as_str()));
+        if committed.is_some() || managed.record.answers.environments.rest.is_empty() {
             return Err(change::exists_already("environment", name.as_str()).into());
         }
         stripped =
-            Record::parse(change::environment_dropped(&evolution.record.text, name.as_str())?)?;
+            Record::parse(change::environment_dropped(&managed.record.text, name.as_str())?)?;
         &stripped
     } else {
-        &evolution.record
+        &managed.record
     };
-    let made_from = MadeFrom { record, templates: &evolution.templates };
-    let new = NewEnvironment::decide(&evolution.workspace.files, made_from, &name, &wanted)?;
+    let made_from = MadeFrom { record, templates: &managed.templates };
+    let new = NewEnvironment::decide(&managed.workspace.files, made_from, &name, &wanted)?;
     let answers = new.sheet.answers().map_err(questions::failure)?;
     let (like, is_by_hand) = (new.like(), new.is_by_hand());
     let mut checked = None;
@@ -63,14 +61,14 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
                 .into());
         }
         // Other problems are reported before a token is asked for.
-        new.plan(&evolution.workspace.files, &answers)?;
+        new.plan(&managed.workspace.files, &answers)?;
         (wanted.pull_secret, checked) =
-            token.manifest(options, &evolution, like, &answers, &name, ui)?;
+            token.manifest(options, &managed, like, &answers, &name, ui)?;
     }
     let plan = |files: &Files| -> Result<Plan> {
         NewEnvironment::decide(files, made_from, &name, &wanted)?.plan(files, &answers)
     };
-    let planned = plan(&evolution.workspace.files)?;
+    let planned = plan(&managed.workspace.files)?;
     if is_recorded && !planned.is_done() {
         return Err(change::exists_already("environment", name.as_str()).into());
     }
@@ -98,7 +96,7 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
         next,
         plan: &plan,
     };
-    evolution.workspace.propose(&proposal, &options.plan, ui)
+    managed.workspace.propose(&proposal, &options.plan, ui)
 }
 
 /// The options as answers.
@@ -156,7 +154,7 @@ impl OwnToken {
     fn manifest(
         self,
         options: &Options,
-        evolution: &ManagedRepo,
+        managed: &ManagedRepo,
         like: &Environment,
         answers: &Answers,
         name: &EnvironmentName,
@@ -172,7 +170,7 @@ impl OwnToken {
         let place =
             answers.environments.iter().position(|one| one.name == *name).unwrap_or_default();
         let path = answers.secret_files().swap_remove(place);
-        let model = evolution.workspace.files.text(&like.secret_file(&answers.secret_name))?;
+        let model = managed.workspace.files.text(&like.secret_file(&answers.secret_name))?;
         let model = model.map(|text| Secret::new(text.to_owned()));
         let file = SecretFile::new(place, path, model, None);
         let (registry, asked) = (file.registry(answers)?, options.check.check);
@@ -180,7 +178,7 @@ impl OwnToken {
             self.source.read(&registry, Some(answers.image()), asked, self.expires_at, ui)?;
         let again = again(name.as_str()).with("--check");
         let checked = sign_in::check(&options.check, &token, &[answers.image()], &again, ui)?;
-        let own = file.with_token(answers, &evolution.templates, &token)?.map(PullSecret::Own);
+        let own = file.with_token(answers, &managed.templates, &token)?.map(PullSecret::Own);
         Ok((own.unwrap_or_default(), checked))
     }
 }

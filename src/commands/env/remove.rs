@@ -15,10 +15,10 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
     let name = EnvironmentName::parse(&options.name).map_err(|rule| {
         Failure::usage(format!("`NAME` {rule}")).hint(Advice::makeinfra("env list"))
     })?;
-    let evolution = ManagedRepo::open(&options.repo, "env remove staging", &options.plan)?;
+    let managed = ManagedRepo::open(&options.repo, "env remove staging", &options.plan)?;
     let record =
-        &evolution.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
-    let retired = change::remove_environment(&evolution.workspace.files, record, name.as_str())?;
+        &managed.record_with(|record| record.answers.environment(name.as_str()).is_some())?;
+    let retired = change::remove_environment(&managed.workspace.files, record, name.as_str())?;
     let plan = |files: &Files| {
         change::remove_environment(files, record, name.as_str()).map(|retired| retired.plan)
     };
@@ -54,5 +54,5 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
         next,
         plan: &plan,
     };
-    evolution.workspace.propose(&proposal, &options.plan, ui)
+    managed.workspace.propose(&proposal, &options.plan, ui)
 }

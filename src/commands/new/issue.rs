@@ -82,7 +82,8 @@ impl PendingToken {
             plan.answers.environments.iter().map(|one| one.name.to_string()).collect();
         let repositories = vec![plan.answers.project.directory()];
         let lifetime = &self.lifetime;
-        let order = TokenRequest { repositories, environments, fellows: Vec::new(), lifetime };
+        let order =
+            TokenRequest { repositories, environments, sharing_roots: Vec::new(), lifetime };
         let (token, fresh) = gitlab.mint(journal, &order, ui)?;
         let done = (|| {
             let again = again(&plan.answers).with("--from-gitlab --expires-in 90d");

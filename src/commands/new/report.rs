@@ -145,7 +145,7 @@ fn note(options: &Options, file: &File) -> String {
 }
 
 fn identity_step() -> Advice {
-    repo::introduce_yourself().why("git does not know who you are, so nothing is committed yet")
+    repo::identity_commands().why("git does not know who you are, so nothing is committed yet")
 }
 
 /// A git command in `dir`.

@@ -52,7 +52,7 @@ pub(super) fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report>
     }
     let _held = if options.run.dry_run { None } else { Some(Journal::of(&repo).hold()?) };
     // Each proof relies on the previous ones.
-    if !case.olds.is_empty() {
+    if !case.old_tokens.is_empty() {
         pulls::prove(options, options.jobs.or(PARALLEL), std::slice::from_mut(&mut case), ui)?;
         let proofs = case.prove(options, &repo, ui)?;
         case.add(proofs);
@@ -71,7 +71,7 @@ struct ListCleanup {
 
 /// Removes the deleted tokens from the lists in the Secrets.
 fn forget(options: &Options, repo: &Repo, case: &FinishCase, ui: &mut Ui) -> Result<ListCleanup> {
-    let both = case.olds.iter().zip(&case.fates);
+    let both = case.old_tokens.iter().zip(&case.outcomes);
     let gone: Vec<Superseded> =
         both.filter(|(_, fate)| fate.is_gone()).map(|(old, _)| old.what.clone()).collect();
     if gone.is_empty() || options.run.dry_run {
@@ -90,7 +90,7 @@ fn forget(options: &Options, repo: &Repo, case: &FinishCase, ui: &mut Ui) -> Res
         return Ok(ListCleanup::default());
     }
     if options.commit {
-        transaction::mend_index(repo, ui)?;
+        transaction::repair_index(repo, ui)?;
     }
     let mut transaction = Transaction::begin(repo)?;
     for (path, text) in &changed {

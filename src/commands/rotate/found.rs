@@ -272,8 +272,9 @@ fn check_name(found: &RotationTarget) -> Result<()> {
     let missing = files.secrets.iter().find(|file| files.record.is_some() && file.text.is_none());
     let Some(path) = missing.map(|file| &file.path) else { return Ok(()) };
     let inspection = inspect(found)?;
-    let Some(name) =
-        inspection.called_otherwise(path).and_then(|other| other.secret.name.as_deref())
+    let Some(name) = inspection
+        .pull_secret_under_other_name(path)
+        .and_then(|other| other.secret.name.as_deref())
     else {
         return Ok(());
     };

@@ -33,11 +33,11 @@ pub(super) fn run(
     lifetime: &Lifetime,
     ui: &mut Ui,
 ) -> Result<Report> {
-    let desk = TokenIssuer::open(options, found, ui)?;
+    let issuer = TokenIssuer::open(options, found, ui)?;
     if options.run.dry_run {
-        return Ok(report::dry_run_of_gitlab(options, found, &desk.gitlab, lifetime));
+        return Ok(report::dry_run_of_gitlab(options, found, &issuer.gitlab, lifetime));
     }
-    desk.issue(options, found, overrides, lifetime, |_, report, _| Ok(report), ui)
+    issuer.issue(options, found, overrides, lifetime, |_, report, _| Ok(report), ui)
 }
 
 impl TokenIssuer {
@@ -55,7 +55,7 @@ impl TokenIssuer {
         let held = if options.run.dry_run { None } else { Some(journal.hold()?) };
         gitlab.clean_up(
             &journal,
-            |token, fellows| is_held_among(&found.repo, fellows, token),
+            |token, sharing_roots| is_held_among(&found.repo, sharing_roots, token),
             options.run.dry_run,
             ui,
         )?;
@@ -75,11 +75,12 @@ impl TokenIssuer {
     ) -> Result<Report> {
         if options.commits() {
             // Repairs the index first: committing the new token would drop anything left staged.
-            transaction::mend_index(&found.repo, ui)?;
+            transaction::repair_index(&found.repo, ui)?;
             found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
         }
         let (repositories, environments) = (vec![found.name()], environments(found));
-        let order = TokenRequest { repositories, environments, fellows: Vec::new(), lifetime };
+        let order =
+            TokenRequest { repositories, environments, sharing_roots: Vec::new(), lifetime };
         let (token, fresh) = self.gitlab.mint(&self.journal, &order, ui)?;
         let written = write(options, found, overrides, &self.inspection, &token, ui);
         let done = written.and_then(|report| share(found, report, ui));

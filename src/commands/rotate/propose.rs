@@ -90,16 +90,16 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
     if let (Branch::Open(issued), Some(id)) = (&branch, &tip) {
         return proposal.take_up(&found, id, issued, ui);
     }
-    let desk = TokenIssuer::open(options, &found, ui)?;
-    check_left(&desk, &found, ui)?;
+    let issuer = TokenIssuer::open(options, &found, ui)?;
+    check_left(&issuer, &found, ui)?;
     if options.run.dry_run {
-        return Ok(report::dry_run(&proposal, &found, &due, &desk.gitlab, &lifetime));
+        return Ok(report::dry_run(&proposal, &found, &due, &issuer.gitlab, &lifetime));
     }
     let before = found.repo.head_id()?.unwrap_or_default();
     let share = |found: &RotationTarget, report, _: &mut Ui| {
         share::run(&proposal, found, &before, tip.as_deref(), report)
     };
-    desk.issue(options, &mut found, overrides, &lifetime, share, ui)
+    issuer.issue(options, &mut found, overrides, &lifetime, share, ui)
 }
 
 /// A token that expires later than this is left alone.
@@ -231,15 +231,15 @@ impl Proposal<'_> {
 }
 
 /// Fails if GitLab has a token for this repository besides those in HEAD's Secrets.
-fn check_left(desk: &TokenIssuer, found: &RotationTarget, ui: &mut Ui) -> Result<()> {
+fn check_left(issuer: &TokenIssuer, found: &RotationTarget, ui: &mut Ui) -> Result<()> {
     let Some(record) = &found.files.record else { return Ok(()) };
     let holdings = holdings(PROPOSE, &found.repo, record)?;
-    for row in rows(&desk.gitlab, &holdings, &found.name(), ui)? {
+    for row in rows(&issuer.gitlab, &holdings, &found.name(), ui)? {
         let is_left = row.is_active && matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan);
         // The list may still contain tokens that were deleted a moment ago.
-        let is_there = || desk.gitlab.api.token(&row.token.at).map(|found| found.is_some());
+        let is_there = || issuer.gitlab.api.token(&row.token.at).map(|found| found.is_some());
         let cannot = |refusal: crate::gitlab::GitlabRefusal| {
-            refusal.failure("cannot look at a deploy token", desk.gitlab.api.instance().as_str())
+            refusal.failure("cannot look at a deploy token", issuer.gitlab.api.instance().as_str())
         };
         if !is_left || !is_there().map_err(cannot)? {
             continue;
@@ -248,7 +248,7 @@ fn check_left(desk: &TokenIssuer, found: &RotationTarget, ui: &mut Ui) -> Result
             TokenUse::Superseded(names) => format!("{} had it before", names.join(", ")),
             _ => "an earlier run made it, and no Secret of HEAD holds it".to_owned(),
         };
-        let instance = desk.gitlab.api.instance().as_str();
+        let instance = issuer.gitlab.api.instance().as_str();
         let finish = Advice::makeinfra("rotate").with("--finish").option("--gitlab-host", instance);
         return Err(Failure::failed(format!(
             "no token was made: GitLab still has the deploy token {} `{}`",

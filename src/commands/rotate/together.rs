@@ -49,11 +49,12 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
     if options.gitlab.from_gitlab {
         return gitlab::run(options, overrides, fleet, ui);
     }
-    let looks = &fleet.look(Fleet::cores(), |repo, ui| look(options, repo, overrides, ui), ui)?;
-    let token = token(options, source, overrides, fleet, looks, ui)?;
+    let preflights =
+        &fleet.look(Fleet::cores(), |repo, ui| look(options, repo, overrides, ui), ui)?;
+    let token = token(options, source, overrides, fleet, preflights, ui)?;
     let mut given = Given { overrides, token, asked: None };
     if let Some(token) = given.token.as_ref().filter(|_| options.check.check) {
-        given.asked = Some(ask(options, token, overrides, fleet, looks, ui)?);
+        given.asked = Some(ask(options, token, overrides, fleet, preflights, ui)?);
     }
     let given = &given;
     let written = |at: usize, ui: &mut Ui| {
@@ -65,10 +66,10 @@ pub(super) fn run(options: &Options, fleet: &Fleet, ui: &mut Ui) -> Result<()> {
             }
             given.judge(options, found, plan, ui)
         };
-        let ready = looks[at].ready();
+        let ready = preflights[at].ready();
         write(options, &fleet.places[at].path, ready, overrides, given.token.as_ref(), judged, ui)
     };
-    fleet.carry_out(Fleet::writers(), looks, written, ui)
+    fleet.carry_out(Fleet::writers(), preflights, written, ui)
 }
 
 /// Checks the repository at `repo`, independent of the token.
@@ -102,10 +103,10 @@ fn token(
     source: Source,
     overrides: &RotateOverrides,
     fleet: &Fleet,
-    looks: &[Preflight<RotationCandidate>],
+    preflights: &[Preflight<RotationCandidate>],
     ui: &mut Ui,
 ) -> Result<Option<DeployToken>> {
-    let wanted = fleet.places.iter().zip(looks).filter_map(|(place, look)| {
+    let wanted = fleet.places.iter().zip(preflights).filter_map(|(place, look)| {
         let ready = look.ready()?;
         Some((place.name.as_str(), ready.registry.as_ref()?, ready))
     });
@@ -145,11 +146,11 @@ fn ask(
     token: &DeployToken,
     overrides: &RotateOverrides,
     fleet: &Fleet,
-    looks: &[Preflight<RotationCandidate>],
+    preflights: &[Preflight<RotationCandidate>],
     ui: &mut Ui,
 ) -> Result<RegistryVerdicts> {
     let pulled = |at: usize| -> Result<Vec<ImageRef>> {
-        if looks[at].ready().is_none() {
+        if preflights[at].ready().is_none() {
             return Ok(Vec::new());
         }
         let mut ui = Ui::quiet();

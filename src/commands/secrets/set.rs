@@ -5,7 +5,7 @@ use crate::advice::Advice;
 use crate::answers::{DnsLabel, Environment, Workload};
 use crate::cli::SecretSet as Options;
 use crate::commands::elsewhere;
-use crate::commands::transaction::{ONLY_THE_COMMIT, mend_index};
+use crate::commands::transaction::{ONLY_THE_COMMIT, repair_index};
 use crate::commands::{missing, short, sweep_repository};
 use crate::context::Context;
 use crate::credentials::OpaqueSource as Source;
@@ -66,7 +66,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
         report.text = foreseen(options, &target, &changes, committed);
         return Ok(report);
     }
-    let is_mended = options.commit && mend_index(&target.repo, ui)?;
+    let is_mended = options.commit && repair_index(&target.repo, ui)?;
     let message = format!("Set {} in Secret {name}", key.as_str());
     let commit = match is_change(&changes) || options.commit {
         true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?,

@@ -4,7 +4,7 @@
 use super::{Target, is_change, parse};
 use crate::advice::Advice;
 use crate::cli::SecretUnset as Options;
-use crate::commands::transaction::{ONLY_THE_COMMIT, mend_index};
+use crate::commands::transaction::{ONLY_THE_COMMIT, repair_index};
 use crate::commands::{agree, short, sweep_repository};
 use crate::error::{Failure, Result};
 use crate::git_crypt;
@@ -55,7 +55,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
         agree("makeinfra secret unset", &title, &tree, None, ui)?;
     }
     if options.commit {
-        mend_index(&target.repo, ui)?;
+        repair_index(&target.repo, ui)?;
     }
     let message = format!("Remove {} from Secret {name}", key.as_str());
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;

@@ -27,7 +27,7 @@ pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
 /// Shows the conflicts and, after confirmation, leaves them in the work tree.
 pub(super) fn run(
     options: &Options,
-    evolution: &ManagedRepo,
+    managed: &ManagedRepo,
     way: &UpdateRoute,
     update: &Update,
     ui: &mut Ui,
@@ -38,7 +38,7 @@ pub(super) fn run(
     let merged = update.plan.steps.iter().filter(|step| !step.is_done());
     shown.extend(merged.map(|step| format!("  {}: merged\n", step.path)));
     shown.extend(update.hazards.iter().map(|hazard| format!("- {hazard}\n")));
-    let mut report = facts(evolution, update, |_| true);
+    let mut report = facts(managed, update, |_| true);
     report.own["dry_run"] = options.plan.run.dry_run.into();
     report.own["notes"] = json!(update.hazards);
     report.brief.clone_from(&title);
@@ -53,19 +53,19 @@ pub(super) fn run(
     if !options.conflicts {
         let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
         agree(
-            &typed(options).typed(Some(&evolution.workspace.repo.root())),
+            &typed(options).typed(Some(&managed.workspace.repo.root())),
             &title,
             &plan,
             None,
             ui,
         )?;
     }
-    if evolution.workspace.reread()? != evolution.workspace.files
-        || evolution.workspace.repo.head_id()? != evolution.workspace.head
+    if managed.workspace.reread()? != managed.workspace.files
+        || managed.workspace.repo.head_id()? != managed.workspace.head
     {
         return Err(encrypted::changed_meanwhile("files were").into());
     }
-    let staged = evolution.workspace.repo.staged()?;
+    let staged = managed.workspace.repo.staged()?;
     if !staged.is_empty() {
         return Err(Failure::failed(
             "changes are staged, which `git cherry-pick --abort` would drop",
@@ -74,12 +74,12 @@ pub(super) fn run(
         .hint(Advice::git("commit -m 'Edit'"))
         .into());
     }
-    evolution.workspace.repo.check_can_commit()?;
-    if evolution.workspace.stage == Stage::Preflight {
+    managed.workspace.repo.check_can_commit()?;
+    if managed.workspace.stage == Stage::Preflight {
         report.is_pending = true;
         return Ok(report);
     }
-    transaction::pick(&evolution.workspace.repo, sides(update), &way.title())?;
+    transaction::pick(&managed.workspace.repo, sides(update), &way.title())?;
     report.text = format!("{title}\n\n{shown}");
     report.changed = true;
     report.next = next(update);
@@ -91,14 +91,14 @@ pub(super) fn run(
 
 /// The JSON facts: the files that change as `wanted` says, and the conflicts.
 pub(super) fn facts(
-    evolution: &ManagedRepo,
+    managed: &ManagedRepo,
     update: &Update,
     wanted: impl Fn(&Step) -> bool,
 ) -> Report {
     let pending = update.plan.steps.iter().filter(|step| !step.is_done() && wanted(step));
     let conflict = |one: &Conflict| json!({"path": one.path, "why": one.why});
     Report {
-        repo: Some(evolution.workspace.repo.root()),
+        repo: Some(managed.workspace.repo.root()),
         files: pending.map(|step| FileChange::new(&step.path, step.change())).collect(),
         own: json!({"conflicts": update.conflicts.iter().map(conflict).collect::<Vec<_>>()}),
         ..Report::default()

@@ -50,10 +50,10 @@ struct Ends {
 }
 
 impl<'w> UpdateRoute<'w> {
-    pub(super) fn find(options: &Options, evolution: &'w ManagedRepo) -> Result<Self> {
-        let recorded = match (&options.from, &evolution.committed) {
+    pub(super) fn find(options: &Options, managed: &'w ManagedRepo) -> Result<Self> {
+        let recorded = match (&options.from, &managed.committed) {
             (Some(revision), _) => {
-                evolution.workspace.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
+                managed.workspace.repo.text_at(revision, Record::FILE)?.ok_or_else(|| {
                     Failure::failed(format!("the commit of `--from` has no `{}`", Record::FILE))
                         .hint(Advice::git(format!("log -- {}", Record::FILE)))
                 })?
@@ -78,7 +78,7 @@ impl<'w> UpdateRoute<'w> {
             old: templates_of(&recorded)?,
             recorded,
             is_head: options.from.is_none(),
-            wanted: &evolution.record,
+            wanted: &managed.record,
             new: TemplateSet::embedded(),
             restored: below(&options.restore),
             taken: below(&options.take),
@@ -249,7 +249,7 @@ impl<'w> UpdateRoute<'w> {
     }
 
     /// Fails if an option names a file that cannot be restored or taken.
-    pub(super) fn check(&self, evolution: &ManagedRepo, update: &Update) -> Result<()> {
+    pub(super) fn check(&self, managed: &ManagedRepo, update: &Update) -> Result<()> {
         let is_pending = |path: &String| update.plan.steps.iter().any(|step| step.path == *path);
         if let Some(path) = self.restored.iter().find(|path| !is_pending(path)) {
             let failure = Failure::usage(format!(
@@ -257,7 +257,7 @@ impl<'w> UpdateRoute<'w> {
             ));
             return Err(failure.hint(Advice::makeinfra("update").with("--dry-run")).into());
         }
-        if let Some(path) = self.taken.iter().find(|path| !evolution.record.own.contains(*path)) {
+        if let Some(path) = self.taken.iter().find(|path| !managed.record.own.contains(*path)) {
             let failure =
                 Failure::usage(format!("`--take {path}` is not in the list `{}`", Record::OWN));
             return Err(failure.hint(Advice::at_top(format!("cat {}", Record::FILE))).into());

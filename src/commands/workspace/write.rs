@@ -74,12 +74,12 @@ impl Workspace {
             |path: &str| self.files.get(path).is_some_and(|found| found.content.is_err());
         let has_not_moved =
             |path: &str| from_head.moves.get(path).is_some_and(|to| now(to).is_none());
-        let is_peoples = |step: &Step| is_unread(&step.path) || has_not_moved(&step.path);
+        let is_users_own = |step: &Step| is_unread(&step.path) || has_not_moved(&step.path);
         let is_edited = |path: &str| proposal.edited.contains(&path);
         let mut all: Vec<Step> = Vec::new();
         for step in from_head.steps.iter().filter(|step| !step.is_done() && !is_edited(&step.path))
         {
-            if is_peoples(step) {
+            if is_users_own(step) {
                 continue;
             }
             if step.after.as_ref() == now(&step.path) {

@@ -57,13 +57,14 @@ fn what_cannot_be_taken_back_is_named() {
     fs::remove_file(inner.join("changed")).unwrap();
     fs::create_dir_all(inner.join("changed/full")).unwrap();
     let lost =
-        take_back(vec![AppliedChange { target: inner.join("changed"), old, is_deleted: false }]);
+        revert(vec![AppliedChange { target: inner.join("changed"), old, is_deleted: false }]);
     let old = lost[0].old.as_ref().unwrap();
     assert_eq!(fs::read_to_string(old).unwrap(), "old");
     assert!(!crate::files::is_leftover(old), "{}", old.display());
     // There is no other name.
     assert_eq!(fs::read_dir(&inner).unwrap().count(), 2);
-    let error = format!("{:?}", crate::error::explain(&half_done(&anyhow::anyhow!("why"), &lost)));
+    let error =
+        format!("{:?}", crate::error::explain(&partly_reverted(&anyhow::anyhow!("why"), &lost)));
     assert!(error.contains("why") && error.contains(&old.display().to_string()), "{error}");
 }
 
@@ -77,7 +78,7 @@ fn old_contents_of_one_file_stay_beside_each_other() {
             fs::write(&target, content).unwrap();
             let old = kept(dir.path(), &target).unwrap().unwrap();
             fs::remove_file(&target).unwrap();
-            stay(old, &target).unwrap()
+            keep_copy(old, &target).unwrap()
         })
         .collect();
     let read: Vec<_> = kept.iter().map(|path| fs::read_to_string(path).unwrap()).collect();

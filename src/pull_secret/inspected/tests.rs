@@ -83,9 +83,9 @@ fn is_like_another_by_type_and_data_and_not_by_how_they_are_written() {
         "{{kind: Secret, type: kubernetes.io/dockercfg, stringData: {{.dockercfg: '{json}'}}}}"
     );
     let plain = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
-    assert_eq!(one.likeness(&plain), SecretDiff::Same);
-    assert_eq!(one.likeness(&other), SecretDiff::OtherData);
-    assert_eq!(one.likeness(&inspect("dockerconfigjson", json)), SecretDiff::OtherType);
+    assert_eq!(one.compare(&plain), SecretDiff::Same);
+    assert_eq!(one.compare(&other), SecretDiff::OtherData);
+    assert_eq!(one.compare(&inspect("dockerconfigjson", json)), SecretDiff::OtherType);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) struct FinishCase {
     pub(super) root: PathBuf,
     pub(super) answers: Answers,
     pub(super) tenants: Vec<ProvedEnvironment>,
-    pub(super) olds: Vec<SupersededToken>,
+    pub(super) old_tokens: Vec<SupersededToken>,
     /// Whether its journal has tokens of earlier runs.
     has_entries: bool,
     /// The images to try for the first proof.
@@ -32,7 +32,7 @@ pub(super) struct FinishCase {
     /// Whether its proofs could not be completed.
     pub(super) is_unproved: bool,
     /// The outcome of each old token, in order.
-    pub(super) fates: Vec<TokenOutcome>,
+    pub(super) outcomes: Vec<TokenOutcome>,
 }
 
 impl FinishCase {
@@ -41,20 +41,20 @@ impl FinishCase {
         repo.check_key(git_crypt::FILTER)?;
         let record = encrypted::record(FINISH, &repo.root())?;
         let tenants = tenants(options, repo, &record.answers)?;
-        let olds = old::all(repo, &tenants, &record.answers.registry)?;
+        let old_tokens = old::all(repo, &tenants, &record.answers.registry)?;
         let mut case = Self {
             name: found::name_of(Some(&record), &repo.root()),
             root: repo.root(),
             answers: record.answers,
             tenants,
-            olds,
+            old_tokens,
             has_entries: !Journal::of(repo).entries()?.is_empty(),
             questions: Vec::new(),
             is_unproved: false,
-            fates: Vec::new(),
+            outcomes: Vec::new(),
         };
         // Without old tokens, only leftovers in GitLab remain to be handled.
-        if !case.olds.is_empty() {
+        if !case.old_tokens.is_empty() {
             case.prepare(options, repo, ui)?;
         }
         Ok(case)
@@ -74,7 +74,7 @@ impl FinishCase {
 
     /// Whether there is nothing to finish.
     pub(super) fn is_done(&self) -> bool {
-        self.olds.is_empty() && !self.has_entries
+        self.old_tokens.is_empty() && !self.has_entries
     }
 
     /// Whether GitLab must be asked although the old tokens stay.
@@ -84,8 +84,8 @@ impl FinishCase {
 
     /// The second and third proof of each environment.
     pub(super) fn prove(&self, options: &Options, repo: &Repo, ui: &Ui) -> Result<Vec<Vec<Proof>>> {
-        let asked = cluster::prove(options, &inspect(repo)?, &self.tenants, &self.olds, ui)?;
-        let looked = git::prove(repo, &self.tenants, &self.olds)?;
+        let asked = cluster::prove(options, &inspect(repo)?, &self.tenants, &self.old_tokens, ui)?;
+        let looked = git::prove(repo, &self.tenants, &self.old_tokens)?;
         Ok(asked.into_iter().zip(looked).map(|(asked, looked)| [asked, looked].concat()).collect())
     }
 

@@ -24,7 +24,7 @@ pub(super) fn prove(
     options: &Options,
     inspection: &Inspection,
     tenants: &[ProvedEnvironment],
-    olds: &[SupersededToken],
+    old_tokens: &[SupersededToken],
     ui: &Ui,
 ) -> Result<Vec<Vec<Proof>>> {
     let known: Vec<_> = tenants.iter().map(|tenant| tenant.environment.name.clone()).collect();
@@ -63,7 +63,7 @@ pub(super) fn prove(
             ))
             .into());
         };
-        let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
+        let listed: Vec<_> = old_tokens.iter().filter(|old| old.listed.contains(&place)).collect();
         let waiting = ui.wait("asking the cluster", 1);
         let proofs = ask(&target, tenant, &listed, &context)?;
         drop(waiting);
@@ -75,7 +75,7 @@ pub(super) fn prove(
 fn ask(
     target: &Target,
     tenant: &ProvedEnvironment,
-    olds: &[&SupersededToken],
+    old_tokens: &[&SupersededToken],
     context: &str,
 ) -> Result<Vec<Proof>> {
     let (kubectl, namespace) = (target.kubectl()?, tenant.environment.namespace.as_str());
@@ -84,7 +84,7 @@ fn ask(
         Ok(told) => compare(tenant, &told, &place),
         Err(failure) => unanswered(tenant, failure, &place),
     };
-    Ok(vec![own, search(&kubectl, tenant, olds, context, &place)])
+    Ok(vec![own, search(&kubectl, tenant, old_tokens, context, &place)])
 }
 
 /// Compares the Secret in the cluster with that in the file.
@@ -97,7 +97,7 @@ fn compare(tenant: &ProvedEnvironment, told: &ClusterAnswer, place: &str) -> Pro
         .find_map(|object| Inspected::of_json(serde_json::from_str(object.get()).ok()?));
     let name = &tenant.name;
     match (file, there) {
-        (Some(file), Some(there)) => match file.likeness(&there) {
+        (Some(file), Some(there)) => match file.compare(&there) {
             SecretDiff::Same => {
                 Proof::ok(OWN, format!("Secret {name} in {place} holds the new token"))
             }
@@ -143,12 +143,12 @@ fn unanswered(tenant: &ProvedEnvironment, (error, said): KubectlFailure, place: 
 fn search(
     kubectl: &Kubectl,
     tenant: &ProvedEnvironment,
-    olds: &[&SupersededToken],
+    old_tokens: &[&SupersededToken],
     context: &str,
     place: &str,
 ) -> Proof {
     let namespace = tenant.environment.namespace.as_str();
-    let unknown: Vec<_> = olds
+    let unknown: Vec<_> = old_tokens
         .iter()
         .filter(|old| old.credentials.is_none())
         .map(|old| old.what.id().to_string())
@@ -188,7 +188,7 @@ fn search(
     for object in &objects {
         let Named { metadata } = serde_json::from_str(object.get()).unwrap_or_default();
         let is_own = metadata.name == tenant.name && metadata.namespace == namespace;
-        let traced = olds.iter().filter_map(|old| old.credentials.as_ref());
+        let traced = old_tokens.iter().filter_map(|old| old.credentials.as_ref());
         if !is_own && traced.into_iter().any(|known| known.traces.are_in(object.get().as_bytes())) {
             holding.push(format!("{}/{}", metadata.namespace, metadata.name));
         }

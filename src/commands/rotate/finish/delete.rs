@@ -31,10 +31,10 @@ pub(super) fn one(
     let sharing = Sharing::of(std::slice::from_ref(case), None);
     let mut deletion = Deletion { options, gitlabs: gitlabs(options), done: Vec::new() };
     let cases = std::slice::from_ref(case);
-    let (fates, gitlab) = deletion.of(repo, cases, 0, &sharing, ui)?;
-    case.fates = fates;
+    let (outcomes, gitlab) = deletion.of(repo, cases, 0, &sharing, ui)?;
+    case.outcomes = outcomes;
     if gitlab.is_some() {
-        refused(options, case.answers.image(), &case.olds, &mut case.fates, ui)?;
+        refused(options, case.answers.image(), &case.old_tokens, &mut case.outcomes, ui)?;
     }
     Ok(())
 }
@@ -53,12 +53,12 @@ pub(super) fn several(
     let mut failures = Vec::new();
     for at in 0..cases.len() {
         match deletion.with_journal(cases, at, &sharing, ui) {
-            Ok((mut fates, gitlab)) => {
+            Ok((mut outcomes, gitlab)) => {
                 let case = &cases[at];
                 if let Some(gitlab) = gitlab {
-                    proved_gone(options, &gitlab, case, &mut fates, &mut asked, ui)?;
+                    proved_gone(options, &gitlab, case, &mut outcomes, &mut asked, ui)?;
                 }
-                cases[at].fates = fates;
+                cases[at].outcomes = outcomes;
                 failures.push(None);
             }
             Err(error) => {
@@ -110,11 +110,12 @@ impl Deletion<'_> {
     ) -> Result<(Vec<TokenOutcome>, Option<Gitlab>)> {
         let (options, case) = (self.options, &cases[at]);
         let mut reasons = Vec::new();
-        for old in &case.olds {
+        for old in &case.old_tokens {
             let own = old.kept_by(&case.tenants);
             reasons.push(if own.is_some() { own } else { sharing.reason(cases, at, old)? });
         }
-        if !case.olds.is_empty() && reasons.iter().all(Option::is_some) && !case.has_entries() {
+        if !case.old_tokens.is_empty() && reasons.iter().all(Option::is_some) && !case.has_entries()
+        {
             let kept = reasons.into_iter().flatten();
             return Ok((
                 kept.map(|reason| TokenOutcome::new(TokenState::Kept, reason)).collect(),
@@ -124,12 +125,13 @@ impl Deletion<'_> {
         let recorded = case.tenants.iter().find_map(|tenant| tenant.provenance.issued.as_ref());
         let meant = OwnerHints { recorded, image: Some(case.answers.image()) };
         let gitlab = self.gitlabs.connect(meant, ui)?;
-        let is_held = |token: &TokenRef, fellows: &[PathBuf]| is_held_among(repo, fellows, token);
+        let is_held =
+            |token: &TokenRef, sharing_roots: &[PathBuf]| is_held_among(repo, sharing_roots, token);
         gitlab.clean_up(&Journal::of(repo), is_held, options.run.dry_run, ui)?;
-        let mut fates = Vec::new();
+        let mut outcomes = Vec::new();
         // Whatever ends the run, earlier deletions are reported and removed from the lists.
         let mut ended: Option<String> = None;
-        for (old, reason) in case.olds.iter().zip(reasons) {
+        for (old, reason) in case.old_tokens.iter().zip(reasons) {
             let kept = reason.or_else(|| ended.clone());
             let fate = match kept {
                 Some(kept) => TokenOutcome::new(TokenState::Kept, kept),
@@ -139,12 +141,12 @@ impl Deletion<'_> {
                     TokenOutcome::new(TokenState::Kept, kept)
                 }),
             };
-            fates.push(fate);
+            outcomes.push(fate);
         }
         if ended.is_none() {
             orphans(options, &gitlab, cases, at, sharing, ui);
         }
-        Ok((fates, Some(gitlab)))
+        Ok((outcomes, Some(gitlab)))
     }
 
     /// Deletes `old` if GitLab's token is the same one.

@@ -14,7 +14,7 @@ const ID: &str = "git";
 pub(super) fn prove(
     repo: &Repo,
     tenants: &[ProvedEnvironment],
-    olds: &[SupersededToken],
+    old_tokens: &[SupersededToken],
 ) -> Result<Vec<Vec<Proof>>> {
     let head = repo.head_id()?.map(|id| repo.secrets_of(&id)).transpose()?.unwrap_or_default();
     let upstream = repo.upstream()?;
@@ -24,7 +24,7 @@ pub(super) fn prove(
     };
     let mut all: Vec<Vec<Proof>> = tenants.iter().map(|_| Vec::new()).collect();
     for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
-        let listed: Vec<_> = olds.iter().filter(|old| old.listed.contains(&place)).collect();
+        let listed: Vec<_> = old_tokens.iter().filter(|old| old.listed.contains(&place)).collect();
         let proof = match (holder(&head, &listed), &shared, &upstream) {
             (Some(Holder::Unread(path)), ..) => Proof::unknown(
                 ID,
@@ -99,11 +99,11 @@ enum Holder<'f> {
     Unread(&'f str),
 }
 
-/// The first of `files` that has one of `olds` or cannot be read.
-fn holder<'f>(files: &'f [Committed], olds: &[&SupersededToken]) -> Option<Holder<'f>> {
+/// The first of `files` that has one of `old_tokens` or cannot be read.
+fn holder<'f>(files: &'f [Committed], old_tokens: &[&SupersededToken]) -> Option<Holder<'f>> {
     files.iter().find_map(|file| {
         let Some(plain) = &file.plain else { return Some(Holder::Unread(&file.path)) };
-        let held = olds.iter().find(|old| old.is_in(plain))?;
+        let held = old_tokens.iter().find(|old| old.is_in(plain))?;
         Some(Holder::Holds(&file.path, held.title()))
     })
 }

@@ -18,11 +18,11 @@ pub(super) fn proved_gone(
     options: &Options,
     gitlab: &Gitlab,
     case: &FinishCase,
-    fates: &mut [TokenOutcome],
+    outcomes: &mut [TokenOutcome],
     asked: &mut Vec<String>,
     ui: &Ui,
 ) -> Result<()> {
-    for (old, fate) in case.olds.iter().zip(fates).filter(|(_, fate)| fate.is_gone()) {
+    for (old, fate) in case.old_tokens.iter().zip(outcomes).filter(|(_, fate)| fate.is_gone()) {
         let host = case.answers.image().host().to_owned();
         if old.credentials.is_some() && !asked.contains(&host) {
             asked.push(host);
@@ -43,12 +43,12 @@ pub(super) fn proved_gone(
 pub(super) fn refused(
     options: &Options,
     image: &ImageRef,
-    olds: &[SupersededToken],
-    fates: &mut [TokenOutcome],
+    old_tokens: &[SupersededToken],
+    outcomes: &mut [TokenOutcome],
     ui: &Ui,
 ) -> Result<()> {
     let registries = sign_in::registries(&options.check.registry)?;
-    for (old, fate) in olds.iter().zip(fates) {
+    for (old, fate) in old_tokens.iter().zip(outcomes) {
         let (true, Some(known)) = (fate.is_gone(), &old.credentials) else { continue };
         let waiting = ui.wait("asking the registry", 1);
         let pull = PullQuestion { image, credentials: vec![&known.authorization] };

@@ -33,15 +33,15 @@ pub(super) fn all(
     tenants: &[ProvedEnvironment],
     registry: &RegistryKey,
 ) -> Result<Vec<SupersededToken>> {
-    let mut olds: Vec<SupersededToken> = Vec::new();
+    let mut old_tokens: Vec<SupersededToken> = Vec::new();
     for (place, tenant) in tenants.iter().enumerate() {
         for Replaced { token, repositories } in tenant.provenance.superseded.iter().cloned() {
-            match olds.iter_mut().find(|old| old.what == token) {
+            match old_tokens.iter_mut().find(|old| old.what == token) {
                 Some(old) => {
                     old.listed.push(place);
                     pull_secret::add_repositories(&mut old.repositories, &repositories);
                 }
-                None => olds.push(SupersededToken {
+                None => old_tokens.push(SupersededToken {
                     what: token,
                     repositories,
                     listed: vec![place],
@@ -50,7 +50,7 @@ pub(super) fn all(
             }
         }
     }
-    for old in &mut olds {
+    for old in &mut old_tokens {
         for place in old.listed.clone() {
             let found = repo.search_history(&tenants[place].path, |bytes| {
                 credentials(bytes, &old.what, registry)
@@ -61,7 +61,7 @@ pub(super) fn all(
             }
         }
     }
-    Ok(olds)
+    Ok(old_tokens)
 }
 
 /// The credentials of `what`, if `bytes` are a Secret that has it.

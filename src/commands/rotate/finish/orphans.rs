@@ -49,7 +49,7 @@ fn orphan(
     ui: &mut Ui,
 ) -> Result<()> {
     let what = Superseded::Issued(token.at.clone());
-    let is_listed = cases.iter().any(|case| case.olds.iter().any(|old| old.what == what));
+    let is_listed = cases.iter().any(|case| case.old_tokens.iter().any(|old| old.what == what));
     // The token may have been deleted a moment ago.
     let is_there = || gitlab.api.token(&token.at).is_ok_and(|found| found.is_some());
     if is_listed || is_held_by_any(cases, at, name, sharing, &token.at)? || !is_there() {

@@ -33,7 +33,7 @@ pub(super) fn prove(
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
     drop(waiting);
     for case in cases {
-        let FinishCase { questions, tenants, olds, .. } = case;
+        let FinishCase { questions, tenants, old_tokens, .. } = case;
         for (Question { tenant, image, .. }, verdict) in questions.iter().zip(&mut verdicts) {
             let tenant = &mut tenants[*tenant];
             let again = Advice::makeinfra("rotate").for_env(tenant.choice.as_ref());
@@ -53,7 +53,7 @@ pub(super) fn prove(
         for tenant in tenants
             .iter_mut()
             .filter(unproved)
-            .filter(|_| !olds.is_empty() || !questions.is_empty())
+            .filter(|_| !old_tokens.is_empty() || !questions.is_empty())
         {
             let hint = Advice::makeinfra("check");
             tenant.proofs.push(Proof::unknown(

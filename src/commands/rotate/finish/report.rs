@@ -48,13 +48,13 @@ pub(super) fn outcome(
     let root = repo.root();
     let chosen = case.looked_at();
     let mut text: String = chosen.clone().map(|tenant| told(tenant, &root)).collect();
-    if case.olds.is_empty() {
+    if case.old_tokens.is_empty() {
         text.push_str(
             "The pull secrets list no old deploy token; what an earlier run left in GitLab was \
              looked for.\n",
         );
     }
-    for (old, fate) in case.olds.iter().zip(&case.fates) {
+    for (old, fate) in case.old_tokens.iter().zip(&case.outcomes) {
         let refused = fate.refused.as_ref().map_or(String::new(), |(_, said)| format!("; {said}"));
         let unasked = match (&fate.refused, fate.is_gone()) {
             (None, true) => "; the registry was not asked: no commit here has its value",
@@ -73,7 +73,7 @@ pub(super) fn outcome(
     }
     let environments: Vec<_> = chosen.map(|tenant| environment(tenant, &root)).collect();
     let registry = |(proved, said): &(ProofResult, String)| json!({"status": proved.as_str(), "message": said});
-    let tokens = case.olds.iter().zip(&case.fates).map(|(old, fate)| {
+    let tokens = case.old_tokens.iter().zip(&case.outcomes).map(|(old, fate)| {
         json!({
             "token": old.what.to_string(),
             "id": old.what.id(),
@@ -106,11 +106,11 @@ pub(super) fn outcome(
 
 /// A one-line summary, and the hint for its worst finding.
 fn brief(case: &FinishCase) -> (String, Advice) {
-    let kept = case.olds.iter().zip(&case.fates).filter(|(_, fate)| !fate.is_gone());
+    let kept = case.old_tokens.iter().zip(&case.outcomes).filter(|(_, fate)| !fate.is_gone());
     let kept: Vec<_> =
         kept.map(|(old, fate)| format!("{}: {}", old.title(), fate.message)).collect();
     if kept.is_empty() {
-        let ids: Vec<_> = case.olds.iter().map(|old| old.what.id().to_string()).collect();
+        let ids: Vec<_> = case.old_tokens.iter().map(|old| old.what.id().to_string()).collect();
         let gone = match ids.as_slice() {
             [] => "what an earlier run left in GitLab was looked for".to_owned(),
             [one] => format!("deploy token {one} is deleted"),
@@ -134,8 +134,8 @@ fn brief(case: &FinishCase) -> (String, Advice) {
 fn ended(options: &Options, case: &FinishCase) -> Outcome {
     let proofs = case.looked_at().map(ProvedEnvironment::proved);
     let refused =
-        case.fates.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
-    let kept = case.fates.iter().map(|fate| match fate.state {
+        case.outcomes.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
+    let kept = case.outcomes.iter().map(|fate| match fate.state {
         TokenState::Deleted | TokenState::Gone => ProofResult::Yes,
         TokenState::Kept if options.run.dry_run => ProofResult::Yes,
         TokenState::Kept => ProofResult::No,

@@ -36,7 +36,7 @@ impl Sharing {
         };
         for (at, case) in cases.iter().enumerate() {
             found.by_name.entry(case.name.clone()).or_default().push(at);
-            let listed = case.olds.iter().map(|old| old.what.to_string());
+            let listed = case.old_tokens.iter().map(|old| old.what.to_string());
             let held = case.tenants.iter().flat_map(|tenant| tokens(tenant.text.expose()));
             for token in listed.chain(held) {
                 found.by_token.entry(token).or_default().insert(at);
@@ -88,7 +88,7 @@ impl Sharing {
             if case.is_unproved {
                 return Ok(Some(format!("kept: nothing is proved for {}", case.name)));
             }
-            let listed = case.olds.iter().find(|theirs| theirs.what == old.what);
+            let listed = case.old_tokens.iter().find(|theirs| theirs.what == old.what);
             let reason = match listed {
                 Some(theirs) => theirs.kept_by(&case.tenants),
                 None if case

@@ -20,9 +20,9 @@ pub(in crate::commands::rotate) fn several(
     ui: &mut Ui,
 ) -> Result<()> {
     let jobs = options.jobs.or(PARALLEL);
-    let mut looks = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, ui), ui)?;
+    let mut preflights = fleet.look(Fleet::cores(), |repo, ui| look(options, repo, ui), ui)?;
     // Includes repositories with nothing to finish: they may have had a token of another one.
-    let (places, mut cases): (Vec<usize>, Vec<FinishCase>) = looks
+    let (places, mut cases): (Vec<usize>, Vec<FinishCase>) = preflights
         .iter_mut()
         .enumerate()
         .filter_map(|(at, look)| Some((at, look.known.take()?)))
@@ -30,23 +30,23 @@ pub(in crate::commands::rotate) fn several(
     // A repository that shared a token listed by another one must be proved, too.
     let named: BTreeSet<String> = cases
         .iter()
-        .flat_map(|case| &case.olds)
+        .flat_map(|case| &case.old_tokens)
         .flat_map(|old| old.repositories.iter().cloned())
         .collect();
     for (place, case) in cases.iter_mut().enumerate() {
-        if !case.olds.is_empty() || !named.contains(&case.name) {
+        if !case.old_tokens.is_empty() || !named.contains(&case.name) {
             continue;
         }
         let prepared = Repo::find(&case.root, "rotate --finish")
             .and_then(|repo| case.prepare(options, &repo, &mut Ui::quiet()));
         if let Err(error) = prepared {
-            fleet.refuse(&mut looks, &[places[place]], &error)?;
+            fleet.refuse(&mut preflights, &[places[place]], &error)?;
             case.is_unproved = true;
         }
     }
     pulls::prove(options, jobs, &mut cases, ui)?;
     let is_to_prove = |case: &FinishCase| {
-        !case.is_unproved && (!case.olds.is_empty() || named.contains(&case.name))
+        !case.is_unproved && (!case.old_tokens.is_empty() || named.contains(&case.name))
     };
     let of = |at: usize| places.binary_search(&at).ok().map(|place| &cases[place]);
     let prove = |at: usize| match of(at).filter(|case| is_to_prove(case)) {
@@ -60,7 +60,7 @@ pub(in crate::commands::rotate) fn several(
         match (proofs, places.binary_search(&at)) {
             (Ok(Some(proofs)), Ok(place)) => cases[place].add(proofs),
             (Err(error), Ok(place)) => {
-                fleet.refuse(&mut looks, &[at], &error)?;
+                fleet.refuse(&mut preflights, &[at], &error)?;
                 cases[place].is_unproved = true;
             }
             _ => {}
@@ -79,7 +79,7 @@ pub(in crate::commands::rotate) fn several(
             None => write(options, &cases[place], ui),
         }
     };
-    fleet.carry_out(Fleet::writers(), &looks, write, ui)
+    fleet.carry_out(Fleet::writers(), &preflights, write, ui)
 }
 
 fn look(options: &Options, repo: &Path, ui: &mut Ui) -> Result<(Report, FinishCase)> {

@@ -35,18 +35,18 @@ pub(super) fn run(
 ) -> Result<()> {
     let lifetime = &deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?;
     let looked = |repo: &Path, ui: &mut Ui| look(options, repo, overrides, ui);
-    let mut looks = fleet.look(Fleet::cores(), looked, ui)?;
+    let mut preflights = fleet.look(Fleet::cores(), looked, ui)?;
     let mut gitlabs = issue::gitlabs(options);
     let mut shares = Vec::new();
-    for members in groups(&looks, overrides)? {
-        match Share::prepare(options, fleet, &looks, members.clone(), &mut gitlabs, ui) {
+    for members in groups(&preflights, overrides)? {
+        match Share::prepare(options, fleet, &preflights, members.clone(), &mut gitlabs, ui) {
             Ok(share) => shares.push(share),
-            Err(error) => fleet.refuse(&mut looks, &members, &error)?,
+            Err(error) => fleet.refuse(&mut preflights, &members, &error)?,
         }
     }
     let run = Run { options, overrides, lifetime, fleet, shares, journals: Mutex::default() };
     let jobs = options.jobs.or(PARALLEL);
-    let done = fleet.carry_out(jobs, &looks, |at, ui| run.write(at, ui), ui);
+    let done = fleet.carry_out(jobs, &preflights, |at, ui| run.write(at, ui), ui);
     for share in &run.shares {
         share.settle(ui);
     }
@@ -88,13 +88,13 @@ impl Share {
     fn prepare(
         options: &Options,
         fleet: &Fleet,
-        looks: &[Preflight<RotationCandidate>],
+        preflights: &[Preflight<RotationCandidate>],
         members: Vec<usize>,
         gitlabs: &mut Gitlabs,
         ui: &mut Ui,
     ) -> Result<Self> {
         let all: Vec<&RotationCandidate> =
-            members.iter().filter_map(|at| looks[*at].ready()).collect();
+            members.iter().filter_map(|at| preflights[*at].ready()).collect();
         let Some(first) = all.first() else {
             return Err(Failure::failed("no repository is left").into());
         };
@@ -113,8 +113,9 @@ impl Share {
                 continue;
             }
             let _held = if options.run.dry_run { None } else { Some(journal.hold()?) };
-            let is_held =
-                |token: &TokenRef, fellows: &[PathBuf]| is_held_among(&repo, fellows, token);
+            let is_held = |token: &TokenRef, sharing_roots: &[PathBuf]| {
+                is_held_among(&repo, sharing_roots, token)
+            };
             gitlab.clean_up(&journal, is_held, options.run.dry_run, ui)?;
         }
         let mut environments: Vec<String> = Vec::new();
@@ -246,7 +247,7 @@ impl Run<'_> {
         if self.options.commits() {
             // Repairs the index first: committing the new token would drop anything left staged.
             let found = self.found(at, ui)?;
-            transaction::mend_index(&found.repo, ui)?;
+            transaction::repair_index(&found.repo, ui)?;
             found.repo.check_unstaged(found.files.secrets.iter().map(|file| file.path.as_str()))?;
         }
         let minted = match share.minted.get_or_init(|| self.mint(share, ui)) {
@@ -277,7 +278,7 @@ impl Run<'_> {
     }
 
     fn try_mint(&self, share: &Share, ui: &mut Ui) -> Result<Minted> {
-        let [first, fellows @ ..] = share.roots.as_slice() else {
+        let [first, sharing_roots @ ..] = share.roots.as_slice() else {
             return Err(Failure::failed("no repository is left").into());
         };
         let journal = Journal::of(&Repo::find(first, "rotate")?);
@@ -285,11 +286,11 @@ impl Run<'_> {
         let order = TokenRequest {
             repositories: share.names.clone(),
             environments: share.environments.clone(),
-            fellows: fellows.to_vec(),
+            sharing_roots: sharing_roots.to_vec(),
             lifetime: self.lifetime,
         };
         let (token, fresh) = share.gitlab.mint(&journal, &order, ui)?;
-        let names = if fellows.is_empty() { Vec::new() } else { share.names.clone() };
+        let names = if sharing_roots.is_empty() { Vec::new() } else { share.names.clone() };
         let token = token.shared_by(names);
         match self.tried(share, &token, ui) {
             Ok(checked) => Ok(Minted { token, fresh, checked }),

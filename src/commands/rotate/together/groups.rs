@@ -29,13 +29,13 @@ pub(super) struct RotationCandidate {
 /// Indices of the repositories that are ready, grouped by shared token. A repository without a
 /// token is a group of its own.
 pub(super) fn groups(
-    looks: &[Preflight<RotationCandidate>],
+    preflights: &[Preflight<RotationCandidate>],
     overrides: &RotateOverrides,
 ) -> Result<Vec<Vec<usize>>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     // Only repositories with the same user name are compared.
     let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (at, look) in looks.iter().enumerate() {
+    for (at, look) in preflights.iter().enumerate() {
         let Some(files) = look.ready().and_then(|ready| ready.files.as_ref()) else { continue };
         let Some(username) = files.username(overrides)? else {
             groups.push(vec![at]);
@@ -45,7 +45,7 @@ pub(super) fn groups(
         let mut shared = None;
         for group in alike.iter().copied() {
             let other =
-                groups[group].first().and_then(|first| looks[*first].ready()?.files.as_ref());
+                groups[group].first().and_then(|first| preflights[*first].ready()?.files.as_ref());
             if let Some(other) = other
                 && files.shares(other, overrides)?
             {
