@@ -215,9 +215,12 @@ impl Kubectl {
                 }
                 ToolError::Unread(error) => (KubectlError::Failed, error.to_string()),
             })
-            .and_then(|said| match variables && !said.success && said.stderr.starts_with("env: ") {
-                true => Err((KubectlError::NoKubectl, complaint(&said.stderr))),
-                false => Ok(said),
+            .and_then(|said| {
+                if variables && !said.success && said.stderr.starts_with("env: ") {
+                    Err((KubectlError::NoKubectl, complaint(&said.stderr)))
+                } else {
+                    Ok(said)
+                }
             })
     }
 }

@@ -321,14 +321,17 @@ fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
 
 /// Like [`read_file`], for bytes.
 fn read_bytes(file: &Path, option: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let bytes = files::read(file, LIMIT)?.ok_or_else(|| match is_file_name(file) {
-        true => Failure::usage(format!("no file `{}` for `{option}`", file.display())).hint(
-            Advice::anywhere("ls -l")
-                .path(file.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new("."))),
-        ),
-        false => Failure::usage(format!("`{option}` must be the name of a file"))
-            .because("there is no file of the given name")
-            .hint(Advice::anywhere("ls -l FILE")),
+    let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
+        if is_file_name(file) {
+            Failure::usage(format!("no file `{}` for `{option}`", file.display())).hint(
+                Advice::anywhere("ls -l")
+                    .path(file.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new("."))),
+            )
+        } else {
+            Failure::usage(format!("`{option}` must be the name of a file"))
+                .because("there is no file of the given name")
+                .hint(Advice::anywhere("ls -l FILE"))
+        }
     })?;
     Ok(bytes)
 }

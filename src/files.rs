@@ -48,9 +48,10 @@ pub fn check_target(target: &Path) -> Result<()> {
         Err(error) => Err(cannot("look at", target, &error).into()),
         Ok(found) if !found.is_dir() => taken("it exists and is not a directory"),
         Ok(_) => {
-            match entries(target).map_err(|error| cannot("read", target, &error))?.is_empty() {
-                false => taken("it exists and is not empty"),
-                true => Ok(()),
+            if entries(target).map_err(|error| cannot("read", target, &error))?.is_empty() {
+                Ok(())
+            } else {
+                taken("it exists and is not empty")
             }
         }
     }
@@ -58,9 +59,8 @@ pub fn check_target(target: &Path) -> Result<()> {
 
 /// The directory `path` with links resolved. Fails if it cannot be entered.
 pub fn directory(path: &Path) -> Result<PathBuf> {
-    let found = fs::canonicalize(path).and_then(|real| match real.is_dir() {
-        true => Ok(real),
-        false => Err(io::ErrorKind::NotADirectory.into()),
+    let found = fs::canonicalize(path).and_then(|real| {
+        if real.is_dir() { Ok(real) } else { Err(io::ErrorKind::NotADirectory.into()) }
     });
     Ok(found.map_err(|error| {
         let hint = format!("mkdir -p {}", shell_word(path));

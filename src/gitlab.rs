@@ -208,9 +208,12 @@ impl Api {
         let (path, body) = (format!("{}/deploy_tokens", place.owner.api_path()), body.to_string());
         let request = self.request(&path).map_err(NotMinted::Refused)?;
         let reply = self.send(&Request { method: Method::Post, body: &body, ..request });
-        let reply = reply.map_err(|refusal| match refusal.is_before_sending() {
-            true => NotMinted::Refused(refusal),
-            false => NotMinted::Lost(refusal),
+        let reply = reply.map_err(|refusal| {
+            if refusal.is_before_sending() {
+                NotMinted::Refused(refusal)
+            } else {
+                NotMinted::Lost(refusal)
+            }
         })?;
         match reply.status {
             201 => read::<DeployTokenJson>(&reply)

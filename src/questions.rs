@@ -75,12 +75,13 @@ impl Given {
         }
         let mut from_file = Sheet::default();
         if let Some(file) = answers {
-            let bytes = match file == Path::new("-") {
-                true => ui.read_stdin(LIMIT)?,
-                false => files::read(file, LIMIT)?.ok_or_else(|| {
+            let bytes = if file == Path::new("-") {
+                ui.read_stdin(LIMIT)?
+            } else {
+                files::read(file, LIMIT)?.ok_or_else(|| {
                     Failure::usage(format!("no answers file `{}`", file.display()))
                         .hint(Advice::anywhere("ls -l").path(file))
-                })?,
+                })?
             };
             let value = read_yaml(file, &bytes, &Name::ALL)?;
             let mut read = read_sheet(file, value, &Name::ALL)?;
@@ -100,11 +101,10 @@ impl Given {
             return Err(Failure::usage(format!(
                 "an option is for `{name}`, which is not an environment"
             ))
-            .because(match all.is_empty() {
-                true => {
-                    "without `--env`, the one environment takes no options of its own".to_owned()
-                }
-                false => format!("there are: {}", all.join(", ")),
+            .because(if all.is_empty() {
+                "without `--env`, the one environment takes no options of its own".to_owned()
+            } else {
+                format!("there are: {}", all.join(", "))
             })
             .hint(format!("--env {name}"))
             .into());

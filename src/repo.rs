@@ -211,10 +211,7 @@ fn keep_heap() {
 fn configure(config: &Path) -> Result<()> {
     let added = fs::read_to_string(config).and_then(|text| {
         let (core, hooks) = ("[core]\n", "[core]\n\thooksPath = .githooks\n");
-        let text = match text.contains(core) {
-            true => text.replacen(core, hooks, 1),
-            false => text + hooks,
-        };
+        let text = if text.contains(core) { text.replacen(core, hooks, 1) } else { text + hooks };
         fs::write(config, text + git_crypt::CONFIG)
     });
     Ok(added.map_err(|error| {

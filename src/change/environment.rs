@@ -253,9 +253,10 @@ impl<'r> NewEnvironment<'r> {
     /// Notes the decisions.
     fn state(&self, plan: &mut Plan, files: &Files, to: &Environment) {
         let like = &self.like.name;
-        plan.facts.push(match self.by_hand {
-            true => ("overlay", format!("{}, recorded as it is", to.overlay())),
-            false => ("copied from", like.to_string()),
+        plan.facts.push(if self.by_hand {
+            ("overlay", format!("{}, recorded as it is", to.overlay()))
+        } else {
+            ("copied from", like.to_string())
         });
         plan.facts.push(("namespace", to.namespace.to_string()));
         plan.facts.push((
@@ -381,10 +382,11 @@ fn check_namespace(
         [format!("{project}-{name}"), format!("{project}-{name}-2")].into_iter().find(|free| {
             DnsLabel::parse(free).is_ok() && !environments.iter().any(|one| has(one, free))
         });
-    let hint = match by_hand {
-        true => Advice::edit_matching(&format!("{OVERLAYS}/{name}/*")),
-        false => Advice::makeinfra(format!("env add {name}"))
-            .with(format_args!("--namespace {}", free.as_deref().unwrap_or("NS"))),
+    let hint = if by_hand {
+        Advice::edit_matching(&format!("{OVERLAYS}/{name}/*"))
+    } else {
+        Advice::makeinfra(format!("env add {name}"))
+            .with(format_args!("--namespace {}", free.as_deref().unwrap_or("NS")))
     };
     Err(Failure::usage(format!(
         "the namespace `{namespace}` is that of the environment `{}`",

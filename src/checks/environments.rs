@@ -225,9 +225,10 @@ fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
         contexts.sort();
         contexts.dedup();
         // In clusters of their own they may take turns.
-        match contexts.len() == all.len() {
-            true => Check::warning(id, subject, message),
-            false => Check::problem(id, subject, message),
+        if contexts.len() == all.len() {
+            Check::warning(id, subject, message)
+        } else {
+            Check::problem(id, subject, message)
         }
         .hint(hint)
     });

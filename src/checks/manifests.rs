@@ -131,9 +131,10 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     }
     if workloads == 0 {
         let hint = Advice::makeinfra("check").with("--manifests DIR --secret FILE");
-        return vec![match inspection.manifests.faults.iter().any(|fault| is_unread(fault.kind)) {
-            true => Check::warning(id, dirs, "no workload is in what could be read").hint(hint),
-            false => Check::problem(id, dirs, "it has no workload").hint(hint),
+        return vec![if inspection.manifests.faults.iter().any(|fault| is_unread(fault.kind)) {
+            Check::warning(id, dirs, "no workload is in what could be read").hint(hint)
+        } else {
+            Check::problem(id, dirs, "it has no workload").hint(hint)
         }];
     }
     let message = format!("{} with {}", count(workloads, "workload"), count(images, "image"));
@@ -266,15 +267,16 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                     (format!("the image of container {container} {rule}"), true)
                 }
             };
-            let (file, place) = match inspection.record.is_some() {
-                true => (
+            let (file, place) = if inspection.record.is_some() {
+                (
                     format!("{}/kustomization.yaml", overlay.path),
                     EnvironmentHint::of_namespace(
                         inspection,
                         workload.namespace.as_deref().unwrap_or_default(),
                     ),
-                ),
-                false => (workload.file.clone(), EnvironmentHint::default()),
+                )
+            } else {
+                (workload.file.clone(), EnvironmentHint::default())
             };
             let file = if matches!(image.reference, Err(NoImage::NotText(_))) {
                 workload.file.clone()
@@ -282,9 +284,10 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
                 file
             };
             let message = message + &place.title();
-            let check = match is_known {
-                true => of_workload(id, workload, &message),
-                false => Check::warning(id, workload_title(workload), message),
+            let check = if is_known {
+                of_workload(id, workload, &message)
+            } else {
+                Check::warning(id, workload_title(workload), message)
             };
             found.push(check.hint(Advice::edit(&file)));
         }
@@ -327,14 +330,13 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     let id = Id::MakefileTargets;
     let ours = inspection.record.is_some();
     let Some((path, text)) = &inspection.makefile else {
-        return match ours {
-            true => {
-                vec![
-                    Check::problem(id, "Makefile", "it is not there")
-                        .hint(inspection.restore_command("Makefile")),
-                ]
-            }
-            false => Vec::new(),
+        return if ours {
+            vec![
+                Check::problem(id, "Makefile", "it is not there")
+                    .hint(inspection.restore_command("Makefile")),
+            ]
+        } else {
+            Vec::new()
         };
     };
     let is_own = matches!(&inspection.record, Some(Ok(record)) if record.own.contains(path));
@@ -350,11 +352,10 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     let mut found = Vec::new();
     if !missing.is_empty() {
         let message = format!("it has no target `{}`", missing.join("`, `"));
-        found.push(match ours && !includes {
-            true => {
-                Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}")))
-            }
-            false => Check::warning(id, path, message).hint(Advice::edit(path)),
+        found.push(if ours && !includes {
+            Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}")))
+        } else {
+            Check::warning(id, path, message).hint(Advice::edit(path))
         });
     }
     if ours && text.contains(SCRIPT) && !inspection.layout.has_script {

@@ -49,10 +49,11 @@ pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts, now: Timest
 
 /// What to type if a rotation could not edit the file.
 fn new_token_hint(inspection: &Inspection, path: &str) -> Advice {
-    match inspection.is_rotated(path) {
-        true => Advice::at_top(format!("rm {}", word(path)))
-            .and(EnvironmentHint::of_file(inspection, path).with_env(Advice::makeinfra("rotate"))),
-        false => Advice::edit(path),
+    if inspection.is_rotated(path) {
+        Advice::at_top(format!("rm {}", word(path)))
+            .and(EnvironmentHint::of_file(inspection, path).with_env(Advice::makeinfra("rotate")))
+    } else {
+        Advice::edit(path)
     }
 }
 
@@ -63,9 +64,8 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         for flaw in secret.flaws.iter().filter(|flaw| aspects.contains(&flaw.aspect)) {
             let rotate = format!("{{makeinfra {}}}", rotation(inspection, flaw));
             // A rotation only knows the files in the record.
-            let or_edit = |hint: &str| match inspection.is_rotated(path) {
-                true => place.with_env(hint),
-                false => Advice::edit(path),
+            let or_edit = |hint: &str| {
+                if inspection.is_rotated(path) { place.with_env(hint) } else { Advice::edit(path) }
             };
             if let (Aspect::Type, Some((file, line))) = (flaw.aspect, generated(inspection, path)) {
                 found.push(Check::problem(id, &file, &flaw.message).hint(write(&line, &file)));

@@ -13,13 +13,10 @@ pub fn key_for(inspection: &Inspection, image: &ImageRef, secrets: &[&PullSecret
     let path = &secrets[0].path;
     let ours = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
     let is_rotated = ours.is_some() && inspection.is_rotated(path);
-    let advice = match is_rotated {
-        true => {
-            Advice::from(format!("{{makeinfra {}}}", rotation(inspection, image, secrets)).as_str())
-        }
-        false => {
-            Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image)))
-        }
+    let advice = if is_rotated {
+        Advice::from(format!("{{makeinfra {}}}", rotation(inspection, image, secrets)).as_str())
+    } else {
+        Advice::edit(path).why(format!("the registry key is {}", RegistryKey::for_image(image)))
     };
     EnvironmentHint::of_file(inspection, path).with_env(advice)
 }

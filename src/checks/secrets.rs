@@ -217,9 +217,10 @@ fn older(inspection: &Inspection, history: &History) -> Vec<Check> {
         .leaks
         .iter()
         .map(|leak| {
-            let where_ = match leak.newest == leak.oldest {
-                true => format!("commit {}", short(&leak.newest)),
-                false => format!("commits from {} to {}", short(&leak.oldest), short(&leak.newest)),
+            let where_ = if leak.newest == leak.oldest {
+                format!("commit {}", short(&leak.newest))
+            } else {
+                format!("commits from {} to {}", short(&leak.oldest), short(&leak.newest))
             };
             Check::problem(
                 id,

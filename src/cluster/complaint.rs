@@ -12,9 +12,10 @@ pub(super) fn complaint(stderr: &str) -> String {
     };
     let said: Vec<_> =
         stderr.lines().filter(|line| !line.trim().is_empty() && !is_log(line)).take(3).collect();
-    match said.is_empty() {
-        true => stderr.lines().next_back().unwrap_or_default().to_owned(),
-        false => said.join("; "),
+    if said.is_empty() {
+        stderr.lines().next_back().unwrap_or_default().to_owned()
+    } else {
+        said.join("; ")
     }
 }
 

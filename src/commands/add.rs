@@ -32,13 +32,11 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         return Err(change::exists_already("component", name.as_str()).into());
     }
     let stripped;
-    let record = match is_recorded {
-        true => {
-            stripped =
-                Record::parse(change::component_dropped(&managed.record.text, name.as_str())?)?;
-            &stripped
-        }
-        false => &managed.record,
+    let record = if is_recorded {
+        stripped = Record::parse(change::component_dropped(&managed.record.text, name.as_str())?)?;
+        &stripped
+    } else {
+        &managed.record
     };
     let made_from = MadeFrom { record, templates: &managed.templates };
     let settings =

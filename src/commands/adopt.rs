@@ -198,12 +198,13 @@ fn is_folder(repo: &Repo) -> bool {
 fn hook_to_extend(repo: &Repo) -> Option<String> {
     let (root, top) = (repo.root(), repo.top());
     let folder = root.strip_prefix(&top).unwrap_or(Path::new(""));
-    let hook = match folder.as_os_str().is_empty() {
-        true => format!(
+    let hook = if folder.as_os_str().is_empty() {
+        format!(
             "`{}`",
             repo.pre_commit_hook().filter(|hook| !hook.ends_with(Hook::FILE))?.display()
-        ),
-        false => format!("the pre-commit hook of `{}`", top.display()),
+        )
+    } else {
+        format!("the pre-commit hook of `{}`", top.display())
     };
     Some(format!("{hook} needs this line: {}", hook_line(folder)))
 }
@@ -217,9 +218,10 @@ fn hook_step(repo: &Repo, adoption: &Adoption) -> Option<Advice> {
     {
         return None;
     }
-    let step = match adoption.kept.contains("Makefile") {
-        true => Advice::git(format!("config core.hooksPath {}", Hook::DIR)),
-        false => Advice::make("setup"),
+    let step = if adoption.kept.contains("Makefile") {
+        Advice::git(format!("config core.hooksPath {}", Hook::DIR))
+    } else {
+        Advice::make("setup")
     };
     Some(step.why("refuse commits with plaintext below secrets/"))
 }
@@ -236,9 +238,10 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
         ));
     }
     for (path, name) in adoption.open_secrets.iter().filter(|(path, _)| !repo.is_ignored(path)) {
-        let anew = match *name == adoption.answers.secret_name.as_str() {
-            true => Advice::makeinfra("rotate"),
-            false => Advice::makeinfra("secret set").arg(name).arg("KEY"),
+        let anew = if *name == adoption.answers.secret_name.as_str() {
+            Advice::makeinfra("rotate")
+        } else {
+            Advice::makeinfra("secret set").arg(name).arg("KEY")
         };
         let anew = anew.typed(Some(&repo.root()));
         ui.warn(format!(

@@ -129,9 +129,10 @@ impl InspectedRepo {
         let record = inspection.record.as_ref().and_then(|record| record.as_ref().ok());
         let folder = git.as_ref().map(|git| git.folder_in_git().to_owned()).unwrap_or_default();
         let unfollowed = git.zip(record).and_then(|(git, record)| unfollowed(repo, git, record));
-        let clusters = match options.cluster.running {
-            true => Clusters::ask(options, &inspection)?,
-            false => Clusters::default(),
+        let clusters = if options.cluster.running {
+            Clusters::ask(options, &inspection)?
+        } else {
+            Clusters::default()
         };
         Ok(Self { inspection, folder, unfollowed, clusters })
     }

@@ -45,12 +45,11 @@ pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     })?;
     let config = Config::parse(&bytes).map_err(|fault| {
         let place = fault.line.map_or_else(String::new, |line| format!("line {line}: "));
-        let hint = match fault.is_token {
-            true => {
-                "take that line out, and once the repository is there: {makeinfra secret set \
+        let hint = if fault.is_token {
+            "take that line out, and once the repository is there: {makeinfra secret set \
                      NAME KEY}"
-            }
-            false => "lines such as LOG_LEVEL=info, and comments that begin with `#`",
+        } else {
+            "lines such as LOG_LEVEL=info, and comments that begin with `#`"
         };
         Failure::usage(format!("cannot use `{}` for `--config`", file.display()))
             .because(format!("{place}{}", fault.rule))

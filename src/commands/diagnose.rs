@@ -60,9 +60,10 @@ fn checks(
     ui: &Ui,
 ) -> Result<Vec<Check>> {
     // A registry that gave no answer is a check as well.
-    let answered = match options.online.online {
-        true => ask_registries(&options.online, inspection, ui)?,
-        false => RegistryAnswers::default(),
+    let answered = if options.online.online {
+        ask_registries(&options.online, inspection, ui)?
+    } else {
+        RegistryAnswers::default()
     };
     Ok(answered.checks(inspection, checks::ExternalFacts::default(), now))
 }
@@ -102,9 +103,10 @@ fn saved(
         // The path is not quoted: if it does not exist, it may be a misplaced token.
         return Err(Failure::usage("the file of `--events` was not found").hint(hint).into());
     };
-    let namespace = match options.env.is_some() && options.namespace.is_none() {
-        true => Some(target(options, repository).namespace()?),
-        false => options.namespace.clone(),
+    let namespace = if options.env.is_some() && options.namespace.is_none() {
+        Some(target(options, repository).namespace()?)
+    } else {
+        options.namespace.clone()
     };
     let mut source = Source { namespace, ..Source::default() };
     source.evidence.read(&bytes).map_err(|why| {

@@ -331,10 +331,7 @@ impl Fleet<'_> {
 
     fn print(line: &str, waiting: &WaitIndicator) -> Result<()> {
         waiting.step();
-        match waiting.print(line)? {
-            true => Ok(()),
-            false => Err(Failure::interrupted(CLOSED).into()),
-        }
+        if waiting.print(line)? { Ok(()) } else { Err(Failure::interrupted(CLOSED).into()) }
     }
 
     /// Keeps other makeinfra threads out of the git directory of the repository with the index

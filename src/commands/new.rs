@@ -76,9 +76,10 @@ struct Draft {
 pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let mut given = given(options, ui)?;
     let lifetime = issue::lifetime(options, &given, ui)?;
-    let sources = match options.no_token || lifetime.is_some() {
-        true => None,
-        false => Some(token_sources(&options.token, |name| given.environments().contains(name))?),
+    let sources = if options.no_token || lifetime.is_some() {
+        None
+    } else {
+        Some(token_sources(&options.token, |name| given.environments().contains(name))?)
     };
     check_stdin(options, sources.as_ref())?;
     let asked = complete(options, &mut given, sources.as_ref(), ui)?;
@@ -157,10 +158,7 @@ impl Draft {
         if let Some(file) = &export_key {
             sweep(file, Leftover::File, options.run.dry_run, ui);
         }
-        let nested = match options.no_git {
-            true => Nested::find(&target, options.no_token)?,
-            false => None,
-        };
+        let nested = if options.no_git { Nested::find(&target, options.no_token)? } else { None };
         if nested.is_some() {
             // GitLab only reads the file at the top of a repository.
             let said =

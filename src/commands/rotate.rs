@@ -70,9 +70,10 @@ fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
     }
     let source = token_source(&options.token)?;
     let overrides = overrides(options, ui)?;
-    let lifetime = match options.gitlab.from_gitlab {
-        true => Some(deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?),
-        false => None,
+    let lifetime = if options.gitlab.from_gitlab {
+        Some(deploy_tokens::lifetime(&options.gitlab, overrides.expires_at.as_ref(), ui)?)
+    } else {
+        None
     };
     let (mut found, _lock) = open(options, repo, &overrides, ui)?;
     sweep_repository(&found.root(), options.run.dry_run, ui);

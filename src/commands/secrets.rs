@@ -111,9 +111,10 @@ impl Target {
                         "`{}` is a manifest of it, and only generated Secrets are changed here",
                         found.path
                     ))
-                    .hint(match found.is_pull {
-                        true => Advice::makeinfra("rotate"),
-                        false => Advice::edit(&found.path),
+                    .hint(if found.is_pull {
+                        Advice::makeinfra("rotate")
+                    } else {
+                        Advice::edit(&found.path)
                     })
                     .into());
             }

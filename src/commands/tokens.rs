@@ -29,15 +29,12 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
         gitlabs.connect(OwnerHints { recorded, image: Some(record.answers.image()) }, ui)?;
     let repository = record.answers.project.directory();
     let rows = rows(&gitlab, &holdings, &repository, ui)?;
-    let next = match rows
-        .iter()
-        .any(|row| matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan))
-    {
-        true => {
+    let next =
+        if rows.iter().any(|row| matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan)) {
             vec![Advice::makeinfra("rotate").with("--finish").why("delete what is no longer used")]
-        }
-        false => Vec::new(),
-    };
+        } else {
+            Vec::new()
+        };
     let title = gitlab.place.title();
     Ok(Report {
         text: format!(

@@ -109,15 +109,14 @@ impl<'r> Transaction<'r> {
 
     /// Adds `bytes` at `path` to the commit, encrypted if it is below `secrets/`.
     pub(super) fn stage(&mut self, path: &str, bytes: &[u8], executable: bool) -> Result<()> {
-        self.blobs.push(match path.starts_with(SECRETS) {
-            true => {
-                let ciphertext = match self.new_key {
-                    Some(key) => key.encrypt(bytes),
-                    None => self.repo.key(path)?.encrypt(bytes),
-                };
-                self.repo.store(path, &ciphertext)?
-            }
-            false => self.repo.store_text(path, bytes, executable)?,
+        self.blobs.push(if path.starts_with(SECRETS) {
+            let ciphertext = match self.new_key {
+                Some(key) => key.encrypt(bytes),
+                None => self.repo.key(path)?.encrypt(bytes),
+            };
+            self.repo.store(path, &ciphertext)?
+        } else {
+            self.repo.store_text(path, bytes, executable)?
         });
         Ok(())
     }
@@ -137,9 +136,10 @@ impl<'r> Transaction<'r> {
     ) -> Result<Option<String>> {
         self.interrupts.check()?;
         // Whatever takes time or disk space comes before the first visible change.
-        let commit = match self.blobs.is_empty() {
-            true => None,
-            false => Some(self.repo.begin_commit(&self.blobs, message)?),
+        let commit = if self.blobs.is_empty() {
+            None
+        } else {
+            Some(self.repo.begin_commit(&self.blobs, message)?)
         };
         recheck()?;
         self.publish(commit)

@@ -162,9 +162,10 @@ impl Workspace {
             (None, true) => DONE.to_owned(),
             (None, false) => format!("{}: done", proposal.message),
         };
-        let notes: String = match commit.is_none() && plan.is_done() {
-            true => plan.notes.iter().map(|note| format!("- {note}\n")).collect(),
-            false => String::new(),
+        let notes: String = if commit.is_none() && plan.is_done() {
+            plan.notes.iter().map(|note| format!("- {note}\n")).collect()
+        } else {
+            String::new()
         };
         let done = format!("{}.\n{notes}", report.brief);
         let titled = if agreed && !plan.is_done() { titled } else { String::new() };
@@ -276,9 +277,10 @@ impl Workspace {
             told.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
         files.sort();
         let root = self.repo.root();
-        let tree = match files.is_empty() {
-            true => String::new(),
-            false => ui::tree(&root.to_string_lossy(), &files),
+        let tree = if files.is_empty() {
+            String::new()
+        } else {
+            ui::tree(&root.to_string_lossy(), &files)
         };
         let notes: String = plan.notes.iter().map(|note| format!("- {note}\n")).collect();
         let mut parts = vec![tree, notes];

@@ -76,9 +76,10 @@ impl Fill {
         let vendor = self.vendor.unwrap_or(&OTHER);
         // An unknown host must not leave a gap. Neither must a proxy's, since the host is not the
         // proxy.
-        let server = match is_plain(&self.host) && self.role != Layer::Proxy.noun() {
-            true => format!("{role} `{}`", self.host),
-            false => role.to_owned(),
+        let server = if is_plain(&self.host) && self.role != Layer::Proxy.noun() {
+            format!("{role} `{}`", self.host)
+        } else {
+            role.to_owned()
         };
         let resolver = if is_plain(&self.resolver.replace(['[', ']'], "")) {
             format!(" `{}`", self.resolver)

@@ -140,9 +140,10 @@ impl<'e> Running<'e> {
     /// missing, of another type or for other images is merely ignored.
     fn login(&self, names: Vec<&'e str>, image: &ImageRef) -> Login<'e> {
         let Some(secrets) = &self.secrets else {
-            return match names.is_empty() {
-                true => Login::Known { names, credentials: Vec::new() },
-                false => Login::Unknown("this user may not read Secrets"),
+            return if names.is_empty() {
+                Login::Known { names, credentials: Vec::new() }
+            } else {
+                Login::Unknown("this user may not read Secrets")
             };
         };
         let found: Vec<_> = names.iter().filter_map(|name| secrets.get(name).copied()).collect();
@@ -170,13 +171,14 @@ impl<'e> Running<'e> {
         }
         let account =
             spec.service_account_name.as_deref().or(pod.spec.service_account_name.as_deref());
-        match self.reads_accounts {
-            true => Some(
+        if self.reads_accounts {
+            Some(
                 self.accounts
                     .get(account.unwrap_or("default"))
                     .map_or_else(Vec::new, |named| texts(named)),
-            ),
-            false => None,
+            )
+        } else {
+            None
         }
     }
 

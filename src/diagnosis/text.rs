@@ -60,9 +60,8 @@ fn without_logins(text: &str) -> String {
     while !rest.is_empty() {
         let is_url = rest.split(|c: char| !c.is_ascii_alphanumeric()).next();
         let is_url = is_url.is_some_and(|scheme| rest[scheme.len()..].starts_with("://"));
-        let ends = |c: char| match is_url && is_quote(before) {
-            true => c == before,
-            false => c.is_whitespace() || is_quote(c),
+        let ends = |c: char| {
+            if is_url && is_quote(before) { c == before } else { c.is_whitespace() || is_quote(c) }
         };
         let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
         shown.push_str(&without_login(word));

@@ -29,9 +29,10 @@ impl Inspection {
         let default = Environment::default_secret_file();
         let is_known =
             self.record.is_some() || self.secret_files.iter().any(|file| file.path == default);
-        match is_known || !hint.rotates() {
-            true => hint,
-            false => Advice::makeinfra("adopt").say(", then: ").say(hint),
+        if is_known || !hint.rotates() {
+            hint
+        } else {
+            Advice::makeinfra("adopt").say(", then: ").say(hint)
         }
     }
 

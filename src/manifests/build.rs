@@ -169,9 +169,10 @@ impl<'k> Builder<'k> {
             return Vec::new();
         }
         let Some(path) = below(dir, reference) else {
-            let message = match is_remote(reference) {
-                true => "a resource of it lies on another machine",
-                false => "a resource of it lies outside the repository",
+            let message = if is_remote(reference) {
+                "a resource of it lies on another machine"
+            } else {
+                "a resource of it lies outside the repository"
             };
             self.fault(file, FaultKind::Beyond, message.into());
             return Vec::new();

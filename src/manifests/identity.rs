@@ -23,15 +23,14 @@ pub(super) fn twice(resources: &[Resource]) -> Option<String> {
                 entry.insert(resource);
             }
             Entry::Occupied(entry) => {
-                let places = match entry.get().file == resource.file {
-                    true => format!("of `{}`", printed_path(&resource.file)),
-                    false => {
-                        format!(
-                            "of `{}` and of `{}`",
-                            printed_path(&entry.get().file),
-                            printed_path(&resource.file)
-                        )
-                    }
+                let places = if entry.get().file == resource.file {
+                    format!("of `{}`", printed_path(&resource.file))
+                } else {
+                    format!(
+                        "of `{}` and of `{}`",
+                        printed_path(&entry.get().file),
+                        printed_path(&resource.file)
+                    )
                 };
                 return Some(format!(
                     "it has {} `{}` twice, {places}: kustomize refuses that",

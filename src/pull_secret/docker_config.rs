@@ -104,9 +104,10 @@ impl DockerConfig {
         for member in members {
             if go_json::is_field(&member.name, "auths") {
                 found = member.value.as_str() != "null";
-                match found {
-                    true => self.read_entries(go_json::members(&member.value).ok_or(NONE)?)?,
-                    false => self.entries.clear(),
+                if found {
+                    self.read_entries(go_json::members(&member.value).ok_or(NONE)?)?;
+                } else {
+                    self.entries.clear();
                 }
                 continue;
             }

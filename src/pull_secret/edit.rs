@@ -146,9 +146,10 @@ impl<'a> Edit<'a> {
     /// The annotations with `date` as the expiry for the entry `key`.
     fn with_date(&self, key: &str, is_other: bool, date: Option<String>) -> Notes {
         let mut notes = self.manifest.notes.clone();
-        match is_other {
-            true => notes.others.set(key, date),
-            false => notes.expires_at = date,
+        if is_other {
+            notes.others.set(key, date);
+        } else {
+            notes.expires_at = date;
         }
         notes
     }

@@ -181,13 +181,11 @@ fn ask_one(
         // on what is known so far.
         let has_default = ![Name::Project, Name::Image, Name::Schedule].contains(&name);
         let current = given.text(name).map(str::to_owned);
-        let default = match has_default {
-            true => {
-                let answers = given.answers()?;
-                Some(default(&answers, name))
-                    .filter(|_| !name.is_optional() || is_set(&answers, name))
-            }
-            false => current,
+        let default = if has_default {
+            let answers = given.answers()?;
+            Some(default(&answers, name)).filter(|_| !name.is_optional() || is_set(&answers, name))
+        } else {
+            current
         };
         return ask_text(given, ui, name, before.or(default.as_deref()), has_back);
     };

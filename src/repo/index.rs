@@ -88,9 +88,10 @@ impl Repo {
         // The stat data is taken before the content is compared: a later edit changes the time or
         // the size.
         let fresh = entry(&self.git, &path, id, blob.executable);
-        let entry = match self.is_in_work_tree(&blob.path, Some(id)) {
-            true => fresh?,
-            false => bare(&path, id, mode(blob.executable)),
+        let entry = if self.is_in_work_tree(&blob.path, Some(id)) {
+            fresh?
+        } else {
+            bare(&path, id, mode(blob.executable))
         };
         Ok(index.add(&entry).map_err(|error| failed("stage a file", &error))?)
     }

@@ -144,11 +144,10 @@ impl Repo {
                 let bytes = files::read(&dir.join(name), LINE)?.unwrap_or_default();
                 Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
             };
-            let top = match dir == *common {
-                true => {
-                    Repository::open(common).ok().and_then(|git| git.workdir().map(Path::to_owned))
-                }
-                false => Path::new(&text("gitdir")?).parent().map(Path::to_owned),
+            let top = if dir == *common {
+                Repository::open(common).ok().and_then(|git| git.workdir().map(Path::to_owned))
+            } else {
+                Path::new(&text("gitdir")?).parent().map(Path::to_owned)
             };
             // A branch name is skipped: the references include it.
             let head = Oid::from_str(&text("HEAD")?).ok();
@@ -257,9 +256,10 @@ impl Repo {
     /// The plaintext of a blob that was committed as `path`.
     fn plain(&self, path: &str, id: Oid) -> Option<Zeroizing<Vec<u8>>> {
         let blob = self.git.find_blob(id).ok()?;
-        match git_crypt::is_encrypted(blob.content()) {
-            true => self.key(path).ok()?.decrypt(blob.content()),
-            false => Some(Zeroizing::new(blob.content().to_vec())),
+        if git_crypt::is_encrypted(blob.content()) {
+            self.key(path).ok()?.decrypt(blob.content())
+        } else {
+            Some(Zeroizing::new(blob.content().to_vec()))
         }
     }
 }

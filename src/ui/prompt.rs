@@ -119,9 +119,12 @@ pub(super) fn decide(question: &str, words: &[&'static str]) -> Result<&'static 
     let mut chosen = 0;
     terminal.forget()?;
     loop {
-        let shown = words.iter().enumerate().map(|(place, word)| match place == chosen {
-            true => style(format!("[{word}]")).for_stderr().bold().to_string(),
-            false => format!(" {word} "),
+        let shown = words.iter().enumerate().map(|(place, word)| {
+            if place == chosen {
+                style(format!("[{word}]")).for_stderr().bold().to_string()
+            } else {
+                format!(" {word} ")
+            }
         });
         let mut lines = wrapped_question(question);
         let focus = lines.len();
@@ -177,9 +180,10 @@ pub(super) fn choose(
             let label = console::pad_str(label, column, console::Alignment::Left, None);
             let line = format!("{label}  {meaning}");
             let line = truncate_str(&line, block::width() - BEFORE.len(), "…").into_owned();
-            lines.push(match place == chosen {
-                true => format!("{BEFORE}{}", style(line).for_stderr().bold()),
-                false => format!("    {line}"),
+            lines.push(if place == chosen {
+                format!("{BEFORE}{}", style(line).for_stderr().bold())
+            } else {
+                format!("    {line}")
             });
         }
         let more =

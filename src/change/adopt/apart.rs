@@ -131,9 +131,10 @@ fn split_off(
             continue;
         }
         for &place in &places {
-            let text = match is_list {
-                true => Zeroizing::new(serde_yaml::to_string(&own[place]).ok()?.into_bytes()),
-                false => Zeroizing::new(without_marker(chunk).as_bytes().to_vec()),
+            let text = if is_list {
+                Zeroizing::new(serde_yaml::to_string(&own[place]).ok()?.into_bytes())
+            } else {
+                Zeroizing::new(without_marker(chunk).as_bytes().to_vec())
             };
             parts.push(ExtractedSecret {
                 path: path.to_owned(),

@@ -77,9 +77,10 @@ impl Parts<'_> {
                 text = yaml_edit::remove_item(&text, &place).map_err(refused)?;
                 continue;
             }
-            let target = match self.survey.kustomizations.contains_key(&reference.target) {
-                true => self.layout.dir(&reference.target),
-                false => self.layout.file(&reference.target),
+            let target = if self.survey.kustomizations.contains_key(&reference.target) {
+                self.layout.dir(&reference.target)
+            } else {
+                self.layout.file(&reference.target)
             };
             let (old, new) =
                 (relative(parent(&kustomization.path), &reference.target), relative(dir, target));

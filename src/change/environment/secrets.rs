@@ -59,9 +59,12 @@ impl NewEnvironment<'_> {
         let others =
             listing.as_ref().map(|listing| secret_names(listing, &pull_secret)).unwrap_or_default();
         let told = |others: &[(String, Vec<String>)]| {
-            let one = |(name, keys): &(String, Vec<String>)| match keys.is_empty() {
-                true => format!("`{name}`"),
-                false => format!("`{name}` ({})", keys.join(", ")),
+            let one = |(name, keys): &(String, Vec<String>)| {
+                if keys.is_empty() {
+                    format!("`{name}`")
+                } else {
+                    format!("`{name}` ({})", keys.join(", "))
+                }
             };
             others.iter().map(one).collect::<Vec<_>>().join(", ")
         };

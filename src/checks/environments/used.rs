@@ -54,9 +54,10 @@ fn lacking(
     let (title, here) = (workload_title(workload), &environment.name);
     let secret = quoted(name);
     let choice = answers.choice(environment);
-    let hint = match is_name(name) {
-        true => Advice::makeinfra(format!("secret set {name} KEY")).for_env(choice),
-        false => Advice::edit(&workload.file),
+    let hint = if is_name(name) {
+        Advice::makeinfra(format!("secret set {name} KEY")).for_env(choice)
+    } else {
+        Advice::edit(&workload.file)
     };
     let check = match (other, &overlay.unsure) {
         (_, Some(file)) => {

@@ -67,24 +67,27 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
             };
             let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
             let Ok(expiry) = Expiry::parse(text) else {
-                let hint = match inspection.is_rotated(path) {
-                    true => with_env(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}")),
-                    false => Advice::edit(path),
+                let hint = if inspection.is_rotated(path) {
+                    with_env(&format!("{{makeinfra {rotate} --expires-at YYYY-MM-DD}}"))
+                } else {
+                    Advice::edit(path)
                 };
                 let message = format!("its expiry of the token{of} is not a date");
                 found.push(Check::warning(id, path, message).hint(hint));
                 continue;
             };
             let days = expiry.days_left(now);
-            fine = match expiry.is_never() {
-                true => format!("the token{of} does not expire"),
-                false => format!("the token{of} lasts until {expiry}"),
+            fine = if expiry.is_never() {
+                format!("the token{of} does not expire")
+            } else {
+                format!("the token{of} lasts until {expiry}")
             };
             let deploy =
                 if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
-            let hint = match inspection.is_rotated(path) {
-                true => with_env(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}")),
-                false => Advice::from("make a new token, then: ").say(Advice::edit(path)),
+            let hint = if inspection.is_rotated(path) {
+                with_env(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}"))
+            } else {
+                Advice::from("make a new token, then: ").say(Advice::edit(path))
             };
             if days < 0 {
                 let message = format!("the token{of} expired on {expiry}");

@@ -166,9 +166,10 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             // The Secret of another environment is right in its own namespace.
             let is_own =
                 |(secret, _): &&(&&PullSecret, &str)| own.iter().any(|own| own.path == secret.path);
-            let first = match EnvironmentHint::of_namespace(inspection, wanted).is_known() {
-                true => elsewhere.iter().find(is_own),
-                false => elsewhere.first(),
+            let first = if EnvironmentHint::of_namespace(inspection, wanted).is_known() {
+                elsewhere.iter().find(is_own)
+            } else {
+                elsewhere.first()
             };
             let Some((secret, other)) = first.copied() else { continue };
             // A Secret without a namespace goes wherever kubectl is told to put it.
@@ -182,21 +183,20 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
             let message =
                 format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
-            let hint = match inspection.is_deployed(secret) {
+            let hint = if inspection.is_deployed(secret) {
                 // The kustomization's namespace overrides that of the file.
-                true => {
-                    format!("list {} in the kustomization for namespace {wanted}, too", secret.path)
-                        .into()
-                }
-                false => write(&format!("namespace: {}", wanted.trim_matches('`')), &secret.path),
+
+                format!("list {} in the kustomization for namespace {wanted}, too", secret.path)
+                    .into()
+            } else {
+                write(&format!("namespace: {}", wanted.trim_matches('`')), &secret.path)
             };
-            found.push(match secret.secret.is_copied {
-                true => {
-                    let message =
-                        format!("{message}; a controller may copy it, as its annotations say");
-                    Check::warning(id, workload_title(workload), message).hint(hint)
-                }
-                false => of_workload(id, workload, &message).hint(hint),
+            found.push(if secret.secret.is_copied {
+                let message =
+                    format!("{message}; a controller may copy it, as its annotations say");
+                Check::warning(id, workload_title(workload), message).hint(hint)
+            } else {
+                of_workload(id, workload, &message).hint(hint)
             });
         }
     }

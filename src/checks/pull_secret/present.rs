@@ -90,11 +90,10 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
 /// The check for a secret file without a pull secret.
 fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
     let id = Id::PullSecretPresent;
-    let rotate = match inspection.record.is_some() {
-        true => {
-            EnvironmentHint::of_file(inspection, &file.path).with_env(Advice::makeinfra("rotate"))
-        }
-        false => Advice::makeinfra("check").with("--secret FILE"),
+    let rotate = if inspection.record.is_some() {
+        EnvironmentHint::of_file(inspection, &file.path).with_env(Advice::makeinfra("rotate"))
+    } else {
+        Advice::makeinfra("check").with("--secret FILE")
     };
     match file.state {
         SecretFileState::Locked => {

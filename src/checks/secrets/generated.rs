@@ -138,9 +138,10 @@ fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
     let id = Id::SecretsGenerated;
     listing.secrets.iter().flat_map(|secret| &secret.traps).map(move |(path, line, trap)| {
         let message = format!("line {line}: {}", trap.message());
-        let check = match trap.breaks() {
-            true => Check::problem(id, path, message),
-            false => Check::warning(id, path, message),
+        let check = if trap.breaks() {
+            Check::problem(id, path, message)
+        } else {
+            Check::warning(id, path, message)
         };
         check.hint(match trap {
             MisleadingLine::CarriageReturn => {

@@ -133,9 +133,10 @@ impl Occurrences {
 /// The text for people.
 fn said(check: &Check, place: &ReportLocation) -> String {
     let said = format!("{}: {}", check.subject, check.message);
-    match check.hint.is_empty() {
-        true => said,
-        false => format!("{said}; hint: {}", typed(&check.hint, Some(place.root))),
+    if check.hint.is_empty() {
+        said
+    } else {
+        format!("{said}; hint: {}", typed(&check.hint, Some(place.root)))
     }
 }
 

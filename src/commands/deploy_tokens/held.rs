@@ -66,9 +66,10 @@ fn is_any(repo: &Repo, token: &TokenRef, is_it: impl Fn(&[u8]) -> bool) -> Resul
     for root in [repo.root()].into_iter().chain(repo.other_roots()?) {
         for path in secret_files(&root)? {
             let Some(bytes) = files::read(&root.join(&path), LIMIT)? else { continue };
-            let plain = match git_crypt::is_encrypted(&bytes) {
-                true => repo.key(&path)?.decrypt(&bytes).ok_or_else(|| unread(&path))?,
-                false => bytes,
+            let plain = if git_crypt::is_encrypted(&bytes) {
+                repo.key(&path)?.decrypt(&bytes).ok_or_else(|| unread(&path))?
+            } else {
+                bytes
             };
             if is_it(&plain) {
                 return Ok(true);

@@ -237,9 +237,10 @@ impl Gitlab {
             let here = entry.instance == *self.api.instance();
             if !here || dry_run {
                 let finish = Advice::makeinfra("rotate").with("--finish");
-                let finish = match here {
-                    true => finish,
-                    false => finish.option("--gitlab-host", entry.instance.as_str()),
+                let finish = if here {
+                    finish
+                } else {
+                    finish.option("--gitlab-host", entry.instance.as_str())
                 };
                 ui.warn(format!(
                     "an earlier run may have left the deploy token `{}` in GitLab: {}",

@@ -34,14 +34,11 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
     ];
     if retired.tokens.iter().any(|token| matches!(token, Superseded::Issued(_))) {
         let had = format!("the deploy tokens that only {name} had");
-        next.push(match retired.is_issued {
-            true => {
-                let finish = Advice::makeinfra("rotate").with("--finish");
-                finish.why(format!("then asks on a terminal whether to delete {had}"))
-            }
-            false => {
-                Advice::makeinfra("token list").why(format!("shows {had}: delete them in GitLab"))
-            }
+        next.push(if retired.is_issued {
+            let finish = Advice::makeinfra("rotate").with("--finish");
+            finish.why(format!("then asks on a terminal whether to delete {had}"))
+        } else {
+            Advice::makeinfra("token list").why(format!("shows {had}: delete them in GitLab"))
         });
     }
     let proposal = Proposal {

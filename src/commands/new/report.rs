@@ -164,9 +164,10 @@ fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
     let copy = format!("~/{directory}.git-crypt-key");
     let rotate = || Advice::anywhere("makeinfra rotate --commit");
     let go = Advice::anywhere("cd").path(&plan.shown);
-    let enter = match plan.usernames.is_empty() {
-        false => go.clone(),
-        true => go.clone().and(rotate()).why("makes the pull secret"),
+    let enter = if plan.usernames.is_empty() {
+        go.clone().and(rotate()).why("makes the pull secret")
+    } else {
+        go.clone()
     };
     let key = plan.shown.join(".git").join(git_crypt::KEY_FILE);
     let mut steps = Vec::new();

@@ -218,9 +218,10 @@ pub(super) fn steps(
         false => "if the cluster does not have them yet",
     });
     let finish = superseding(found, plan).filter(|_| plan.rotates()).map(|others| {
-        let together = match others.is_empty() {
-            true => String::new(),
-            false => format!(", in one run with {}", others.join(", ")),
+        let together = if others.is_empty() {
+            String::new()
+        } else {
+            format!(", in one run with {}", others.join(", "))
         };
         Advice::makeinfra("rotate").with("--finish").why(format!(
             "once it is deployed and pushed, delete the old token in GitLab{together}"

@@ -68,9 +68,10 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     let is_mended = options.commit && repair_index(&target.repo, ui)?;
     let message = format!("Set {} in Secret {name}", key.as_str());
-    let commit = match is_change(&changes) || options.commit {
-        true => target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?,
-        false => None,
+    let commit = if is_change(&changes) || options.commit {
+        target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?
+    } else {
+        None
     };
     let mut next = steps(&target, is_change(&changes));
     if commit.is_none() {

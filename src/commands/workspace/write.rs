@@ -54,9 +54,10 @@ impl Workspace {
 
     /// Fails if the files have changed in the meantime.
     pub(super) fn check_unchanged(&self, proposal: &Proposal, plan: &Plan) -> Result<()> {
-        match (proposal.plan)(&self.reread()?)?.same(plan) {
-            true => Ok(()),
-            false => Err(encrypted::changed_meanwhile("files were").into()),
+        if (proposal.plan)(&self.reread()?)?.same(plan) {
+            Ok(())
+        } else {
+            Err(encrypted::changed_meanwhile("files were").into())
         }
     }
 

@@ -94,9 +94,10 @@ fn parse(line: &[u8], macros: bool, folds: bool) -> Option<Line> {
         return None;
     }
     let states = parse_states(trim(states))?;
-    match is_macro {
-        true => Some(Line::Macro(defined.to_owned(), states)),
-        false => Some(Line::Files(Pattern::parse(name, folds)?, states)),
+    if is_macro {
+        Some(Line::Macro(defined.to_owned(), states))
+    } else {
+        Some(Line::Files(Pattern::parse(name, folds)?, states))
     }
 }
 

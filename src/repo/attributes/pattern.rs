@@ -83,9 +83,10 @@ impl Pattern {
             Scope::Path => &path[base..],
         };
         let Some((begin, text)) = text.split_at_checked(self.literal.len()) else { return false };
-        let begins = match self.folds {
-            true => begin.eq_ignore_ascii_case(&self.literal),
-            false => begin == self.literal,
+        let begins = if self.folds {
+            begin.eq_ignore_ascii_case(&self.literal)
+        } else {
+            begin == self.literal
         };
         begins && self.matches_rest(text)
     }

@@ -153,12 +153,10 @@ fn search(
         .filter(|old| old.credentials.is_none())
         .map(|old| old.what.id().to_string())
         .collect();
-    let unsearched = match unknown.is_empty() {
-        true => String::new(),
-        false => format!(
-            "; not searched for {}: no commit of this clone has the value",
-            unknown.join(", ")
-        ),
+    let unsearched = if unknown.is_empty() {
+        String::new()
+    } else {
+        format!("; not searched for {}: no commit of this clone has the value", unknown.join(", "))
     };
     let unlisted = |(_, said): KubectlFailure| {
         let message =
@@ -198,9 +196,10 @@ fn search(
         let message = format!(
             "no other Secret holds the old token ({others} searched in {scope}){more}{unsearched}"
         );
-        return match more.is_empty() && unsearched.is_empty() {
-            true => Proof::ok(OTHERS, message),
-            false => Proof::unchecked(OTHERS, message),
+        return if more.is_empty() && unsearched.is_empty() {
+            Proof::ok(OTHERS, message)
+        } else {
+            Proof::unchecked(OTHERS, message)
         };
     }
     let names: Vec<_> = holding.iter().map(|name| printable(name)).collect();

@@ -127,8 +127,9 @@ fn step(head: &str, theirs: &str, registry: Option<&RegistryKey>) -> Step {
     };
     // A token with a custom user name has no number by which it could be listed.
     let is_listed = |token: &Superseded| other.superseded.iter().any(|known| known.token == *token);
-    match replaced.iter().chain(ours.superseded.iter().map(|known| &known.token)).all(is_listed) {
-        true => Step::Newer(issued.clone()),
-        false => Step::Other,
+    if replaced.iter().chain(ours.superseded.iter().map(|known| &known.token)).all(is_listed) {
+        Step::Newer(issued.clone())
+    } else {
+        Step::Other
     }
 }
