@@ -168,10 +168,12 @@ impl<'t> Chain<'t> {
                 Layer::Storage
             }
         });
-        let by_words = || match () {
-            () if self.has(&SIGN_IN) => Some(Layer::TokenService),
-            () if self.has(&DOWNLOAD) => Some(Layer::Storage),
-            () => None,
+        let by_words = || {
+            if self.has(&SIGN_IN) {
+                Some(Layer::TokenService)
+            } else {
+                self.has(&DOWNLOAD).then_some(Layer::Storage)
+            }
         };
         match of_link {
             // A realm may be any URL.

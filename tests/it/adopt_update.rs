@@ -1,5 +1,5 @@
-//! An adopted repository lives on: an update that changes the template of every file that people
-//! kept has no conflict.
+//! An adopted repository can be updated: changing the template of every file that users kept causes
+//! no conflict.
 
 use super::adopt::{PRODUCTION, built};
 use super::by_hand::deployment;
@@ -10,7 +10,7 @@ use makeinfra::templates::TemplateSet;
 use std::collections::BTreeMap;
 use std::fs;
 
-/// An older template for every file: its first line was another one.
+/// Releases an older template for every file, with a different first line.
 fn release_older(sandbox: &Sandbox) -> TemplateSet {
     let own = TemplateSet::embedded();
     let apart = |path: &str| path.contains("secrets/") || path.contains("dot_makeinfra");
@@ -18,7 +18,7 @@ fn release_older(sandbox: &Sandbox) -> TemplateSet {
         .files()
         .filter(|(path, _)| !apart(path))
         .filter_map(|(path, text)| {
-            // A comment of its own, else one in front of the first key.
+            // A comment of its own, otherwise a comment before the first key.
             let is_comment = |line: &&str| line.starts_with('#') && !line.starts_with("#!");
             let is_key =
                 |line: &&str| !line.starts_with(['#', '{', '-', ' ']) && line.contains(':');
@@ -37,7 +37,7 @@ fn release_older(sandbox: &Sandbox) -> TemplateSet {
     set
 }
 
-/// Makes the repository in `dir` one that was adopted by the older version.
+/// Turns the repository in `dir` into one that the older version adopted.
 fn age(sandbox: &Sandbox, dir: &str) {
     let set = release_older(sandbox);
     let at = |path: &str| format!("{dir}{path}");
@@ -61,7 +61,7 @@ fn age(sandbox: &Sandbox, dir: &str) {
     sandbox.commit_all();
 }
 
-/// Adopts and ages the repository in `dir`, updates it, and expects people's files as they were.
+/// Adopts and ages the repository in `dir`, updates it, and expects the users' files unchanged.
 fn lives_on(sandbox: &Sandbox, dir: &str, args: &[&str]) {
     let place = if dir.is_empty() { "." } else { dir.trim_end_matches('/') };
     sandbox.here(&[&["adopt", place, "--yes", "--commit"], args].concat()).success();
@@ -75,8 +75,8 @@ fn lives_on(sandbox: &Sandbox, dir: &str, args: &[&str]) {
     let done = sandbox.here(&["update", place, "--yes", "--commit"]).success();
     done.prints(&format!("templates    {OLDER} -> {}", env!("CARGO_PKG_VERSION")));
     done.prints("`own` lists these, and they are not updated: ");
-    // Everything is what this version would have adopted: people's files are untouched, the others
-    // are of today.
+    // The result equals an adoption by this version: users' files are unchanged, all others are
+    // current.
     let updated = tree(sandbox);
     for (path, bytes) in &adopted {
         let [found, wanted] =

@@ -1,5 +1,5 @@
-//! `makeinfra diagnose` on saved evidence: 15 cases that were recorded on a cluster, and texts of
-//! other runtimes.
+//! `makeinfra diagnose` on saved evidence: 15 cases recorded on a cluster, and texts of other
+//! runtimes.
 
 use super::examples::repo;
 use super::registry_bed::Bed;
@@ -103,7 +103,7 @@ pub const CASES: [Row; 15] = [
     ),
 ];
 
-/// A repository for the image of the recorded cases, without any fault.
+/// A repository for the image of the recorded cases, without problems.
 pub fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     let token = sandbox.path("token").display().to_string();
@@ -172,7 +172,7 @@ pub fn recorded(name: &str) -> String {
     repo("tests/vectors/pull-failures").join(format!("{name}.json")).display().to_string()
 }
 
-/// Runs `diagnose --json` on the evidence in `file` and expects the token nowhere.
+/// Runs `diagnose --json` on the evidence in `file`, and expects no token in the output.
 fn diagnose(sandbox: &Sandbox, dir: &Path, file: &str) -> (Output, Value) {
     let plain = sandbox.makeinfra(&["diagnose", "--events", file]).cwd(dir).output();
     let output = sandbox.makeinfra(&["diagnose", "--events", file, "--json"]).cwd(dir).output();
@@ -185,7 +185,7 @@ fn diagnose(sandbox: &Sandbox, dir: &Path, file: &str) -> (Output, Value) {
     (plain, json)
 }
 
-/// The id of the first cause, and nothing where nothing is wrong.
+/// The id of the first cause; empty if there is none.
 fn first(found: &Value) -> &str {
     match found["verdict"].as_str().unwrap() {
         "fine" => "",
@@ -208,7 +208,7 @@ fn every_recorded_case_is_named_with_the_repository_that_caused_it() {
         assert!(told["message"].as_str().unwrap().contains(sentence), "{name}: {told:#}");
         assert!(told["hint"].as_str().unwrap().contains(hint), "{name}: {told:#}");
         assert!(!told["evidence"].as_array().unwrap().is_empty(), "{name}");
-        // People see the same.
+        // The text output says the same.
         let line = plain.stdout.lines().find(|line| line.starts_with("cause: ")).unwrap();
         assert!(line.contains(sentence) && line.contains(&format!("[{cause}]")), "{name}: {line}");
     }
@@ -236,7 +236,7 @@ fn events_alone_and_standard_input_are_enough() {
                 sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
             let found = run.cwd(sandbox.work(dir)).output().json();
             let cause = match (name, dir) {
-                // What works leaves no trace to judge by, nor does what a pod names.
+                // A successful pull leaves no evidence, and neither does what a pod references.
                 ("pulled", _) => "no-pods",
                 ("no-pull-secret-named", "") => "pulled-anonymously",
                 _ => cause,
@@ -246,8 +246,8 @@ fn events_alone_and_standard_input_are_enough() {
     }
 }
 
-/// Evidence of one pod `hello-1` that names a pull secret, with `status` and events of these
-/// reasons and texts.
+/// Evidence of a pod `hello-1` with a pull secret, `status`, and events with these reasons and
+/// texts.
 pub fn evidence(status: &Value, events: &[(&str, &str)]) -> Value {
     let pod = json!({
         "kind": "Pod",
@@ -276,7 +276,7 @@ pub fn evidence(status: &Value, events: &[(&str, &str)]) -> Value {
     json!({"kind": "List", "items": items})
 }
 
-/// A status whose one container is in `state`, and was in `last` before.
+/// A status whose only container is in `state`, and was in `last` before.
 fn container(state: &Value, last: &Value) -> Value {
     let phase = if state.get("running").is_some() { "Running" } else { "Pending" };
     let status = json!({"name": "hello", "ready": false, "restartCount": 4, "state": state, "lastState": last});
@@ -287,7 +287,8 @@ fn waiting(reason: &str, message: &str) -> Value {
     container(&json!({"waiting": {"reason": reason, "message": message}}), &json!({}))
 }
 
-/// What `diagnose --json` finds in `list`, outside of any repository; no token is in it.
+/// The findings of `diagnose --json` in `list` outside any repository, which must not contain a
+/// token.
 #[track_caller]
 pub fn found_in(sandbox: &Sandbox, list: &Value) -> Value {
     let output = sandbox
@@ -299,8 +300,8 @@ pub fn found_in(sandbox: &Sandbox, list: &Value) -> Value {
     output.json()
 }
 
-/// The evidence in which a text of tests/vectors/pull-texts.json stands, for every kubelet that
-/// would show it so.
+/// The evidence for a text of tests/vectors/pull-texts.json, in every form in which kubelets report
+/// it.
 fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
     let back_off = format!("Back-off pulling image \"{image}\"");
     let failed = match text.starts_with("Failed to pull image") {
@@ -312,12 +313,12 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
     let lists = match place {
         "pull" => vec![
             evidence(&waiting("ErrImagePull", text), &[]),
-            // Before 1.31 the status did not tell, and the event is older than the back-off.
+            // Before 1.31 the status had no reason, and the event is older than the back-off.
             evidence(
                 &waiting("ImagePullBackOff", &back_off),
                 &[("Failed", &failed), ("Failed", "Error: ErrImagePull")],
             ),
-            // From 1.31 on it does.
+            // Since 1.31 the status has it.
             evidence(
                 &waiting("ImagePullBackOff", &format!("{back_off}: ErrImagePull: {text}")),
                 &[],
@@ -330,7 +331,7 @@ fn shown_as(place: &str, text: &str, image: &str) -> Vec<Value> {
             let events = [("FailedToRetrieveImagePullSecret", text), ("BackOff", &*back_off)];
             let mut list = evidence(&waiting("ImagePullBackOff", &back_off), &events);
             let list_of = || Some(text.split_once('(')?.1.split_once(')')?.0);
-            // As older kubelets have it.
+            // The format of older kubelets.
             let one = || text.split_once("pull secret ")?.1.split(['/', ' ']).nth(1);
             let named = list_of().or_else(one).unwrap();
             list["items"][0]["spec"]["imagePullSecrets"] = json!([{"name": named}]);
@@ -437,7 +438,7 @@ fn a_pod_that_is_young_or_slow_is_on_its_way() {
     let sandbox = Sandbox::new();
     let pulling = format!("Pulling image \"{PROJECT}\"");
     let creating = waiting("ContainerCreating", "");
-    // The newest event is the time to which saved evidence counts.
+    // Ages in saved evidence are relative to its newest event.
     let young = evidence(&creating, &[]);
     let later = |event: (&str, &str)| {
         let mut list = evidence(&creating, &[event, ("Other", ""), ("Other", "")]);
@@ -512,7 +513,7 @@ fn evidence_that_cannot_be_read_is_refused_without_a_word_of_it() {
             .says(why)
             .says("hint: kubectl get pods,events");
     }
-    // A token in the place of a file.
+    // A token in place of a file.
     let absent = sandbox.makeinfra(&["diagnose", "--events", TOKEN]).failure(2);
     absent
         .says("error: the file of `--events` was not found")
@@ -521,7 +522,7 @@ fn evidence_that_cannot_be_read_is_refused_without_a_word_of_it() {
     directory.says("`--events` must be a file").says("hint: kubectl get pods,events");
     sandbox.makeinfra(&["diagnose", "--namespace", TOKEN]).failure(2).says("`--namespace` must");
     sandbox.makeinfra(&["diagnose"]).failure(1).says("no git repository");
-    // Items that are not as the API has them are left out, and that is said.
+    // Malformed items are skipped and counted.
     let list = json!({"kind": "List", "items": [{"kind": "Pod", "spec": 7}, {"kind": "Event", "message": [TOKEN]}]});
     let found = found_in(&sandbox, &list);
     assert!(
@@ -559,6 +560,6 @@ fn the_word_of_the_registry_joins_the_texts() {
     };
     ask("other", "read_registry", "of another project", "create the deploy token in the project");
     ask("group", "read_repository", "no scope `read_registry`", "`read_registry`");
-    // What the kubelet sent was something else than what the repository has.
+    // The kubelet sent other credentials than the repository has.
     ask("group", "read_registry", "can be pulled", "hello-infra gitlab-secret, then: make -C ");
 }

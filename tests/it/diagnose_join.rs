@@ -1,4 +1,4 @@
-//! `makeinfra diagnose` and what it joins: a Secret is a cause only of what it can explain.
+//! How `makeinfra diagnose` combines its sources: a Secret is only a cause of what it can explain.
 
 use super::diagnose::{evidence, project};
 use super::support::{Sandbox, TOKEN, USER};
@@ -20,14 +20,14 @@ fn failed(image: &str, named: &[&str], text: &str) -> Value {
     list
 }
 
-/// The text of a reference that containerd could not resolve.
+/// The error for a reference that containerd could not resolve.
 fn unresolved(image: &str, why: &str) -> String {
     format!(
         "rpc error: code = Unknown desc = failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {why}"
     )
 }
 
-/// `list` and the Secret `gitlab` of the cluster with `token` for `registry`.
+/// `list` with the cluster's Secret `gitlab`, which has `token` for `registry`.
 fn with_secret(mut list: Value, registry: &str, token: &str) -> Value {
     let entry = json!({"username": USER, "password": token, "auth": STANDARD.encode(format!("{USER}:{token}"))});
     let config = STANDARD.encode(json!({registry: entry}).to_string());
@@ -38,7 +38,7 @@ fn with_secret(mut list: Value, registry: &str, token: &str) -> Value {
     list
 }
 
-/// The causes of `list`, the first of which must have this id.
+/// The causes of `list`, the first of which must be `id`.
 #[track_caller]
 fn told(sandbox: &Sandbox, dir: &str, list: &Value, id: &str) -> Vec<Value> {
     let run = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
@@ -117,14 +117,14 @@ fn one_missing_secret_of_several_explains_only_what_no_other_could_have_opened()
     }
     let all = |why| missing(OWN, why, "gitlab, old");
     told(&sandbox, "hello-infra", &all(&not_found), "secret-missing");
-    // The one that is there is for another registry.
+    // The existing one is for another registry.
     told(
         &sandbox,
         "",
         &with_secret(missing(OWN, &not_found, "old"), "ghcr.io", OTHER_TOKEN),
         "secret-missing",
     );
-    // Nobody knows what is in the one that is there.
+    // The content of the existing one is unknown.
     told(&sandbox, "", &missing(OWN, &not_found, "old"), "tag-missing");
 }
 
@@ -244,7 +244,7 @@ fn a_token_is_rotated_where_makeinfra_knows_the_repository_and_adopted_first_els
     );
     let outside = hint("");
     assert!(outside.contains("makeinfra rotate") && !outside.contains("adopt"), "{outside}");
-    // The file that a rotation takes without a record, too.
+    // The file that a rotation uses even without a record.
     sandbox.write("work/own/secrets/kubernetes/gitlab.secret.yaml", "kind: Secret\n");
     assert!(!hint("own").contains("adopt"), "{}", hint("own"));
 }

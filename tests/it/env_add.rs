@@ -1,4 +1,4 @@
-//! `makeinfra env add`: the plan, and what all of its tests share.
+//! `makeinfra env add`: the plan, and helpers for all of its tests.
 
 mod edits;
 mod hosts;
@@ -11,11 +11,11 @@ use super::support::{Run, Sandbox, files_below, mode};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Every file of a work tree.
+/// All files of a work tree.
 pub type Tree = BTreeMap<String, Vec<u8>>;
 
 impl Sandbox {
-    /// A command in the generated repository that agrees to its plan.
+    /// A command in the generated repository with its plan confirmed.
     pub fn agreed(&self, args: &[&str]) -> Run {
         self.makeinfra(&[args, &["--yes"]].concat()).cwd(self.work("hello-infra"))
     }
@@ -25,7 +25,7 @@ impl Sandbox {
         self.makeinfra(args).cwd(self.work("hello-infra"))
     }
 
-    /// Every file of the work tree.
+    /// All files of the work tree.
     pub fn tree(&self) -> Tree {
         let files = files_below(&self.hello("")).into_iter();
         files.map(|path| (path.clone(), fs::read(self.hello(&path)).unwrap())).collect()
@@ -36,7 +36,7 @@ impl Sandbox {
         self.git(&["commit", "-qm", "Edit"]).success();
     }
 
-    /// What a command printed, with the place of the sandbox left out.
+    /// The output of a command without the path of the sandbox.
     pub fn placeless(&self, text: &str) -> String {
         let root = self.work("hello-infra").canonicalize().unwrap();
         text.replace(&root.display().to_string(), "DIR")
@@ -51,7 +51,7 @@ impl Sandbox {
         fs::write(self.hello(path), text).unwrap();
     }
 
-    /// Expects `makeinfra check` to find nothing.
+    /// Expects `makeinfra check` to find no problem.
     #[track_caller]
     pub fn is_sound(&self) {
         self.makeinfra(&["check", "hello-infra"]).success().prints("0 problems");
@@ -125,13 +125,13 @@ Next:
   make deploy ENV=staging
 "
     );
-    // Again, there is nothing to do.
+    // A second run has nothing to do.
     let tree = sandbox.tree();
     sandbox.here(&["env", "add", "staging", "--no-input"]).success().prints("Nothing to do");
     assert_eq!(sandbox.tree(), tree);
 }
 
-/// A plan without the sizes of files.
+/// A plan without file sizes.
 pub fn sizeless(plan: &str) -> String {
     let line = |line: &str| match line.rfind("  ") {
         Some(at) if line[at..].contains(" B, ") || line[at..].contains(" kB, ") => {
@@ -225,7 +225,7 @@ fn a_copy_of_a_fresh_environment_is_a_fresh_one() {
         copied.new_hello(&[&["--env", "staging"], args].concat()).success();
         copied.agreed(&["env", "add", "qa"]).success();
         let (both, mut copied) = (both.tree(), copied.tree());
-        // Of the only environment the pipeline may be another one.
+        // The pipeline of an only environment may differ.
         copied.insert(".gitlab/staging.yml".into(), both[".gitlab/staging.yml"].clone());
         for (path, text) in &both {
             let [one, two] =
@@ -236,13 +236,13 @@ fn a_copy_of_a_fresh_environment_is_a_fresh_one() {
     }
 }
 
-/// Does `command` in `original`, and then again after it was killed at each write.
+/// Runs `command` in `original`, and again after it was killed at each write.
 #[track_caller]
 pub fn repeated(original: &dyn Fn() -> Sandbox, command: &[&str]) {
     repeated_with(original, command, &["--commit"]);
 }
 
-/// The same with these options when the command is given again.
+/// Like [`repeated`], with the options `again` when the command is repeated.
 pub fn repeated_with(original: &dyn Fn() -> Sandbox, command: &[&str], again: &[&str]) {
     let done = original();
     let before = done.tree();
@@ -253,7 +253,7 @@ pub fn repeated_with(original: &dyn Fn() -> Sandbox, command: &[&str], again: &[
     for written in 0..=files.len() {
         let sandbox = original();
         if !sandbox.hello(".git/git-crypt").exists() {
-            // It is set up before the files are written.
+            // git-crypt is set up before the files are written.
             let places = [".git/git-crypt", ".git/config"]
                 .map(|path| done.hello(path).display().to_string());
             sandbox
@@ -265,7 +265,7 @@ pub fn repeated_with(original: &dyn Fn() -> Sandbox, command: &[&str], again: &[
             let file = sandbox.hello(path);
             if after.contains_key(path) {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
-                // With its mode, as a run writes it.
+                // With its mode, as a run would write it.
                 fs::copy(done.hello(path), &file).unwrap();
             } else {
                 fs::remove_file(&file).unwrap();

@@ -1,4 +1,4 @@
-//! Repositories with environments: what `new --env` makes.
+//! Repositories with environments, as created by `new --env`.
 
 use super::support::{IMAGE, Sandbox, TOKEN, USER, assert_no_token, kubectl};
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ pub fn with_environments(args: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// What `kubectl kustomize` makes of a directory, by kind; none where no kubectl is new enough for
-/// overlays.
+/// The output of `kubectl kustomize` for a directory, by kind; `None` if no kubectl is new enough
+/// for overlays.
 pub fn built(sandbox: &Sandbox, dir: &str) -> Option<Vec<Value>> {
     let kubectl = kubectl()?;
     let text = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success().stdout;
@@ -103,7 +103,7 @@ fn options_may_be_for_one_environment() {
     let record = fs::read_to_string(sandbox.hello(".makeinfra.yaml")).unwrap();
     assert!(record.contains("    staging:\n      namespace: staging-hello\n      context: eu\n      protect: false\n      replicas: 0\n      ingress: staging.hello.example.com\n"), "{record}");
     assert!(record.contains("      ingress: quality.example.org\n"), "{record}");
-    // One token for two, another one for the third.
+    // One token for two environments, another one for the third.
     let username = |args: &[&str]| sandbox.rotate("gldt-Third", args);
     username(&[]).failure(2).says("staging, production; qa").says("--env staging --env production");
 }
@@ -195,7 +195,7 @@ fn one_environments_token_can_be_rotated() {
     assert_eq!(output["files"].as_array().unwrap().len(), 2, "{output}");
     let output = sandbox.rotate("gldt-Fourth", &[]).success();
     output.prints("make deploy ENV=staging").prints("make deploy ENV=production");
-    // Its name is remembered until it is deleted.
+    // The old token is listed until it is deleted.
     let superseded = "superseded-tokens: gitlab+deploy-token-1\n";
     assert!(secret("staging").contains(superseded), "{}", secret("staging"));
     assert!(

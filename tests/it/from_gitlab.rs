@@ -1,5 +1,5 @@
-//! `new --from-gitlab` and `rotate --from-gitlab`: GitLab makes the token, the registry takes it,
-//! and nothing is left behind.
+//! `new --from-gitlab` and `rotate --from-gitlab`: GitLab issues the token, the registry accepts
+//! it, and nothing is left behind.
 
 mod broken;
 mod clones;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
-/// A GitLab with a registry, and a repository whose token was made by hand.
+/// A GitLab with a registry, and a repository whose token was created by hand.
 pub struct World {
     pub bed: GitlabBed,
     pub sandbox: Sandbox,
@@ -65,13 +65,13 @@ impl World {
         fs::read_to_string(self.sandbox.hello(SECRET)).unwrap()
     }
 
-    /// What is below an annotation of the Secret.
+    /// The value of an annotation of the Secret.
     pub fn annotation(&self, name: &str) -> Value {
         let secret: Value = serde_yaml::from_str(&self.secret()).unwrap();
         secret["metadata"]["annotations"][name].clone()
     }
 
-    /// The numbers of all tokens that there are.
+    /// The numbers of all existing tokens.
     pub fn ids(&self) -> Vec<u64> {
         self.bed.gitlab.tokens().iter().map(|token| token.id).collect()
     }
@@ -82,13 +82,13 @@ impl World {
         found.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 
-    /// Fails if a value of a token, or the credential, is anywhere that it must not be.
+    /// Fails if a token's value or the credential is anywhere that it must not be.
     #[track_caller]
     pub fn assert_no_secret(&self, output: &Output) {
         self.assert_not_in(output, &all_objects(&self.sandbox, &self.sandbox.work("hello-infra")));
     }
 
-    /// The same of what was said alone.
+    /// Like [`World::assert_no_secret`], for the output alone.
     #[track_caller]
     pub fn assert_no_secret_said(&self, output: &Output) {
         self.assert_not_in(output, &[]);
@@ -142,10 +142,10 @@ fn a_token_is_made_tried_written_and_committed() {
     assert_eq!(world.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert_eq!(world.journal(), [""; 0]);
     world.assert_no_secret(&output);
-    // The one POST, and nothing was deleted.
+    // One POST, and nothing was deleted.
     let log = world.bed.gitlab.log();
     assert_eq!(log.iter().filter(|line| !line.starts_with("GET ")).count(), 1, "{log:?}");
-    // Again: by number, and the first one is remembered.
+    // A second rotation goes by number, and lists the first token.
     world.bed.gitlab.forget_requests();
     world.rotate(&["--commit", "--json"]).success();
     assert_eq!(world.annotation("makeinfra/superseded-tokens"), format!("{USER} {url}"));
@@ -178,7 +178,7 @@ fn a_new_repository_has_a_token_of_its_own() {
     assert!(!sandbox.path("work/.hello-infra.tokens").exists());
     let world = World { bed, sandbox };
     world.assert_no_secret(&output);
-    // What it says is what rotation reads.
+    // The created repository can be rotated.
     world.rotate(&["--commit"]).success();
     assert_eq!(world.annotation("makeinfra/superseded-tokens"), url);
 }
@@ -220,13 +220,13 @@ fn a_lost_answer_is_looked_for_deleted_and_asked_for_anew() {
         assert_eq!(world.journal(), [""; 0]);
         world.assert_no_secret(&output);
     }
-    // It was never made: nobody can tell yet.
+    // The token was never created, but that is undetermined at first.
     let before = (world.ids(), world.secret());
     world.bed.gitlab.next("POST", "/deploy_tokens", Fault::DropBefore);
     world.rotate(&["--commit"]).failure(3).says("undetermined whether GitLab made a deploy token");
     assert_eq!((world.ids(), world.secret()), before);
     assert_eq!(world.journal().len(), 1);
-    // It comes late, and the next run deletes it.
+    // The token appears late, and the next run deletes it.
     let name = fs::read_to_string(world.sandbox.hello(".git/makeinfra").join(&world.journal()[0]))
         .unwrap();
     let entry: Value = serde_json::from_str(&name).unwrap();
@@ -268,7 +268,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
         world.rotate(&[]).failure(code).says(says);
         world.bed.gitlab.heal();
     }
-    // A list that does not come to its end.
+    // A list without an end.
     world.bed.gitlab.next("GET", "/deploy_tokens", Fault::Without(&["X-Next-Page"]));
     world.rotate(&[]).failure(3).says("did not return the complete list");
     for (args, says) in [

@@ -1,10 +1,9 @@
-//! Random inputs for everything that reads bytes of others. A target has a corpus, the words of its
-//! language, and a property that holds for every input: more than that nothing panics, wherever
-//! more is true.
+//! Random inputs for everything that parses untrusted bytes. A target has a corpus, the words of
+//! its language, and a property that must hold for every input, at least that nothing panics.
 //!
-//! `make test` tries 10,000 mutations of the corpus for each target, the same ones each time.
-//! `make fuzz` goes on until time is up, and draws others. Whatever fails is made as short as
-//! possible and kept in the corpus as `found-…`, which is tried first.
+//! `make test` tries 10,000 mutations of the corpus for each target, always the same ones. `make
+//! fuzz` continues for a given time with new ones. An input that fails is minimised and stored in
+//! the corpus as `found-…`, and tried first from then on.
 
 mod answers;
 mod changes;
@@ -28,15 +27,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use watch::Watch;
 
-/// Inputs of each target in `make test`.
+/// The number of inputs per target in `make test`.
 const INPUTS: u32 = 10_000;
-/// A token that seeds hold where nobody may quote it.
+/// A token in the seeds, which no output may quote.
 const TOKEN: &str = "gldt-Marker_7Qx9vWk2Zq4T8";
-/// The part of it that nothing else has. An input that has lost it proves nothing.
+/// The unique part of that token. An input that has lost it proves nothing.
 const MARKER: &str = "7Qx9vWk2";
 
-/// Puts `property` to the corpus of `target`, to `seeds` and to mutations of both with `words`. It
-/// panics where it does not hold.
+/// Checks `property` on the corpus of `target`, on `seeds`, and on mutations of both with `words`.
+/// Panics if it does not hold.
 fn fuzz(
     target: &'static str,
     words: &[&'static str],
@@ -83,7 +82,7 @@ fn fuzz(
     eprintln!("fuzz: {target}: {} inputs in {:.1} s", tried.get(), begun.elapsed().as_secs_f32());
 }
 
-/// Keeps the input that fails, and panics with what it takes to see it fail again.
+/// Stores the failing input, and panics with the command that reproduces the failure.
 fn fail(target: &str, error: TestError<Input>) -> ! {
     let (why, input) = match error {
         TestError::Fail(why, input) => (why, input),
@@ -95,7 +94,7 @@ fn fail(target: &str, error: TestError<Input>) -> ! {
     panic!("{target}, PROPTEST_RNG_SEED={seed}: {why}\nkept as {}\n{input:?}", kept.display());
 }
 
-/// How long each target goes on, if not for a number of inputs.
+/// The time for each target, instead of a number of inputs.
 fn seconds() -> Option<Duration> {
     let seconds = std::env::var("MAKEINFRA_FUZZ_SECONDS").ok()?;
     Some(Duration::from_secs(
@@ -107,7 +106,7 @@ fn dir(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target)
 }
 
-/// The committed inputs, those that were found first.
+/// The committed inputs, those that failed once first.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let dir = dir(target);
     let mut files = super::support::files_below(&dir);
@@ -115,7 +114,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(dir.join(file)).unwrap()).collect()
 }
 
-/// Adds an input that fails to the corpus, for a commit together with what mends it.
+/// Adds a failing input to the corpus, to be committed together with the fix.
 fn keep(target: &str, bytes: &[u8]) -> PathBuf {
     let file = dir(target).join(format!("found-{:08x}", hash(bytes) >> 32));
     fs::write(&file, bytes).unwrap();
@@ -129,12 +128,12 @@ fn hash(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Whether `bytes` are among those for which a property is looked at that takes too long for all.
+/// Whether to check a property on `bytes` that would take too long to check on all inputs.
 fn is_sample(bytes: &[u8], rarity: u64) -> bool {
     (hash(bytes) >> 32).is_multiple_of(rarity)
 }
 
-/// Further seeds: files of the repository, each path from its top.
+/// Further seeds: files of the repository, by path from its top.
 fn files(paths: &[&str]) -> Vec<Vec<u8>> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     paths.iter().map(|path| fs::read(top.join(path)).unwrap()).collect()
@@ -147,8 +146,8 @@ fn quotes_no_token(said: &(impl Debug + ?Sized)) {
     assert!(!said.contains(MARKER), "it quotes a token: {said}");
 }
 
-/// Whether `shown` has the whole token as a word: what a mutation has put into another word, nobody
-/// can tell from a name.
+/// Whether `shown` contains the whole token as a word: a mutation may have put it into another
+/// word, which is indistinguishable from a name.
 fn shows_token(shown: &str) -> bool {
     let is_word = |at: usize| !shown[..at].ends_with(|before: char| before.is_ascii_alphanumeric());
     shown.match_indices(TOKEN).any(|(at, _)| is_word(at))
@@ -160,12 +159,12 @@ fn is_bounded(output: usize, input: usize) {
     assert!(output <= 64 * input + 4096, "{output} bytes from {input}");
 }
 
-/// A text, or nothing where the bytes are none: what reads text only gets it from `str`.
+/// The text in `bytes`; `None` if it is not UTF-8, since the parsers of text take `str`.
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Two or more parts of an input, for what reads several texts: a line `%%` stands between them.
+/// Two or more parts of an input, separated by a line `%%`, for parsers of several texts.
 fn parts(bytes: &[u8]) -> Option<Vec<&str>> {
     Some(text(bytes)?.split("\n%%\n").collect())
 }

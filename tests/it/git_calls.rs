@@ -1,5 +1,5 @@
-//! System calls on git's own files that fail: what could not be read is not taken for absent, and
-//! what stays is named.
+//! System calls on git's own files that fail: an unreadable file does not count as absent, and what
+//! stays is named.
 
 use super::git_state::{commit, said_by_git, traced};
 use super::support::{Output, Sandbox, have};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A rotation that commits, where the calls `calls` on `path` fail as `fault` says.
+/// A rotation that commits while the calls `calls` on `path` fail with `fault`.
 fn faulty(sandbox: &Sandbox, path: &str, calls: &str, fault: &str) -> Output {
     let path = sandbox.hello(path).display().to_string();
     let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{fault}"));
@@ -27,7 +27,7 @@ fn a_lock_file_that_cannot_be_removed_is_tried_once_more_and_then_named() {
         let sandbox = Sandbox::with_hello();
         let output = faulty(&sandbox, lock, "unlink,unlinkat", fault);
         assert_eq!(output.code, Some(code), "{fault}: {}", output.stderr);
-        // Either way, what the output says of the commit is so.
+        // In either case, the output about the commit is correct.
         assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "2", "{fault}");
         if code == 1 {
             output
@@ -91,7 +91,7 @@ fn a_head_that_names_nothing_is_refused_and_stays() {
         commit(&sandbox).failure(1);
         assert_eq!(fs::read_to_string(&head).unwrap(), format!("{text}\n"));
     }
-    // A branch is not read as a symbolic link, whatever that names.
+    // A branch is not read as a symbolic link, whatever its target.
     let sandbox = Sandbox::with_hello();
     let branch =
         sandbox.hello(&format!(".git/{}", said_by_git(&sandbox, &["symbolic-ref", "HEAD"])));
@@ -108,7 +108,7 @@ fn a_head_that_cannot_be_looked_at_is_not_taken_for_a_detached_one() {
         return;
     }
     let mut failures = 0;
-    // Once, and again and again, where only std asks.
+    // A single fault, and repeated ones, for calls that only std makes.
     let faults = (1..12).map(|number| ("statx,?newfstatat,?lstat,?stat", format!("when={number}")));
     for (calls, when) in faults.chain((1..6).map(|number| ("statx", format!("when={number}+")))) {
         let sandbox = Sandbox::with_hello();

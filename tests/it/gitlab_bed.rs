@@ -1,4 +1,4 @@
-//! A GitLab server with a real registry: what the one mints signs in to the other.
+//! A GitLab server with a real registry, in which tokens from the former are valid.
 
 use super::gitlab::{DeployToken, Gitlab, Role};
 use super::registry_bed::{Bed, Setup};
@@ -12,7 +12,7 @@ pub const OWNER: &str = "glpat-owner";
 
 /// Projects 7 `group/hello` and 8 `group/second` in group 3 `group`, whose images [`Bed`] has.
 ///
-/// Token 1 is the tests' own (`USER`, `TOKEN`), made by hand for project 7. The realm of the
+/// Token 1 is that of the tests (`USER`, `TOKEN`), created by hand for project 7. The realm of the
 /// registry is that of the GitLab server.
 pub struct GitlabBed {
     pub gitlab: Gitlab,
@@ -24,7 +24,7 @@ impl GitlabBed {
         Self::with(Gitlab::start(), Duration::ZERO)
     }
 
-    /// With this empty server; a token that it mints is refused by the registry for `delay`.
+    /// Uses this empty server; the registry refuses a new token for `delay`.
     pub fn with(gitlab: Gitlab, delay: Duration) -> Option<Self> {
         let realm = format!("{}/jwt/auth", gitlab.url());
         let registry = Bed::with(&Setup { realm: Some(&realm), ..Setup::default() })?;
@@ -49,7 +49,7 @@ mod tests {
 
     const TOKENS: &str = "/api/v4/projects/7/deploy_tokens";
 
-    /// Makes a token for `group/hello`; returns its id, user name and value.
+    /// Creates a token for `group/hello`, and returns its id, user name and value.
     fn mint(gitlab: &Gitlab) -> (u64, String, String) {
         let body = r#"{"name": "minted", "scopes": ["read_registry"]}"#;
         let request =
@@ -59,7 +59,7 @@ mod tests {
         (token.id, token.username(), token.token)
     }
 
-    /// Has makeinfra ask the registry about a token, and writes nothing.
+    /// Has makeinfra ask the registry about a token, without writing anything.
     fn ask(bed: &GitlabBed, image: &str, user: &str, token: &str) -> Output {
         let sandbox = Sandbox::new();
         let image = bed.registry.image(image);

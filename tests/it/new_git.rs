@@ -16,7 +16,7 @@ fn without_git_there_are_only_files() {
     assert!(output.stdout.contains("git-crypt init"), "{}", output.stdout);
     let json = Sandbox::new().new_hello(&["--no-git", "--json"]).success().json();
     assert_eq!(json["commit"], json!(null));
-    // The commands that it names protect the Secret.
+    // The hinted commands protect the Secret.
     if have("git-crypt") {
         sandbox
             .run("sh", &["-ec", "git init -q && git-crypt init && git add -A"])
@@ -54,7 +54,7 @@ fn without_an_identity_two_commands_finish_the_job() {
     let output = nameless(sandbox.new_hello(&[])).success();
     let commands: Vec<_> =
         output.stdout.lines().filter(|line| line.starts_with("  git ")).collect();
-    // And then it can be published.
+    // Then it can be published.
     assert_eq!(commands.len(), 3, "{}", output.stdout);
     assert!(sandbox.git(&["rev-parse", "-q", "--verify", "HEAD"]).output().code != Some(0));
     for command in &commands[..2] {
@@ -125,7 +125,7 @@ fn git_and_git_crypt_find_nothing_to_complain_about() {
     let secrets = tree().into_iter().filter(|file| file.starts_with("secrets/"));
     assert_eq!(encrypted, secrets.map(|file| format!("    encrypted: {file}")).collect::<Vec<_>>());
     assert!(!status.stdout.contains("WARNING"), "{}", status.stdout);
-    // What git-crypt itself makes of the file is what was committed.
+    // git-crypt's own output for the file equals what was committed.
     let key = sandbox.hello(".git/git-crypt/keys/default").display().to_string();
     let text = fs::read(sandbox.hello(SECRET)).unwrap();
     let clean = sandbox
@@ -135,7 +135,7 @@ fn git_and_git_crypt_find_nothing_to_complain_about() {
         .success();
     let blob = sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success();
     assert_eq!(clean.bytes, blob.bytes);
-    // Even where git reads every file again.
+    // Even if git reads every file again.
     for file in tree() {
         let touched = fs::File::options().append(true).open(sandbox.hello(&file)).unwrap();
         touched.set_modified(std::time::SystemTime::now()).unwrap();
@@ -149,7 +149,7 @@ fn the_work_tree_is_clean_where_git_crypt_is_missing() {
     let path = path_of(&sandbox, &["git", "sh"]);
     sandbox.new_hello(&[]).env("PATH", "/nonexistent").success();
     is_clean(&sandbox, Some(&path));
-    // And once the clock has moved on.
+    // And after time has passed.
     let index = sandbox.hello(".git/index");
     fs::File::options()
         .append(true)
@@ -249,7 +249,7 @@ fn text_ends_its_lines_the_same_way_on_every_machine_and_ciphertext_is_left_alon
     assert!(found.contains("text: unset") && found.contains("filter: git-crypt"), "{found}");
 }
 
-/// The modes of all directories and files below `dir` that are not as `expected` has them.
+/// Directories and files below `dir` whose mode is not as `expected`.
 fn other_modes(dir: &std::path::Path, expected: &dyn Fn(bool, u32) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -1,5 +1,5 @@
-//! `rotate --from-gitlab --propose`: what a scheduled pipeline does, night after night, each in a
-//! clone that knows nothing of the others.
+//! `rotate --from-gitlab --propose` as a scheduled pipeline runs it every night, each time in a new
+//! clone.
 
 mod nights;
 
@@ -14,8 +14,8 @@ use std::path::PathBuf;
 /// The branch of the merge request.
 const BRANCH: &str = "makeinfra/rotate-token";
 
-/// A repository whose token ends in ten days, and where it is shared: a bare repository that keeps
-/// what was pushed, and with which options.
+/// A repository whose token expires in ten days, and its remote: a bare repository that records
+/// pushes with their options.
 struct Shared {
     world: World,
 }
@@ -49,7 +49,7 @@ impl Shared {
         self.world.sandbox.run("chmod", &["0755", file.to_str().unwrap()]).success();
     }
 
-    /// A clone as a pipeline has it: HEAD is no branch, and secrets are unlocked.
+    /// A clone as in a pipeline: detached HEAD, unlocked secrets.
     fn clone(&self, name: &str) -> PathBuf {
         let _ = fs::remove_dir_all(self.world.sandbox.work(name));
         let url = format!("file://{}", self.world.sandbox.work("shared.git").display());
@@ -61,12 +61,12 @@ impl Shared {
         dir
     }
 
-    /// What the job of a pipeline does in the clone `night`.
+    /// Runs the pipeline's job in the clone `night`.
     fn propose(&self, args: &[&str]) -> Run {
         self.propose_at(&self.world.bed.gitlab.url(), args)
     }
 
-    /// The same for the GitLab at `url`.
+    /// Like [`Shared::propose`], with the GitLab at `url`.
     fn propose_at(&self, url: &str, args: &[&str]) -> Run {
         let base =
             ["rotate", "--from-gitlab", "--propose", "main", "--no-input", "--gitlab-host", url];
@@ -75,25 +75,25 @@ impl Shared {
         run.cwd(self.world.sandbox.work("night")).env("ROTATE_TOKEN", MAINTAINER)
     }
 
-    /// The same in a clone of its own.
+    /// Like [`Shared::propose`], in a new clone.
     fn night(&self, args: &[&str]) -> Run {
         self.clone("night");
         self.propose(args)
     }
 
-    /// What the branch has; nothing if there is none.
+    /// The commit of the branch; empty if there is none.
     fn branch(&self) -> String {
         let refs = ["for-each-ref", "--format=%(objectname)", &format!("refs/heads/{BRANCH}")];
         self.git_in("shared.git", &refs).stdout.trim().to_owned()
     }
 
-    /// The pushes so far, one a line, with their options.
+    /// The pushes so far, one per line, with their options.
     fn pushes(&self) -> Vec<String> {
         let text = fs::read_to_string(self.world.sandbox.path("pushes")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The requests that made or deleted a token.
+    /// The requests that created or deleted a token.
     fn writes(&self) -> Vec<String> {
         let log = self.world.bed.gitlab.log();
         log.into_iter().filter(|line| !line.starts_with("GET ")).collect()
@@ -103,12 +103,12 @@ impl Shared {
         self.world.ids()
     }
 
-    /// What the clone `dir` has of the Secret.
+    /// The content of the Secret in the clone `dir`.
     fn secret(&self, dir: &str) -> String {
         fs::read_to_string(self.world.sandbox.work(dir).join(SECRET)).unwrap()
     }
 
-    /// Fails unless the clone is as git made it, and says nothing of a token.
+    /// Fails unless the clone is as git made it and does not mention a token.
     #[track_caller]
     fn is_untouched(&self, what: &str) {
         let head = self.git_in("night", &["rev-parse", "HEAD"]).stdout;
@@ -119,8 +119,8 @@ impl Shared {
         assert!(!journal.exists(), "{what}: {:?}", fs::read_dir(journal).map(Iterator::count));
     }
 
-    /// Fails if a value of a token, or the credential, is in what was said, in git's objects or in
-    /// its files.
+    /// Fails if a token's value or the credential is in the output, in git's objects or in its
+    /// files.
     #[track_caller]
     fn assert_no_secret(&self, output: &Output) {
         self.world.assert_no_secret_said(output);
@@ -152,7 +152,7 @@ impl Shared {
         }
     }
 
-    /// Has people merge the branch into main.
+    /// Merges the branch into main.
     fn merge(&self, how: &str) {
         self.git_in("hello-infra", &["pull", "-q", "--no-rebase"]);
         self.git_in("hello-infra", &["fetch", "-q", "origin"]);
@@ -164,7 +164,7 @@ impl Shared {
     }
 }
 
-/// Notes each push with its options.
+/// A hook that records each push with its options.
 const RECORD: &str = "#!/bin/sh\nread -r _ _ name\nat=0\nwhile [ $at -lt \"${GIT_PUSH_OPTION_COUNT:-0}\" ]; do\n\
     eval \"options=\\\"$options \\$GIT_PUSH_OPTION_$at\\\"\"\nat=$((at + 1))\ndone\n\
     echo \"$name$options\" >>\"$HOME/../pushes\"\necho 'View merge request: https://gitlab.example.com/-/merge_requests/1'\n";
@@ -218,7 +218,7 @@ fn a_token_that_lasts_is_left_alone_and_nobody_is_asked() {
     let Some(shared) = Shared::start() else { return };
     shared.world.bed.gitlab.forget_requests();
     shared.clone("night");
-    // No remote, no credential.
+    // Needs neither a remote nor a credential.
     let args = ["--push-to", "/nowhere", "--due-in", "5d"];
     shared.propose(&args).success().prints("Nothing to do: no deploy token ends before ");
     assert_eq!(shared.world.bed.gitlab.log(), [""; 0]);

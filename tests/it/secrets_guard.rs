@@ -1,14 +1,14 @@
-//! `make check-secrets` and the pre-commit hook: no plaintext under `secrets/` gets past them.
+//! `make check-secrets` and the pre-commit hook: no plaintext below `secrets/` gets past them.
 
 use super::support::{Output, Run, SECRET, Sandbox, have};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-/// What every encrypted blob begins with.
+/// Header of every encrypted blob.
 const ENCRYPTED: &[u8] = b"\0GITCRYPT\0";
 
-/// A colleague's clone: locked, and with the hook, if not said otherwise.
+/// A colleague's clone: locked, and with the hook unless stated otherwise.
 struct Clone {
     sandbox: Sandbox,
 }
@@ -40,7 +40,7 @@ impl Clone {
         fs::write(path, text).unwrap();
     }
 
-    /// Writes a file under `secrets/` and stages it, as `git add` does where nothing is unlocked.
+    /// Writes a file below `secrets/` and stages it, as `git add` does in a locked clone.
     fn stage(&self, name: &str, text: impl AsRef<[u8]>) {
         self.write(name, text);
         self.git(&["add", "--", name]);
@@ -129,13 +129,13 @@ fn the_advice_for_a_locked_clone_works() {
     let clone = Clone { sandbox };
     clone.run("make", &["setup"]).success();
     clone.stage("secrets/plain.txt", "plain\n");
-    // git-crypt unlocks no clone in which a file of git is changed.
+    // git-crypt does not unlock a clone with local edits.
     clone.stage(SECRET, "changed\n");
     let output = clone.commit().failure(1);
     let advice =
         output.stderr.lines().find_map(|line| line.strip_prefix("hint: move these away, then: "));
     let advice = advice.unwrap().replace("KEY_FILE", "../key");
-    // Who moves nothing loses nothing.
+    // Nothing is lost if nothing was moved.
     assert_ne!(clone.run("sh", &["-c", &advice]).output().code, Some(0));
     assert_eq!(fs::read_to_string(clone.path(SECRET)).unwrap(), "changed\n");
     for name in [SECRET, "secrets/plain.txt"] {
@@ -343,7 +343,7 @@ fn it_works_from_a_subdirectory_and_from_elsewhere() {
         .run("sh", &["clone/.githooks/pre-commit"])
         .failure(1)
         .says("index: secrets/plain.txt");
-    // A CDPATH that leads to another place of that name.
+    // A CDPATH with another directory of that name.
     fs::create_dir_all(clone.sandbox.path("x/.githooks")).unwrap();
     clone
         .check()

@@ -1,5 +1,5 @@
-//! Several repositories in one run: a line or an object about each, in their order, a summary, the
-//! exit code, and the list of those that have to be given again.
+//! Several repositories in one run: a line or an object for each, in order, a summary, the exit
+//! code, and the list of those to repeat.
 
 use super::older::Edit;
 use super::registry_bed::Bed;
@@ -13,10 +13,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// What an older version generated otherwise.
+/// A difference between an older version's output and this one's.
 const EDITS: [Edit; 1] = [("README.md.tera", "Deploying requires", "To deploy you need")];
 
-/// A sandbox with copies of a generated repository that are called `names`.
+/// A sandbox with copies of a generated repository called `names`.
 fn copies(sandbox: Sandbox, names: &[&str]) -> Sandbox {
     for name in names {
         sandbox.run("cp", &["-r", "hello-infra", name]).success();
@@ -28,7 +28,7 @@ pub fn with_three() -> Sandbox {
     copies(Sandbox::with_hello(), &["a", "b", "c"])
 }
 
-/// Three that an update changes.
+/// Three repositories that an update changes.
 pub fn with_three_older() -> Sandbox {
     copies(Sandbox::older(&EDITS, &[]), &["a", "b", "c"])
 }
@@ -51,7 +51,7 @@ fn objects(output: &Output) -> Vec<Value> {
     output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What is in a list of repositories.
+/// The content of a list of repositories.
 fn list(sandbox: &Sandbox, name: &str) -> Vec<String> {
     let text = fs::read_to_string(sandbox.work(name)).unwrap();
     text.lines().map(str::to_owned).collect()
@@ -67,7 +67,7 @@ fn each_has_a_line_in_the_order_in_which_they_are_named() {
     let b = sandbox.work("b").canonicalize().unwrap();
     output.prints(&format!("; hint: makeinfra check {}\n", b.display()));
     assert_eq!(output.stderr, "");
-    // What is no directory may be a token in the wrong place.
+    // An argument that is not a directory may be a misplaced token.
     sandbox.makeinfra(&["check", "a", TOKEN]).failure(2);
     sandbox.makeinfra(&["check", "a", TOKEN, "--json"]).failure(2);
 }
@@ -78,7 +78,7 @@ fn the_worst_exit_code_is_that_of_the_run() {
     sandbox.makeinfra(&["check", "a", "b"]).success();
     sandbox.makeinfra(&["check", "a", "nothing"]).failure(2);
     sandbox.edit_in("b", "kubernetes/base/deployment.yaml", "image: ", "image: localhost:1/");
-    // A registry that is not there.
+    // A registry that does not exist.
     sandbox.makeinfra(&["check", "a", "c", "--online", "--platform", "linux"]).failure(2);
     fs::remove_file(sandbox.work("b/kubernetes/base/deployment.yaml")).unwrap();
     sandbox.makeinfra(&["check", "nothing", "b"]).failure(1);
@@ -118,7 +118,7 @@ fn a_list_may_have_blank_lines_comments_and_line_breaks_of_windows() {
     assert_eq!(begins(&output), ["ok a", "ok c"]);
     let output = sandbox.makeinfra(&["check", "b", "--repos-from", "-"]).stdin(text).success();
     assert_eq!(begins(&output), ["ok b", "ok a", "ok c"]);
-    // As `find -print0` writes it.
+    // The output of `find -print0`.
     let output = sandbox.makeinfra(&["check", "--repos-from", "-"]).stdin("a\0c\0").success();
     assert_eq!(begins(&output), ["ok a", "ok c"]);
 }
@@ -142,7 +142,7 @@ fn one_work_tree_under_two_names_is_one() {
     let output =
         sandbox.makeinfra(&["check", "link", "a", "b/", "b/kubernetes/base", "./b"]).success();
     assert_eq!(begins(&output), ["ok link", "ok b/"]);
-    // Two folders of one git repository are two.
+    // Two folders of one git repository count as two.
     let output = sandbox.makeinfra(&["check", "nothing", "nothing", "a"]).failure(2);
     assert_eq!(begins(&output), ["failed REPO 1", "ok a"]);
 }
@@ -186,15 +186,15 @@ fn those_that_failed_are_listed_and_can_be_given_again() {
     assert_eq!(failed, again);
     assert_eq!(begins(&output).len(), 7);
     output.prints("  makeinfra check --repos-from failed\n");
-    // A line break in a path can only be listed with NULs.
+    // A path with a line break can only be listed with NULs.
     fs::create_dir(sandbox.work("new\nline")).unwrap();
     let (_, failed) = run(b"b\0new\nline\0c\0#one\0", 1);
     assert_eq!(failed, b"new\nline\0#one\0");
     assert_eq!(run(&failed, 1).1, failed);
-    // Also where nothing failed, and over one that is there.
+    // Written even if nothing failed, overwriting an existing file.
     sandbox.makeinfra(&["check", "a", "b", "--failed-to", "failed"]).success();
     assert_eq!(fs::read(sandbox.work("failed")).unwrap(), b"");
-    // Into the list itself.
+    // The list itself is the output.
     sandbox.write("work/list", "a\nno such\nb\n");
     sandbox.makeinfra(&["check", "--repos-from", "list", "--failed-to", "list"]).failure(2);
     assert_eq!(list(&sandbox, "list"), ["no such"]);
@@ -223,7 +223,7 @@ fn an_update_looks_at_all_before_it_writes_the_first() {
     assert_eq!(begins(&output), ["ok a", "failed b", "ok c"]);
     output.prints(": 2 files").prints("3 repositories: 2 ok, 2 would change, 1 failed\n");
     unchanged();
-    // Nobody can be asked.
+    // There is no terminal.
     let args = ["update", "a", "b", "c", "--commit", "--failed-to", "failed"];
     let output = sandbox.makeinfra(&args).failure(2);
     output.says("cannot ask for confirmation: not a terminal");
@@ -254,7 +254,7 @@ fn an_update_looks_at_all_before_it_writes_the_first() {
 #[test]
 fn folders_of_one_git_repository_are_updated_one_after_the_other() {
     let sandbox = Sandbox::older(&EDITS, &[]);
-    // Both are at work in the same git directory.
+    // Both use the same git directory.
     let script = "mkdir all && cd all && git init -q && for name in one two three; do \
         git -C ../hello-infra archive --prefix=$name/ HEAD | tar -x; done && git add -A && git commit -qm all";
     sandbox.run("sh", &["-c", script]).success();
@@ -310,7 +310,7 @@ fn one_token_gets_into_all_that_can_take_it() {
     output.prints(&format!("hint: cd {} && git-crypt unlock KEY_FILE\n", b.display()));
     assert_ne!(secret(&sandbox, "a"), old);
     assert_eq!(secret(&sandbox, "a"), secret(&sandbox, "c"));
-    // It may go only once neither needs it; copies have one name.
+    // The old token may only be deleted once neither needs it; the copies have the same name.
     let text = String::from_utf8(secret(&sandbox, "a")).unwrap();
     assert!(text.contains("  makeinfra/token-repositories: hello-infra hello-infra\n"), "{text}");
     assert_eq!(list(&sandbox, "failed"), ["b"]);
@@ -343,7 +343,7 @@ fn one_token_is_not_for_different_registries() {
     output.says("`a` is for registry.gitlab.com, `b` for registry.example.com");
     assert_eq!(["a", "b", "c"].map(|name| secret(&sandbox, name)), old);
     assert_eq!(list(&sandbox, "failed"), ["a", "b", "c"]);
-    // A locked one does not count.
+    // A locked repository does not count.
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("b")).success();
     rotate(&sandbox, "gldt-new", &args).failure(10);
     assert_eq!(list(&sandbox, "failed"), ["b"]);
@@ -411,8 +411,8 @@ fn a_login_that_is_refused_is_tried_once_for_all() {
     assert_eq!(secret(&sandbox, "a"), secret(&sandbox, "c"));
 }
 
-/// Runs `args`, gives its lines to `read`, then closes what it writes to. Gives its exit status and
-/// what it said.
+/// Runs a command, reads `read` lines and then closes the pipe. Returns the exit status and standard
+/// error.
 fn closed(run: Run, read: usize) -> (std::process::ExitStatus, String) {
     let mut command = run.command();
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

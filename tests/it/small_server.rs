@@ -1,4 +1,4 @@
-//! Servers for what no real one does on demand: a proxy, a redirect, silence.
+//! Servers for what no real server does on demand: a proxy, a redirect, silence.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Listens on a port of its own until it is dropped, and keeps the head of every request.
+/// Listens on its own port until it is dropped, and records the head of every request.
 pub struct SmallServer {
     pub address: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -15,7 +15,7 @@ pub struct SmallServer {
 }
 
 impl SmallServer {
-    /// Answers each connection with what `answer` makes of the head of its request.
+    /// Answers each connection with the result of `answer` for the head of its request.
     pub fn start(answer: impl Fn(&str, TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -38,7 +38,7 @@ impl SmallServer {
         Self { address, heads, stopped, thread: Some(thread) }
     }
 
-    /// Gives every request the same answer; `answer` is status line and headers.
+    /// Gives every request the same answer, consisting of status line and headers.
     pub fn saying(answer: impl Into<String>) -> Self {
         let answer = answer.into();
         Self::start(move |_, mut stream| {
@@ -49,7 +49,8 @@ impl SmallServer {
         })
     }
 
-    /// A proxy for CONNECT alone. It takes every name for `target`, and lets in who has `login`.
+    /// A proxy for CONNECT only. It connects every name to `target`, and requires `login` if there
+    /// is one.
     pub fn proxy(
         target: impl Fn(&str) -> String + Send + Sync + 'static,
         login: Option<&'static str>,
@@ -72,10 +73,10 @@ impl SmallServer {
         })
     }
 
-    /// A SOCKS 5 proxy (RFC 1928) without a login, for names and for `target` alone.
+    /// A SOCKS 5 proxy (RFC 1928) without a login, for names and for `target` only.
     pub fn socks(target: String) -> Self {
         Self::start(move |_, mut stream| {
-            // Of the greeting, the version is read already.
+            // The version of the greeting has been read already.
             let mut methods = vec![0; read_bytes::<1>(&stream)[0].into()];
             stream.read_exact(&mut methods).unwrap();
             stream.write_all(&[5, 0]).unwrap();
@@ -96,13 +97,13 @@ impl SmallServer {
 impl Drop for SmallServer {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread up.
+        // Wakes the thread.
         let _ = TcpStream::connect(&self.address);
         let _ = self.thread.take().map(thread::JoinHandle::join);
     }
 }
 
-/// Passes on what either says, until both are done.
+/// Forwards data in both directions until both sides are done.
 fn join(mut client: &TcpStream, mut server: &TcpStream) {
     let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     thread::spawn(move || io::copy(&mut from, &mut to));
@@ -115,7 +116,8 @@ fn read_bytes<const N: usize>(mut stream: &TcpStream) -> [u8; N] {
     bytes
 }
 
-/// What comes until an empty line, the end, or what is the beginning of TLS or SOCKS and no HTTP.
+/// Reads until an empty line, the end, or a byte that shows the input to be TLS or SOCKS rather
+/// than HTTP.
 fn read_head(mut stream: &TcpStream) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n")

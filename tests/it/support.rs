@@ -1,4 +1,5 @@
-//! A place to run the program in: own HOME, no git configuration, nobody's variables.
+//! The environment in which tests run the program: own HOME, no git configuration, none of the
+//! user's variables.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,21 +11,21 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 use tempfile::TempDir;
 
-/// The token of all tests: it must never show up anywhere but in the plain Secret file.
+/// The token of all tests. It must only ever appear in the plaintext Secret file.
 pub const TOKEN: &str = "gldt-Marker_7Qx9vWk2";
-/// Its user name, which is no secret.
+/// Its user name, which is not secret.
 pub const USER: &str = "gitlab+deploy-token-1";
 /// The image of all tests.
 pub const IMAGE: &str = "registry.gitlab.com/group/hello:1.0.0";
-/// Where the pull secret lies.
+/// The path of the pull secret.
 pub const SECRET: &str = "secrets/kubernetes/gitlab.secret.yaml";
 
-/// A directory of its own for one test.
+/// A temporary directory for one test.
 pub struct Sandbox {
     dir: TempDir,
 }
 
-/// The expiry of a token whose test does not care, unless `args` have one.
+/// An expiry option, unless `args` have one: most tests do not care.
 fn expiry(args: &[&str]) -> &'static [&'static str] {
     if args.iter().any(|arg| arg.starts_with("--expires-at")) {
         &[]
@@ -38,7 +39,7 @@ impl Sandbox {
         Self::at(tempfile::tempdir())
     }
 
-    /// One in memory, where the system has such a place: for tests of very many files.
+    /// A sandbox in memory if the system supports it, for tests with very many files.
     pub fn in_memory() -> Self {
         let memory = Path::new("/dev/shm");
         Self::at(if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() })
@@ -52,7 +53,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// One with a generated `hello-infra` in it.
+    /// A sandbox with a generated `hello-infra`.
     pub fn with_hello() -> Self {
         let sandbox = Self::new();
         sandbox.new_hello(&[]).success();
@@ -68,7 +69,7 @@ impl Sandbox {
         self.path("work").join(name)
     }
 
-    /// The generated repository.
+    /// A path in the generated repository.
     pub fn hello(&self, name: &str) -> PathBuf {
         self.work("hello-infra").join(name)
     }
@@ -81,7 +82,7 @@ impl Sandbox {
         fs::write(self.hello(path), text.replacen(from, to, 1)).unwrap();
     }
 
-    /// Adds to the end of a file of the generated repository.
+    /// Appends to a file of the generated repository.
     pub fn append(&self, path: &str, text: &str) {
         let old = fs::read_to_string(self.hello(path)).unwrap();
         fs::write(self.hello(path), old + text).unwrap();
@@ -109,13 +110,14 @@ impl Sandbox {
         path
     }
 
-    /// A program on a PATH of its own, before the real ones: `env("PATH", sandbox.path_with(...))`.
+    /// A program in a directory of its own, to be put on PATH before the real ones: `env("PATH",
+    /// sandbox.path_with(...))`.
     pub fn write_program(&self, name: &str, script: &str) -> PathBuf {
         let (draft, path) =
             (self.write(&format!("bin/.{name}"), script), self.path(&format!("bin/{name}")));
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
-        // Written by another process: a program that this one has open for writing, or a child that
-        // another test has just begun, cannot be run (ETXTBSY).
+        // Written by another process: a file that this process, or a child just started by another
+        // test, has open for writing cannot be executed (ETXTBSY).
         let copied =
             Command::new("cp").args(["-p", "--remove-destination"]).args([&draft, &path]).status();
         assert!(copied.unwrap().success());
@@ -132,8 +134,8 @@ impl Sandbox {
         self.run(env!("CARGO_BIN_EXE_makeinfra"), args)
     }
 
-    /// `makeinfra new hello` with an image, the test's token, which does not expire unless `args`
-    /// say so, and `args`.
+    /// `makeinfra new hello` with an image, the test's token, and `args`. The token does not expire
+    /// unless `args` say so.
     pub fn new_hello(&self, args: &[&str]) -> Run {
         let token = self.path("token").display().to_string();
         let base =
@@ -146,13 +148,13 @@ impl Sandbox {
         self.makeinfra(&[&["new", "hello", "--image", IMAGE, "--no-token"], args].concat())
     }
 
-    /// `makeinfra rotate` in the generated repository, with another token of the given value; its
-    /// expiry is as in [`Sandbox::new_hello`].
+    /// `makeinfra rotate` in the generated repository, with the token `value`; its expiry is as in
+    /// [`Sandbox::new_hello`].
     pub fn rotate(&self, value: &str, args: &[&str]) -> Run {
         self.rotate_as_given(value, &[expiry(args), args].concat())
     }
 
-    /// The same with an unknown expiry, unless `args` have one.
+    /// Like [`Sandbox::rotate`], with an unknown expiry unless `args` have one.
     pub fn rotate_as_given(&self, value: &str, args: &[&str]) -> Run {
         let token = self.write_private("token2", value).display().to_string();
         let base = ["rotate", "--token-username", "gitlab+deploy-token-2", "--token-file", &token];
@@ -167,7 +169,7 @@ impl Sandbox {
         self.run("make", args).cwd(self.work("hello-infra"))
     }
 
-    /// Any program, in an environment without the user's.
+    /// Any program, without the user's environment.
     pub fn run(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Run {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.path("work")).env_clear().stdin(Stdio::null());
@@ -182,7 +184,7 @@ impl Sandbox {
             .env("GIT_COMMITTER_EMAIL", "ada@example.com")
             .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
             .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z");
-        // Templates that count as released, where a test has some.
+        // Templates that count as released, if the test has any.
         let releases = self.path("releases");
         if releases.exists() {
             command.env("MAKEINFRA_TEST_RELEASES", releases);
@@ -192,14 +194,14 @@ impl Sandbox {
     }
 }
 
-/// A command on its way.
+/// A command to be run.
 pub struct Run {
     command: Command,
     stdin: Option<Vec<u8>>,
 }
 
 impl Run {
-    /// A command that was put together elsewhere.
+    /// A command that was built elsewhere.
     pub fn of(command: Command) -> Self {
         Self { command, stdin: None }
     }
@@ -224,7 +226,7 @@ impl Run {
         self
     }
 
-    /// The command itself, for what a test does with a process.
+    /// The command itself, for tests that need the process.
     pub fn command(self) -> Command {
         self.command
     }
@@ -237,7 +239,7 @@ impl Run {
         let mut child =
             self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         if let Some(text) = &self.stdin {
-            // Whoever does not read it closes the pipe.
+            // A program that does not read its input closes the pipe.
             let _ = child.stdin.take().unwrap().write_all(text);
         }
         let output = child.wait_with_output().unwrap();
@@ -250,7 +252,7 @@ impl Run {
         }
     }
 
-    /// Fails if somebody was told to type what no program takes.
+    /// Fails if a hint contains a command that no program accepts.
     fn check_advice(&self) {
         let mut variables = self.command.get_envs();
         let file = variables
@@ -264,7 +266,7 @@ impl Run {
         }
     }
 
-    /// Runs it under strace, with `fault`.
+    /// Runs the command under strace with the fault injection `fault`.
     pub fn traced(self, fault: &str) -> Output {
         let inner = self.command;
         let mut strace = Command::new("strace");
@@ -272,7 +274,7 @@ impl Run {
         strace.arg(inner.get_program()).args(inner.get_args());
         strace.current_dir(inner.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());
         strace.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        // What the tests record of hints must not fail.
+        // Recording hints must not be affected by the fault.
         Self::of(strace).without_env("MAKEINFRA_TEST_ADVICE").output()
     }
 
@@ -283,7 +285,7 @@ impl Run {
         output
     }
 
-    /// Runs it and expects exit code `code` and no sign of the token.
+    /// Expects exit code `code` and no trace of the token.
     #[track_caller]
     pub fn failure(self, code: i32) -> Output {
         let output = self.output();
@@ -300,7 +302,7 @@ impl Run {
     }
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub struct Output {
     pub code: Option<i32>,
@@ -321,14 +323,14 @@ impl Output {
         object
     }
 
-    /// Expects a text in what went to standard output.
+    /// Expects a text on standard output.
     #[track_caller]
     pub fn prints(&self, text: &str) -> &Self {
         assert!(self.stdout.contains(text), "no `{text}` in stdout:\n{}", self.stdout);
         self
     }
 
-    /// Expects a text in what went to standard error.
+    /// Expects a text on standard error.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {
         assert!(self.stderr.contains(text), "no `{text}` in stderr:\n{}", self.stderr);
@@ -336,7 +338,7 @@ impl Output {
     }
 }
 
-/// Whether a program is there. A missing one fails in CI and is said aloud elsewhere.
+/// Whether a program is available. A missing program fails in CI and prints a message elsewhere.
 pub fn have(program: &str) -> bool {
     let found = env::split_paths(&path()).any(|dir| dir.join(program).is_file());
     assert!(found || env::var_os("CI").is_none(), "`{program}` is missing, and this is CI");
@@ -346,7 +348,7 @@ pub fn have(program: &str) -> bool {
     found
 }
 
-/// Where `make tools` and the test bed keep what they got.
+/// The directory in which `make tools` and the test bed cache programs.
 pub fn cache() -> Option<PathBuf> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let user = || env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
@@ -354,8 +356,8 @@ pub fn cache() -> Option<PathBuf> {
     own.or_else(|| user().map(|cache| cache.join("makeinfra")))
 }
 
-/// A program that `make tools` gets for the cache. A missing one fails in CI and is said aloud
-/// elsewhere.
+/// A program that `make tools` fetches into the cache. A missing program fails in CI and prints a
+/// message elsewhere.
 pub fn cached(file: &str) -> Option<PathBuf> {
     let program = cache().map(|cache| cache.join(file)).filter(|path| path.is_file());
     assert!(
@@ -368,12 +370,12 @@ pub fn cached(file: &str) -> Option<PathBuf> {
     program
 }
 
-/// Every kubectl at hand that the generated repository works with: the test bed's.
+/// Every available kubectl that works with the generated repository: those of the test bed.
 pub fn kubectls() -> Vec<PathBuf> {
     cached_kubectl().into_iter().map(|programs| programs.join("kubectl")).collect()
 }
 
-/// A kubectl. A missing one fails in CI and is said aloud elsewhere.
+/// A kubectl. A missing one fails in CI and prints a message elsewhere.
 pub fn kubectl() -> Option<PathBuf> {
     let found = kubectls().into_iter().next();
     assert!(
@@ -386,21 +388,20 @@ pub fn kubectl() -> Option<PathBuf> {
     found
 }
 
-/// The directory with the test bed's kubectl: that of Debian 12 is older than any that the
-/// generated repository works with.
+/// The directory with the test bed's kubectl. Debian 12's is too old for the generated repository.
 fn cached_kubectl() -> Option<PathBuf> {
     let programs = cache()?.join("cluster/programs");
     programs.join("kubectl").is_file().then_some(programs)
 }
 
-/// PATH, with the test bed's kubectl before another one.
+/// PATH with the test bed's kubectl first.
 fn path() -> String {
     let path = env::var("PATH").unwrap();
     cached_kubectl().map_or(path.clone(), |programs| format!("{}:{path}", programs.display()))
 }
 
-/// Fails if `bytes` hold the token in plain, in base64 at any alignment, or in base64 within
-/// base64, which is how a pull secret holds it.
+/// Fails if `bytes` contain the token in plaintext, in base64 at any alignment, or in base64 of
+/// base64, as in a pull secret.
 #[track_caller]
 pub fn assert_no_token(bytes: &[u8], place: &str) {
     for needle in needles(TOKEN) {
@@ -409,26 +410,27 @@ pub fn assert_no_token(bytes: &[u8], place: &str) {
     }
 }
 
-/// All texts by which `token` could show.
+/// All forms of `token`.
 pub fn needles(token: &str) -> Vec<String> {
     let once: Vec<_> = base64_forms(token);
     let twice = once.iter().flat_map(|form| base64_forms(form)).collect::<Vec<_>>();
     [vec![token.to_owned()], once, twice].concat()
 }
 
-/// The letters of base64 that are the same whatever stands around `text`, for the three alignments.
+/// The base64 characters of `text` that do not depend on the surrounding text, for each of the
+/// three alignments.
 fn base64_forms(text: &str) -> Vec<String> {
     let form = |shift: usize| {
         let padded = [vec![0; shift], text.as_bytes().to_vec()].concat();
         let whole = STANDARD.encode(&padded);
-        // Letters that depend on a neighbour are cut off.
+        // Cuts off the characters that depend on a neighbour.
         let (start, end) = ([0, 2, 3][shift], padded.len() * 8 / 6);
         whole[start..end].to_owned()
     };
     (0..3).map(form).collect()
 }
 
-/// Every object of the repository in `dir`, reachable or not, one after the other.
+/// All objects of the repository in `dir`, reachable or not, concatenated.
 pub fn all_objects(sandbox: &Sandbox, dir: &Path) -> Vec<u8> {
     sandbox
         .run("git", &["cat-file", "--batch-all-objects", "--batch", "--unordered"])
@@ -437,7 +439,7 @@ pub fn all_objects(sandbox: &Sandbox, dir: &Path) -> Vec<u8> {
         .bytes
 }
 
-/// Every file below `dir`, as paths relative to it, sorted; without `.git`.
+/// Paths of all files below `dir`, relative to it and sorted, except for `.git`.
 pub fn files_below(dir: &Path) -> Vec<String> {
     fn walk(dir: &Path, top: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(dir).unwrap() {

@@ -1,5 +1,5 @@
-//! What every clone, the remote and the cluster hold of deploy tokens: read with libgit2 and by
-//! what the files hold, not by what makeinfra says of them.
+//! The deploy tokens in every clone, the remote and the cluster, read with libgit2 from the files
+//! rather than from makeinfra's output.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,19 +12,19 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-/// What a pull Secret holds.
+/// The content of a pull Secret.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// The values of the tokens that it signs in with.
+    /// The values of its tokens.
     pub values: BTreeSet<String>,
-    /// The number that its annotation gives its token.
+    /// The number of its token, according to the annotation.
     pub issued: Option<u64>,
-    /// The numbers of those that it lists as superseded.
+    /// The numbers of the tokens that it lists as superseded.
     pub superseded: BTreeSet<u64>,
 }
 
 impl Secret {
-    /// Reads one; `None` if `text` is no pull Secret, as with the markers of a conflict.
+    /// Parses a pull Secret; `None` if `text` is not one, as with conflict markers.
     pub fn parse(text: &str) -> Option<Self> {
         let found: Value = serde_yaml::from_str(text).ok()?;
         let data = found["data"].as_object()?.get(".dockercfg")?.as_str()?;
@@ -43,29 +43,30 @@ impl Secret {
     }
 }
 
-/// Secrets by where they were found.
+/// Secrets by location.
 pub type Places = BTreeMap<String, Rc<Secret>>;
 
-/// What a clone holds.
+/// The content of a clone.
 #[derive(Debug, Default, Clone)]
 pub struct Clone {
     pub work: Places,
-    /// Beside the work tree: HEAD, the index, and all that a reference or a stash names.
+    /// Besides the work tree: HEAD, the index, and everything that a reference or a stash points
+    /// to.
     pub git: Places,
-    /// What is known of the branch elsewhere.
+    /// The last known state of the upstream branch.
     pub upstream: Option<Oid>,
     /// The texts of the journal.
     pub journal: Vec<String>,
 }
 
 impl Clone {
-    /// All its Secrets, with where they are.
+    /// All its Secrets, with their locations.
     pub fn all(&self) -> impl Iterator<Item = (&String, &Rc<Secret>)> {
         self.work.iter().chain(&self.git)
     }
 }
 
-/// Reads repositories; what it has read once of the same content, it remembers.
+/// Reads repositories, and caches what it has read.
 pub struct Reader {
     key: Key,
     blobs: RefCell<HashMap<Oid, Option<Rc<Secret>>>>,
@@ -120,7 +121,7 @@ impl Reader {
         found.clone()
     }
 
-    /// The Secrets of all that a reference of `git` names.
+    /// The Secrets of everything that a reference of `git` points to.
     pub fn references(&self, git: &Repository) -> Places {
         let mut found = Places::new();
         for reference in git.references().unwrap().map(Result::unwrap) {
@@ -161,7 +162,7 @@ impl Reader {
         }
     }
 
-    /// The Secrets of a work tree, by their paths.
+    /// The Secrets of a work tree, by path.
     pub fn work(&self, dir: &Path) -> Places {
         let mut found = Places::new();
         for place in ["secrets/kubernetes", "secrets/kubernetes/staging"] {
@@ -177,7 +178,7 @@ impl Reader {
         found
     }
 
-    /// Calls `look` with each object of `git` that it has not seen in repository number `number`.
+    /// Calls `look` with each object of `git` that was not seen before in the repository `number`.
     pub fn new_objects(&self, git: &Repository, number: usize, mut look: impl FnMut(Oid, &[u8])) {
         let odb = git.odb().unwrap();
         odb.refresh().unwrap();
@@ -194,7 +195,7 @@ impl Reader {
         }
     }
 
-    /// Forgets which objects it has seen: the repositories are others now.
+    /// Forgets the objects seen before, because the repositories are new.
     pub fn forget(&self) {
         self.scanned.borrow_mut().clear();
     }

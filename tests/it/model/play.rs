@@ -1,4 +1,4 @@
-//! A history that is being played, and what is judged after each step.
+//! Plays a story, and checks the invariants after each step.
 
 use super::super::gitlab_bed::MAINTAINER;
 use super::super::support::{Output, TOKEN, mode, needles};
@@ -11,10 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// What does not hold, if something does not.
+/// The violated invariant, if any.
 pub type Judgement = Result<(), String>;
 
-/// Fails with a text unless it holds.
+/// Fails with a text unless the condition holds.
 macro_rules! holds {
     ($holds:expr, $($what:tt)*) => {
         if !$holds {
@@ -23,24 +23,24 @@ macro_rules! holds {
     };
 }
 
-/// A history that is being played.
+/// A story being played.
 pub struct Play<'w> {
     world: &'w World,
     clones: usize,
-    /// The numbers of all tokens that there ever were, by their values.
+    /// The numbers of all tokens that ever existed, by value.
     known: BTreeMap<String, u64>,
-    /// Those that people have lost.
+    /// Tokens that users have lost.
     lost: BTreeSet<u64>,
-    /// Those that people have thrown away before anybody had them in a commit that was shared.
+    /// Tokens that users have discarded before they were in a pushed commit.
     thrown: BTreeSet<u64>,
-    /// Those that the remote once had.
+    /// Tokens that the remote once had.
     shared: BTreeSet<u64>,
-    /// Those that a Secret or a journal once had.
+    /// Tokens that a Secret or a journal once had.
     had: BTreeSet<u64>,
     counts: &'w Counts,
 }
 
-/// What has happened in all histories: a test in which nothing does says nothing.
+/// Counts what happened in all stories: a test in which nothing happens proves nothing.
 #[derive(Default)]
 pub struct Counts {
     pub steps: Cell<u32>,
@@ -150,12 +150,12 @@ impl<'w> Play<'w> {
         self.tracks(step, after, output)
     }
 
-    /// What nobody may read in plaintext.
+    /// What must not be readable in plaintext.
     fn secrets(&self) -> impl Iterator<Item = &str> {
         self.known.keys().map(String::as_str).chain([MAINTAINER, TOKEN, VALUE])
     }
 
-    /// First invariant, of what was said.
+    /// First invariant, for the output.
     fn shows_nothing(&self, output: &Output) -> Judgement {
         for needle in self.secrets().flat_map(needles) {
             for (text, place) in [(&output.stdout, "stdout"), (&output.stderr, "stderr")] {
@@ -165,7 +165,7 @@ impl<'w> Play<'w> {
         Ok(())
     }
 
-    /// The same of the files and objects of a clone and of the remote.
+    /// First invariant, for the files and objects of a clone and of the remote.
     fn files(&self, clone: usize) -> Judgement {
         let needles: Vec<String> = self.secrets().flat_map(needles).collect();
         let found = |bytes: &[u8]| {
@@ -199,7 +199,7 @@ impl<'w> Play<'w> {
         Ok(())
     }
 
-    /// Fourth invariant: what was written into the work tree signs in, and is what it says it is.
+    /// Fourth invariant: what was written to the work tree signs in, and is what it says.
     fn writes(&self, step: &Step, before: &Snapshot, after: &Snapshot) -> Judgement {
         let (old, new) = (&before.clones[step.clone].work, &after.clones[step.clone].work);
         for (path, secret) in new {
@@ -263,7 +263,7 @@ impl<'w> Play<'w> {
         if is_listed {
             return Ok(());
         }
-        // A run in this clone was stopped before it was written anywhere.
+        // A run in this clone was stopped before the token was written anywhere.
         holds!(
             was.journal.iter().any(|entry| entry.contains(&token.name)),
             "the journal does not have it"
@@ -292,7 +292,7 @@ impl<'w> Play<'w> {
         self.had.extend(&tracked);
         self.lost.retain(|id| !tracked.contains(id));
         for (id, token) in now.live.iter().filter(|(id, _)| !tracked.contains(id)) {
-            // One that was made by hand is makeinfra's once a Secret has it.
+            // A token that was created by hand is makeinfra's once a Secret has it.
             if self.lost.contains(id) || (token.name == "by hand" && !self.had.contains(id)) {
                 continue;
             }
@@ -303,7 +303,7 @@ impl<'w> Play<'w> {
                 }
                 _ => vec![format!("the deploy token {id} stays in GitLab")],
             };
-            // Whoever is killed may not have come to it.
+            // A killed run may not have come to it.
             let is_cut_off = output.code.is_none() && matches!(step.act, Act::EnvRemove { .. });
             let is_told = is_cut_off || words.iter().any(|words| text.contains(words));
             holds!(!step.act.is_ours() || is_told, "token {id} `{}` is lost track of", token.name);
@@ -325,7 +325,7 @@ impl<'w> Play<'w> {
                 run.env("GITLAB_HOST", self.world.bed.gitlab.url()).env("GITLAB_TOKEN", MAINTAINER);
             let output = run.output();
             self.shows_nothing(&output)?;
-            // A conflict may be open.
+            // A merge conflict may be open.
             if output.code != Some(0) {
                 continue;
             }
@@ -349,7 +349,7 @@ impl<'w> Play<'w> {
     }
 }
 
-/// All files of a clone but git's objects.
+/// All files of a clone, except for git's objects.
 fn files(top: &Path) -> Vec<PathBuf> {
     let (mut found, mut dirs) = (Vec::new(), vec![top.to_owned()]);
     while let Some(dir) = dirs.pop() {

@@ -1,35 +1,35 @@
-//! What people do with clones of one repository, and what ends a command of theirs. As text: JSON,
-//! for a replay.
+//! The steps of users with clones of one repository, and faults that end a command. Serialised as
+//! JSON, for a replay.
 
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The most clones.
+/// The maximum number of clones.
 pub const CLONES: usize = 4;
-/// The environments that there can be.
+/// The possible environments.
 pub const ENVIRONMENTS: [&str; 2] = ["production", "staging"];
 
 /// A history of one repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {
-    /// How many clones there are, at least two.
+    /// The number of clones, at least two.
     pub clones: usize,
     pub steps: Vec<Step>,
 }
 
-/// Something that somebody does in a clone.
+/// An action in a clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub clone: usize,
     pub act: Act,
-    /// What happens to the command meanwhile.
+    /// The fault that the command meets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meets: Option<Fate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
-    /// `rotate` with a token that was made by hand.
+    /// `rotate` with a token that was created by hand.
     ByHand {
         commit: bool,
         env: Option<usize>,
@@ -39,7 +39,7 @@ pub enum Act {
         commit: bool,
         env: Option<usize>,
     },
-    /// `rotate --finish`; `vouch` says of all environments that they are deployed.
+    /// `rotate --finish`; with `vouch`, all environments are declared as deployed.
     Finish {
         yes: bool,
         commit: bool,
@@ -63,41 +63,41 @@ pub enum Act {
     },
     /// `git add -A` and `git commit`
     Commit,
-    /// Throws away what is not committed.
+    /// Discards uncommitted changes.
     Discard,
-    /// Throws away what is not pushed, too.
+    /// Also discards commits that were not pushed.
     Reset,
     Stash,
     Unstash,
     Push,
-    /// `git pull`; of a file in conflict, one side is taken.
+    /// `git pull`; in a conflict, one side of each file is taken.
     Pull {
         theirs: bool,
     },
-    /// The cluster gets what the work tree has for this environment.
+    /// Deploys this environment of the work tree to the cluster.
     Deploy {
         env: usize,
     },
-    /// Pull, push, and deploy everything.
+    /// Pulls, pushes and deploys everything.
     Ship,
-    /// `rotate --from-gitlab --commit`, and the same.
+    /// `rotate --from-gitlab --commit`, followed by [`Self::Ship`].
     Renew,
-    /// The same, and `rotate --finish --commit --yes`.
+    /// Like [`Self::Renew`], followed by `rotate --finish --commit --yes`.
     Replace,
-    /// Two hours go by.
+    /// Two hours pass.
     Wait,
 }
 
-/// What can happen to a command.
+/// A fault that a command can meet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
-    /// It gets a signal while its request number `nth` with `method` waits: for the server to
-    /// begin, or, with `done`, for the answer. `late`: what it asked for is done only after the
+    /// A signal during its request number `nth` with `method`: before the server begins, or with
+    /// `done` while it waits for the answer. With `late`, the request is only completed after the
     /// next step.
     Signal { signal: Signal, method: Method, nth: usize, done: bool, late: bool },
-    /// It is killed at its `nth` call of `call`.
+    /// Killed at its `nth` call of `call`.
     Call { call: Call, nth: usize },
-    /// The connection ends at that request.
+    /// The connection breaks at that request.
     Lost { method: Method, nth: usize, done: bool },
 }
 
@@ -131,7 +131,7 @@ pub enum Call {
     utimensat,
 }
 
-/// Each with about as many as a rotation makes, and how likely it is.
+/// Each call with the approximate number that a rotation makes, and its weight.
 const CALLS: [(Call, usize, u32); 10] = [
     (Call::openat, 700, 1),
     (Call::write, 28, 2),
@@ -146,14 +146,14 @@ const CALLS: [(Call, usize, u32); 10] = [
 ];
 
 impl Fate {
-    /// Whether it can happen to `act`.
+    /// Whether the fault can happen to `act`.
     pub fn is_for(&self, act: Act) -> bool {
         act.is_ours() && (act.asks_gitlab() || matches!(self, Self::Call { .. }))
     }
 }
 
 impl Act {
-    /// What it consists of.
+    /// The actions of which it consists.
     pub fn parts(self) -> Vec<Self> {
         let deploys = (0..ENVIRONMENTS.len()).map(|env| Self::Deploy { env });
         let ship = [Self::Pull { theirs: false }, Self::Push].into_iter().chain(deploys);
@@ -168,7 +168,7 @@ impl Act {
         }
     }
 
-    /// Whether it is a command of makeinfra.
+    /// Whether it is a makeinfra command.
     pub fn is_ours(self) -> bool {
         self.asks_gitlab()
             || matches!(
@@ -181,7 +181,7 @@ impl Act {
             )
     }
 
-    /// Whether it asks GitLab's API.
+    /// Whether it uses GitLab's API.
     pub fn asks_gitlab(self) -> bool {
         matches!(self, Self::FromGitlab { .. } | Self::Finish { .. })
     }
@@ -237,7 +237,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// What happens to a command that asks GitLab, `writes` being what it does there.
+/// Faults of a command that uses GitLab, where it performs `writes`.
 fn asking(writes: Method) -> impl Strategy<Value = Fate> {
     let signal =
         prop_oneof![6 => Just(Signal::Kill), 1 => Just(Signal::Term), 1 => Just(Signal::Int)];

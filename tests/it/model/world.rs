@@ -1,4 +1,4 @@
-//! Clones of one repository, their remote, a GitLab and a cluster: plays the steps of a story.
+//! Clones of one repository, their remote, a GitLab and a cluster: executes the steps of a story.
 
 use super::super::gitlab::{DeployToken, Fault};
 use super::super::gitlab_bed::{GitlabBed, MAINTAINER};
@@ -15,34 +15,35 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Answers as a cluster does, from files beside it.
+/// A kubectl that answers from files next to it.
 const KUBECTL: &str = "#!/bin/sh\nall=\"$*\"\ncase \"$all\" in\n*--all-namespaces*) cat \"${0%/*}/all.json\" ;;\n\
     *--namespace=*) name=${all#*--namespace=}; cat \"${0%/*}/own-${name%% *}.json\" 2>/dev/null || : ;;\nesac\n";
 /// The value of the other Secret.
 pub const VALUE: &str = "value-Marker_5Zt3";
 
-/// Everything there is.
+/// The whole system.
 pub struct World {
     pub bed: GitlabBed,
     pub sandbox: Sandbox,
     pub reader: Reader,
 }
 
-/// What there is between two steps.
+/// Its state between two steps.
 #[derive(Debug, std::clone::Clone)]
 pub struct Snapshot {
-    /// The live tokens by their numbers.
+    /// The live tokens by number.
     pub live: BTreeMap<u64, DeployToken>,
     pub clones: Vec<Clone>,
     pub remote: Places,
     /// The branch of the remote.
     pub main: git2::Oid,
-    /// What each environment's pods are pulled with.
+    /// The pull secret of each environment's pods.
     pub cluster: BTreeMap<String, Rc<Secret>>,
 }
 
 impl World {
-    /// The most clones, of which the first one has made the repository and shared it.
+    /// Starts with the maximum number of clones, the first of which has created and pushed the
+    /// repository.
     pub fn start() -> Option<Self> {
         let (bed, sandbox) = (GitlabBed::start()?, Sandbox::new());
         let image = bed.registry.image("group/hello:1.0.0");
@@ -61,7 +62,7 @@ impl World {
         Some(Self { bed, sandbox, reader })
     }
 
-    /// Takes everything back to the beginning.
+    /// Resets everything to the beginning.
     pub fn reset(&self) {
         let script = "cd ..; rm -rf work bin/*.json; cp -a pristine work";
         self.sandbox.run("sh", &["-ec", script]).cwd(self.sandbox.path("home")).success();
@@ -99,7 +100,7 @@ impl World {
         }
     }
 
-    /// Does what `step` says; returns what was said.
+    /// Executes `step`, and returns its output.
     pub fn play(&self, step: &Step) -> Output {
         let at = step.clone;
         match step.act {
@@ -173,22 +174,22 @@ impl World {
         }
     }
 
-    /// The environments that a clone has.
+    /// The environments of a clone.
     fn environments(&self, clone: usize) -> Vec<&'static str> {
         let record =
             fs::read_to_string(self.dir(clone).join(".makeinfra.yaml")).unwrap_or_default();
         ENVIRONMENTS.into_iter().filter(|env| record.contains(&format!("\n    {env}:"))).collect()
     }
 
-    /// A script in a clone, by somebody whose files are nobody else's, and who removes the locks of
-    /// a run that was killed.
+    /// Runs a script in a clone, as a user with a umask of their own who removes the locks of a
+    /// killed run.
     fn git(&self, clone: usize, script: &str) -> Output {
         let script = format!("umask 077; find .git -name '*.lock' -delete; {script}");
         self.sandbox.run("sh", &["-c", &script]).cwd(self.dir(clone)).output()
     }
 
-    /// Merges what others have pushed. Of each file in conflict one side is taken, as people do
-    /// with files that git cannot merge.
+    /// Merges what others have pushed. In a conflict, one side of each file is taken, because git
+    /// cannot merge ciphertext.
     fn pull(&self, clone: usize, theirs: bool) -> Output {
         let side = if theirs { "theirs" } else { "ours" };
         self.git(
@@ -202,7 +203,7 @@ impl World {
         )
     }
 
-    /// The cluster gets what the work tree has for an environment.
+    /// Deploys an environment of the work tree to the cluster.
     fn deploy(&self, clone: usize, env: usize) {
         let env = ENVIRONMENTS[env];
         let path = match env {
@@ -214,7 +215,7 @@ impl World {
         {
             self.sandbox.write_private(&format!("bin/{env}.yaml"), text);
         } else if env == "production" {
-            // Nothing to deploy: what is there stays.
+            // With nothing to deploy, the cluster stays unchanged.
         }
     }
 
@@ -235,7 +236,7 @@ impl World {
         self.sandbox.write_private("bin/all.json", list.to_string());
     }
 
-    /// A command of makeinfra, which meets what the step says.
+    /// Runs a makeinfra command, with the fault in the step.
     fn ours(&self, step: &Step, args: &[&str], commit: bool, env: Option<usize>) -> Output {
         let mut args = args.to_vec();
         args.extend(commit.then_some("--commit"));
@@ -268,7 +269,7 @@ impl World {
         output
     }
 
-    /// The request number `nth` from now on meets `fault`.
+    /// Makes the request number `nth` from now on fail with `fault`.
     fn plan(&self, method: Method, nth: usize, fault: Fault) {
         let method = match method {
             Method::Get => "GET",
@@ -291,7 +292,7 @@ impl World {
         if gitlab.holds() {
             let name = format!("-{signal:?}").to_uppercase();
             Command::new("kill").args([&name, &child.id().to_string()]).status().unwrap();
-            // One that waits for the answer before it ends gets it.
+            // A process that waits for the answer before it ends receives it.
             let start = Instant::now();
             while child.try_wait().unwrap().is_none()
                 && start.elapsed() < Duration::from_millis(200)

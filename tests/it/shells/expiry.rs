@@ -1,11 +1,11 @@
-//! `make check-expiry`, with every `date`.
+//! `make check-expiry`, with every kind of `date`.
 
 use super::super::environments::with_environments;
 use super::super::support::Sandbox;
 use super::{Stage, play, shells, shells_and_awks};
 use std::fs;
 
-/// `date` of GNU, of busybox and as BSDs have it, each at noon of the first day of 2027.
+/// `date` of GNU, of busybox and of BSD, each at noon of 2027-01-01.
 const DATES: [&str; 3] = [
     "exec /bin/date \"$@\"",
     "exec busybox date \"$@\"",
@@ -52,7 +52,7 @@ fn every_posix_shell_and_awk_reads_when_tokens_end_the_same() {
                 stage.fails("check-expiry", &[], &text);
             }
         }
-        // Where nothing is recorded, nothing is known.
+        // Without a recorded expiry, it is unknown.
         ends(stage, "");
         stage.succeeds("check-expiry", &[], &format!("{found}unknown\n"));
         ends(
