@@ -76,7 +76,6 @@ impl New {
     /// Creates the repository in `dir`, with git-crypt's key and configuration and the hooks of the
     /// generated tree.
     pub fn create(dir: &Path, key: &Key) -> Result<Self> {
-        keep_heap();
         // Everything that a new object refers to was written a moment ago, so reading it back to
         // verify it is wasted time.
         git2::opts::strict_object_creation(false);
@@ -196,14 +195,6 @@ fn remove_probes(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes glibc keep freed memory. libgit2 allocates and frees 256 KiB for each object, and glibc
-/// returns that to the system and requests it again every time, which costs more than all other
-/// work here. Freeing one large block raises the threshold (mallopt(3), `M_TRIM_THRESHOLD`). The
-/// block itself is never touched.
-fn keep_heap() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(8 << 20)));
 }
 
 /// Adds the hooks path and git-crypt's filter to the configuration of a new repository. One write:
