@@ -1,4 +1,4 @@
-//! `makeinfra add`: components beside the project's own.
+//! `makeinfra add`: components next to the project's own.
 
 use super::env_add::{repeated, sizeless};
 use super::environments::{built, with_environments};
@@ -212,7 +212,7 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
     }
     let output = sandbox.agreed(&["add", "queue", "--image", "nats:2", "--port", "4222"]).success();
     output.says("`nats` is pulled without credentials");
-    // Again, there is nothing to do.
+    // A second run has nothing to do.
     let tree = sandbox.tree();
     sandbox
         .agreed(&["add", "queue", "--image", "nats:2", "--port", "4222"])

@@ -1,5 +1,5 @@
-//! Repositories that an adoption could get wrong: it keeps every object and every secret, or
-//! refuses.
+//! Difficult repositories for an adoption, which must keep every object and every secret, or
+//! refuse.
 
 use super::adopt::{PRODUCTION, built};
 use super::by_hand::{deployment, pull_secret};
@@ -194,7 +194,7 @@ fn a_base_stays_the_base() {
     let sandbox = with(&[&parts[..], &[("kubernetes/base/web/app.yaml", &hello)]].concat());
     sandbox.adopt(&["--yes", "--commit"]).success().prints("environments production");
     assert!(sandbox.hello("kubernetes/base/web/app.yaml").exists());
-    // What nothing named is not deployed afterwards, and a copy elsewhere is somebody's.
+    // A file that nothing listed is not deployed afterwards, and a copy elsewhere stays.
     let sandbox = with(&[
         ("kubernetes/base/kustomization.yaml", "resources: [app.yaml]\n"),
         ("kubernetes/base/app.yaml", &hello),
@@ -214,7 +214,7 @@ fn a_base_stays_the_base() {
 
 #[test]
 fn a_commit_has_no_plaintext_and_nothing_of_other_edits() {
-    // A Secret that git has never seen, and one with an edit.
+    // An untracked Secret, and one with local edits.
     let sandbox = with(&[
         ("k8s/app.yaml", &deployment("hello", IMAGE)),
         ("k8s/old.yaml", &config_map("old")),
@@ -224,9 +224,9 @@ fn a_commit_has_no_plaintext_and_nothing_of_other_edits() {
     sandbox.adopt(&["--yes", "--commit"]).success();
     assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "an object");
     assert!(sandbox.read(SECRET).contains("dockercfg"));
-    // The deletion is still for somebody to commit.
+    // The deletion is left for the user to commit.
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, " D k8s/old.yaml\n");
-    // A file that is too large is left where it is.
+    // A file that is too large stays in place.
     let sandbox = with(&[
         ("k8s/app.yaml", &deployment("hello", IMAGE)),
         ("k8s/big.yaml", &"# x\n".repeat(2 << 20)),
@@ -316,12 +316,12 @@ fn no_file_takes_the_place_of_another() {
         &[("k8s/app.yaml", &hello), ("kubernetes/base/app.yaml", &other)],
         &["cannot move `k8s/app.yaml`", "`kubernetes/base/app.yaml`, which has other content"],
     );
-    // What git has never seen is there afterwards, too.
+    // An untracked file still exists afterwards.
     let sandbox = with(&[("kubernetes/base/app.yaml", &other)]);
     sandbox.put("k8s/app.yaml", &hello);
     sandbox.adopt(&["--yes"]).failure(1).says("cannot move `k8s/app.yaml`");
     assert_eq!(sandbox.read("k8s/app.yaml"), hello);
-    // A Makefile that nobody could bring back is not replaced.
+    // A Makefile that git could not restore is not replaced.
     let sandbox = Sandbox::of_the_post();
     sandbox.append("Makefile", "ours:\n");
     sandbox
@@ -501,7 +501,7 @@ fn the_pull_secret_that_serves_an_image_is_the_one_to_name() {
         ("k8s/b.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com")),
     ]);
     sandbox.adopt(&["--yes", "--commit"]).success().prints("pull secret  gitlab (dockercfg)");
-    // Also where no workload names one yet.
+    // Even if no workload references one yet.
     let unnamed = with(&[
         ("k8s/hello.yaml", &bare("hello", IMAGE)),
         ("k8s/a.yaml", &pull_secret("ada", "hub", "dockercfg", "https://index.docker.io/v1/")),

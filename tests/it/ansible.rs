@@ -5,21 +5,21 @@ use super::support::{Output, Run, Sandbox, TOKEN, all_objects, assert_no_token, 
 use std::fs;
 use std::path::PathBuf;
 
-/// What another run has instead of [`TOKEN`].
+/// The token of another run, instead of [`TOKEN`].
 const NEXT: &str = "gldt-Another_8Ry0xXl3";
 
 /// The tasks of the playbook that run makeinfra.
 const TASKS: [&str; 3] =
     ["Create the repository", "Write the deploy token", "Check the repository"];
 
-/// The example with a token from a vault, and makeinfra on the PATH.
+/// The example with a token from a vault, and makeinfra on PATH.
 struct Example {
     sandbox: Sandbox,
     programs: PathBuf,
 }
 
 impl Example {
-    /// `None` where Ansible is missing.
+    /// `None` if Ansible is missing.
     fn new() -> Option<Self> {
         let programs = cached("ansible-core-2.19.14/bin/ansible-playbook")?.parent()?.to_owned();
         let sandbox = Sandbox::new();
@@ -40,7 +40,7 @@ impl Example {
         Some(example)
     }
 
-    /// Puts a token into the variables as the README has it.
+    /// Sets the token in the variables, as in the README.
     fn takes(&self, token: &str) {
         let encrypt =
             ["encrypt_string", "--stdin-name", "token", "--vault-password-file", "../vault"];
@@ -62,7 +62,7 @@ impl Example {
         self.ansible("ansible-playbook", &[&play[..], args].concat())
     }
 
-    /// Plays it and expects the word that Ansible has for the outcome of each of [`TASKS`].
+    /// Runs the playbook, and expects these outcomes of [`TASKS`].
     #[track_caller]
     fn plays(&self, args: &[&str], outcomes: &str) {
         let output = self.play(args).success();
@@ -71,14 +71,14 @@ impl Example {
         assert_eq!(words.join(" "), outcomes, "{args:?}: {}", output.stdout);
     }
 
-    /// Everything in the directory of the repositories, with the time of the last change.
+    /// Everything in the directory of the repositories, with modification times.
     fn state(&self) -> String {
         let list = ["repositories", "-printf", r"%P %m %s %T@\n"];
         self.sandbox.run("find", &list).cwd(self.sandbox.path("home")).success().stdout
     }
 }
 
-/// Expects that a play fails and says `text`.
+/// Expects that a run fails and says `text`.
 #[track_caller]
 fn fails(run: Run, text: &str) {
     let output = run.output();
@@ -95,7 +95,7 @@ fn no_token_in(output: &Output) {
     }
 }
 
-/// What Ansible says became of a task.
+/// The outcome of a task in Ansible's output.
 fn outcome<'t>(stdout: &'t str, task: &str) -> &'t str {
     let (_, after) = stdout.split_once(&format!("TASK [{task}]")).unwrap();
     let mut lines = after.lines().take_while(|line| !line.starts_with("TASK ["));
@@ -133,7 +133,7 @@ fn the_token_is_in_no_argument_variable_or_file() {
     if !have("strace") {
         return;
     }
-    // Which files hold it while Ansible runs makeinfra; the pattern is none of the forms that are
+    // The files that contain it while Ansible runs makeinfra. The pattern is not one of the forms
     // searched for below.
     let found = example.sandbox.path("found");
     example.sandbox.write_program(
@@ -188,7 +188,7 @@ fn a_failed_play_says_why() {
 fn its_linter_finds_nothing_in_the_example() {
     let Some(example) = Example::new() else { return };
     let lint = ["--offline", "--profile", "production", "--strict", "."];
-    // It runs the other programs of its environment.
+    // Ansible runs the other programs of its own environment.
     let path = format!("{}:{}", example.programs.display(), example.sandbox.own_path());
     example.ansible("ansible-lint", &lint).env("PATH", path).success();
 }

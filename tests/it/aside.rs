@@ -1,11 +1,11 @@
-//! What is temporary of a secret file lies where no `git add` takes it, and goes with the next run.
+//! Temporary files of a secret are where no `git add` finds them, and the next run removes them.
 
 use super::atomic::Disk;
 use super::support::*;
 use std::fs;
 use std::path::Path;
 
-/// A repository whose own files cover the Secrets, and no file beside them.
+/// A repository with attributes for each Secret by name, but for no file beside them.
 fn covered_by_name() -> Sandbox {
     let sandbox = Sandbox::with_hello();
     fs::write(sandbox.hello(".gitignore"), "").unwrap();
@@ -174,7 +174,7 @@ fn what_cannot_be_taken_back_stays_until_it_is_brought_back() {
             continue;
         };
         lost += 1;
-        // Another change does not take it away.
+        // Another change does not remove it.
         set(&sandbox, "B", "other", &[]).output();
         assert_eq!(fs::read_to_string(kept).unwrap(), "A=old-value\n", "{fault}");
         assert!(!sandbox.git(&["status", "--porcelain"]).success().stdout.contains("makeinfra-"));

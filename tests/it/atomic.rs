@@ -1,4 +1,4 @@
-//! All or nothing: whatever stops `new`, and whenever, the target is absent or complete.
+//! All or nothing: whatever stops `new`, at any time, the target is absent or complete.
 
 use super::support::*;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What `new` with `args` does, ready to be started.
+/// `new` with `args`, ready to be started.
 fn new(sandbox: &Sandbox, args: &[&str]) -> Run {
     let token = sandbox.path("token").display().to_string();
     // No core files.
@@ -31,7 +31,7 @@ fn signal(child: &Child, name: &str) {
     assert!(kill.unwrap().status.success() || name != "STOP");
 }
 
-/// What lies in `dir`, hidden or not.
+/// The entries of `dir`, including hidden ones.
 fn entries(dir: &Path) -> BTreeSet<String> {
     fs::read_dir(dir)
         .unwrap()

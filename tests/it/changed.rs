@@ -1,4 +1,4 @@
-//! `changed` of `--json`: true exactly if something was written. And `files`: empty exactly if
+//! `changed` in `--json` is true exactly if something was written, and `files` is empty exactly if
 //! nothing is, or would be.
 
 use super::faults::edited;
@@ -6,7 +6,7 @@ use super::secret_set::set_key;
 use super::support::{IMAGE, Output, Run, SECRET, Sandbox, USER, have};
 use serde_json::{Value, json};
 
-/// A command that writes, and the repository in which it does so.
+/// A command that writes, and the repository for it.
 type Case = (&'static [&'static str], fn() -> Sandbox);
 
 const CASES: [Case; 18] = [
@@ -55,7 +55,7 @@ const CASES: [Case; 18] = [
     (&["adopt"], Sandbox::of_kustomize),
 ];
 
-/// Files with their modes, and what git has; without what the next run takes away.
+/// Files with their modes, and git's content, without leftovers that the next run removes.
 fn state(sandbox: &Sandbox) -> String {
     let script = "
         [ -d hello-infra ] || exit 0
@@ -69,7 +69,7 @@ fn run(sandbox: &Sandbox, args: &[&str]) -> Output {
     started(sandbox, args).output()
 }
 
-/// The command, which asks nothing and prints JSON.
+/// The command without prompts, with JSON output.
 fn started(sandbox: &Sandbox, args: &[&str]) -> Run {
     let has_no_plan = matches!(args[..2], ["new" | "rotate", _] | ["secret", "set"]);
     let yes = if has_no_plan { "--no-input" } else { "--yes" };
@@ -78,7 +78,7 @@ fn started(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.makeinfra(&all.into_iter().filter(|arg| !arg.is_empty()).collect::<Vec<_>>()).cwd(dir)
 }
 
-/// Whether the object names a file.
+/// Whether the object lists a file.
 fn has_files(object: &Value) -> bool {
     !object["files"].as_array().unwrap().is_empty()
 }

@@ -1,5 +1,5 @@
-//! `check --format`: GitLab's code quality report and JUnit's XML say what the text says, with the
-//! same exit code.
+//! `check --format`: GitLab's code quality report and JUnit XML have the same content and exit code
+//! as the text.
 
 use super::support::*;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// Names that YAML, XML and a shell read in their own way.
+/// A name with characters that YAML, XML and a shell interpret.
 const ODD: &str = "secrets/kubernetes/a<b>&\"c' ]]>\u{ffff}.env";
 
 /// Containers of a workload whose images have no tag.
@@ -19,13 +19,13 @@ fn with_faults() -> Sandbox {
     fs::write(sandbox.hello(ODD), "A=1\n").unwrap();
     fs::set_permissions(sandbox.hello(".githooks/pre-commit"), fs::Permissions::from_mode(0o644))
         .unwrap();
-    // Two of one name.
+    // Two with the same name.
     sandbox.edit("kubernetes/base/deployment.yaml", "      containers:\n", TWO);
     sandbox.edit("kubernetes/base/deployment.yaml", "name: gitlab", "name: other");
     sandbox
 }
 
-/// What `check` says in `format`, with its exit code.
+/// The output of `check` in `format`, with its exit code.
 #[track_caller]
 fn check(sandbox: &Sandbox, format: &str, more: &[&str]) -> (Option<i32>, String) {
     let output =
@@ -77,7 +77,7 @@ fn gitlab_gets_each_finding_with_a_file_that_exists() {
     assert!(at("pull-secret-name").contains("kubernetes/base/deployment.yaml"), "{found:?}");
     assert!(at("secrets-listed").contains(ODD), "{found:?}");
     assert!(at("commit-hook").contains(".githooks/pre-commit"), "{found:?}");
-    // Each by itself, and the same in the next run.
+    // Fingerprints are unique, and stable between runs.
     let prints = |found: &[Value]| {
         found.iter().map(|one| one["fingerprint"].to_string()).collect::<Vec<_>>()
     };

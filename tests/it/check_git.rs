@@ -1,5 +1,4 @@
-//! `makeinfra check` and git: locked clones, plaintext in any commit, and repositories of every
-//! shape.
+//! `makeinfra check` and git: locked clones, plaintext in any commit, and unusual repositories.
 
 use super::check::{check, check_in, commit, edit, stage_plain};
 use super::support::*;
@@ -12,7 +11,7 @@ fn clone(sandbox: &Sandbox, args: &[&str]) {
     sandbox.run("git", &[&["clone", "-q"], args, &[&url, "clone"]].concat()).success();
 }
 
-/// A repository in whose history a secret was plaintext, in the two commits that are returned.
+/// A repository with a secret in plaintext in its history, in the two commits that are returned.
 fn leaked(sandbox: &Sandbox) -> (String, String) {
     stage_plain(sandbox, PLAIN, TOKEN);
     let oldest = commit(sandbox, "Oh no");
@@ -27,7 +26,7 @@ fn a_locked_clone_is_told_to_unlock_and_nothing_of_its_secret_is_called_good() {
     let sandbox = Sandbox::with_hello();
     clone(&sandbox, &[]);
     let checked = check_in(&sandbox, "clone", &[]);
-    // Whoever only reads it needs no key: warnings, which `--strict` counts.
+    // A read-only clone needs no key: these are warnings, which `--strict` counts.
     assert_eq!((checked.code, checked.problems()), (Some(0), vec![]));
     assert!(checked.ids("warning").is_superset(&["secrets-filter", "secrets-key"].into()));
     assert_eq!(check_in(&sandbox, "clone", &["--strict"]).code, Some(1));
@@ -84,7 +83,7 @@ fn an_unlocked_clone_only_has_the_modes_of_git() {
     assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["secrets-mode"]));
     sandbox.run("make", &["setup"]).cwd(sandbox.work("clone")).success();
     assert_eq!(check_in(&sandbox, "clone", &["--strict"]).code, Some(0));
-    // And locked again by the real git-crypt.
+    // Locked again by the real git-crypt.
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.work("clone")).success();
     assert!(check_in(&sandbox, "clone", &[]).ids("warning").contains("pull-secret-present"));
 }
@@ -191,7 +190,7 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
         (".gitattributes", ""),
         (".gitattributes", narrow),
         (".gitattributes", &late),
-        // Without a line break at its end.
+        // Without a final line break.
         (".gitattributes", quoted),
         ("secrets/.gitattributes", lfs),
         ("secrets/kubernetes/.gitattributes", "* -filter"),
@@ -220,7 +219,7 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
                 .starts_with(b"\0GITCRYPT\0")
         );
     }
-    // No line elsewhere counts more than this one.
+    // No line elsewhere has precedence over this one.
     let sandbox = Sandbox::with_hello();
     sandbox.write("work/hello-infra/.git/info/attributes", "secrets/** -filter\n");
     assert_eq!(covering(&sandbox).as_deref(), Some("${EDITOR:-vi} .git/info/attributes"));
@@ -258,7 +257,7 @@ fn a_line_that_only_older_gits_read_covers_nothing_and_filters() {
         (format!("{covers}\nsecrets/** -filter builtin_x\n"), false),
         ("[attr]builtin_x filter=git-crypt\nsecrets/** builtin_x\n".to_owned(), false),
         ("[attr]vault filter=git-crypt -builtin_x\nsecrets/** vault\n".to_owned(), false),
-        // Whoever reads it and whoever does not come to the same.
+        // Versions of git that read the line and those that do not agree.
         (format!("{covers}\nsecrets/** -text builtin_x=1\n"), true),
         (format!("secrets/** -filter builtin_x\n{covers}\n"), true),
     ] {
@@ -268,7 +267,7 @@ fn a_line_that_only_older_gits_read_covers_nothing_and_filters() {
         assert_eq!(output.code == Some(0), is_covered, "{text}: {}", output.stderr);
         assert_eq!(covering(&sandbox).is_none(), is_covered, "{text}");
     }
-    // Where it takes a filter away, an older git runs none, and a newer one does.
+    // If the line removes a filter, an older git runs none, and a newer one does.
     let sandbox = Sandbox::with_hello();
     sandbox.append(
         ".gitattributes",
@@ -280,7 +279,7 @@ fn a_line_that_only_older_gits_read_covers_nothing_and_filters() {
     refused.failure(1).says("filter");
 }
 
-/// What `check` prints for a file that no attribute covers.
+/// The output of `check` for a file that no attribute covers.
 fn covering(sandbox: &Sandbox) -> Option<String> {
     let json = sandbox.makeinfra(&["check", "--json"]).cwd(sandbox.hello("")).output().json();
     let open =
@@ -461,7 +460,7 @@ fn names_of_keys_and_links_lead_nowhere() {
     fs::create_dir(sandbox.hello("z")).unwrap();
     symlink("/dev/zero", sandbox.hello("z/.gitattributes")).unwrap();
     sandbox.git(&["-c", "filter.git-crypt.clean=cat", "add", "x", "z", ".gitattributes"]).success();
-    // With an address space that would not hold an endless file.
+    // With an address space that could not hold an endless file.
     let script =
         format!("ulimit -v 2000000; exec {} check hello-infra", env!("CARGO_BIN_EXE_makeinfra"));
     let output = sandbox.run("sh", &["-c", &script]).output();

@@ -1,4 +1,4 @@
-//! What `makeinfra check` makes of kustomizations, held against `kubectl kustomize`.
+//! How `makeinfra check` reads kustomizations, compared with `kubectl kustomize`.
 
 use super::check_manifests::pulls;
 use super::support::*;
@@ -43,8 +43,8 @@ type: kubernetes.io/dockerconfigjson
 data: {.dockerconfigjson: e30=}
 ";
 
-/// A component, a second base below a prefix, and patches in files, beside the kustomization of
-/// each row.
+/// A component, a second base with a prefix, and patch files, next to the kustomization of each
+/// row.
 const FILES: [(&str, &str); 8] = [
     ("base/all.yaml", BASE),
     ("base/kustomization.yaml", "resources: [all.yaml]\n"),
@@ -72,7 +72,7 @@ const FILES: [(&str, &str); 8] = [
     ("top/config.json", "{\"auths\": {}}\n"),
 ];
 
-/// Kustomizations as people write them.
+/// Kustomizations as found in practice.
 const ROWS: [&str; 28] = [
     "resources: [../base]",
     "resources: [../base]\nnamespace: shop\n",
@@ -111,7 +111,7 @@ const ROWS: [&str; 28] = [
      registry.gitlab.com/a/web, newName: ghcr.io/a/web}]\n",
 ];
 
-/// What is read of the kustomization in `dir`.
+/// Reads the kustomization in `dir`.
 pub fn read(root: &Path, dir: &str) -> Manifests {
     let tree = WorkTree::list(root, |_| false).unwrap();
     let mut files: Files =
@@ -126,13 +126,13 @@ pub fn read(root: &Path, dir: &str) -> Manifests {
     Manifests::read(&files, &[dir.to_owned()])
 }
 
-/// What is read of `text`, which kustomize has built.
+/// Reads `text`, which kustomize has built.
 pub fn built(text: Vec<u8>) -> Manifests {
     let real = Files::from([("all.yaml".to_owned(), Content::Bytes(Zeroizing::new(text)))]);
     Manifests::read(&real, &[String::new()])
 }
 
-/// The pulls, the service accounts that are not known, the Secrets and the Secrets that are named.
+/// The pulls, the unknown service accounts, the Secrets and the referenced Secrets.
 pub fn seen(manifests: &Manifests) -> Vec<String> {
     let mut lines = pulls(manifests);
     lines.extend(manifests.workloads().map(|one| {

@@ -1,12 +1,12 @@
-//! `makeinfra check --online`: what registries say of the images of a repository, asked as the
-//! kubelet would.
+//! `makeinfra check --online`: the registries' answers about the images of a repository, asked as
+//! the kubelet would.
 
 use super::registry_bed::{Bed, Setup};
 use super::support::*;
 use serde_json::{Value, json};
 use std::fs;
 
-/// A sandbox with `hello-infra` for an image of the bed, without having asked anybody.
+/// A sandbox with `hello-infra` for an image of the bed, created without asking a registry.
 fn hello(image: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let token = sandbox.path("token").display().to_string();
@@ -20,7 +20,7 @@ fn check(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.makeinfra(&[&base[..], args].concat())
 }
 
-/// Runs it and gives status, message and hint of what was asked online.
+/// Runs it, and returns status, message and hint of the online checks.
 #[track_caller]
 fn asked(run: Run, code: i32) -> Vec<[String; 3]> {
     let output = run.failure(code);
@@ -55,7 +55,7 @@ fn says_whether_the_image_can_be_pulled() {
     bed.knows(TOKEN, "other", "read_registry");
     one(check(&sandbox, &[]), 1, "problem", "of another project");
     assert_eq!(bed.sign_ins().len(), 5, "one sign-in a run: {:?}", bed.sign_ins());
-    // Offline, nothing of that is known, and nobody is asked.
+    // Offline, none of this is known, and no registry is asked.
     sandbox.makeinfra(&["check", "hello-infra"]).failure(0);
     assert_eq!(bed.sign_ins().len(), 5);
     for (image, message) in [
@@ -75,7 +75,7 @@ fn what_nobody_can_tell_has_an_exit_code_of_its_own() {
     drop(bed);
     one(check(&sandbox, &[]), 3, "warning", "refuses connections");
     one(check(&sandbox, &["--strict"]), 1, "warning", "refuses connections");
-    // A problem is worth more.
+    // A problem takes precedence.
     fs::remove_file(sandbox.hello("Makefile")).unwrap();
     one(check(&sandbox, &[]), 1, "warning", "refuses connections");
 }
@@ -96,7 +96,7 @@ fn a_locked_secret_asks_nobody() {
 fn what_the_kubelet_cannot_read_is_no_credential() {
     let Some(bed) = Bed::start() else { return };
     let sandbox = hello(&bed.image("group/hello:1.0.0"));
-    // As kubectl 1.9.0 wrote it: the pull is anonymous.
+    // As written by kubectl 1.9.0: the pull is anonymous.
     let text = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
     sandbox.write_private(
         &format!("work/hello-infra/{SECRET}"),
@@ -108,7 +108,7 @@ fn what_the_kubelet_cannot_read_is_no_credential() {
     assert_eq!(bed.sign_ins(), Vec::<String>::new());
 }
 
-/// A repository by hand with a Deployment for each image, and the pull secret of another one.
+/// A repository made by hand with a Deployment for each image, and the pull secret for another one.
 fn many(bed: &Bed, images: &[String]) -> Sandbox {
     let sandbox = hello(&bed.image("group/hello:1.0.0"));
     let secret = fs::read(sandbox.hello(SECRET)).unwrap();
@@ -181,7 +181,7 @@ fn signs_in_again_only_for_what_one_url_does_not_take_and_never_after_a_refusal(
 #[test]
 fn an_image_without_credentials_is_asked_for_as_nobody() {
     let Some(bed) = Bed::start() else { return };
-    // To the kubelet this is another registry than the one that the Secret is for.
+    // To the kubelet, this is another registry than the Secret's.
     let host = bed.host().replace("127.0.0.1", "localhost");
     let sandbox =
         many(&bed, &[format!("{host}/group/hello:1.0.0"), format!("{host}/open/hello:1.0.0")]);

@@ -1,5 +1,5 @@
-//! `makeinfra check` on the repositories that people have: other kinds, other tools, Secrets that
-//! come from elsewhere.
+//! `makeinfra check` on repositories as found in practice: other kinds, other tools, Secrets from
+//! elsewhere.
 
 use super::check::{Checked, check_in};
 use super::rotate::manifest;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const KEY: &str = r#"{"registry.gitlab.com":{"auth":"dTpw"}}"#;
 
-/// A pod of the image that everybody here pulls, with the pull secret `gitlab`.
+/// A pod with the image of all these tests and the pull secret `gitlab`.
 const POD: &str = "{imagePullSecrets: [{name: gitlab}], containers: [{name: a, image: 'registry.gitlab.com/a/b:1'}]}";
 
 fn object(version: &str, kind: &str, spec: &str) -> String {
@@ -22,7 +22,7 @@ fn deployment() -> String {
     object("apps/v1", "Deployment", "{template: {spec: POD}}")
 }
 
-/// Checks `kubernetes/` with these files; the pull secret is beside it if it is `with_secret`.
+/// Checks `kubernetes/` with these files, and the pull secret if `with_secret`.
 #[track_caller]
 fn checked(files: &[(&str, &str)], with_secret: bool) -> Checked {
     let sandbox = Sandbox::new();
@@ -107,7 +107,7 @@ fn a_container_without_an_image_is_named() {
         let kustomization = "resources: [a.yaml]\nnamespace: hello\ntransformers: [x.yaml]\n";
         let files = [("a.yaml", beside.as_str()), ("kustomization.yaml", kustomization)];
         finds(&files, &[], &["images-pinned", "manifests-kustomize"], &said);
-        // Alone, it may be a part of a workload.
+        // Alone, it may be a fragment of a workload.
         let spec = format!("{{template: {{spec: {{containers: [{none}]}}}}}}");
         finds(
             &[("a.yaml", &object("apps/v1", "Deployment", &spec))],
@@ -146,7 +146,7 @@ fn what_no_kubelet_pulls_needs_no_credentials() {
     ] {
         finds(&[("a.yaml", &text)], &[], &[], &[]);
     }
-    // Another container's.
+    // That of another container.
     finds(
         &[("a.yaml", &trigger("spec.template.spec.containers[1].image"))],
         &["images-pinned"],
@@ -239,7 +239,7 @@ fn what_is_not_read_is_named() {
         &["kubernetes/chart/Chart.yaml: it is a Helm chart"],
     );
     assert_eq!(checked(&files, true).said("manifests-kustomize").lines().count(), 1);
-    // Nothing but a chart is no repository without workloads.
+    // A repository with only a chart does have workloads.
     finds(
         &files[1..],
         &[],
@@ -288,13 +288,13 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
         assert_eq!(found.problems(), Vec::<&str>::new(), "{text}");
         assert!(closed.iter().all(|id| found.warnings().contains(id)), "{text}");
         assert!(found.said("pull-secret-present").contains(word), "{}", found.said("pull-secret-present"));
-        // Beside one that is read.
+        // Next to one that can be read.
         let second = good.replace("name: gitlab", "name: sealed").replace("app", "other");
         let text = text.replace("name: gitlab", "name: sealed");
         let files = [("a.yaml", good.as_str()), ("b.yaml", &second), ("s.yaml", &text)];
         finds(&files, &[], &["pull-secret-matches-images"], &["what is in the pull secret `sealed` is not known", word]);
     }
-    // Nobody knows what a repository that is none of makeinfra's has elsewhere.
+    // It is unknown what else a repository without a record deploys.
     let found = checked(&[("a.yaml", &good)], false);
     assert_eq!(found.problems(), Vec::<&str>::new());
     assert!(found.said("pull-secret-present").contains("must come from elsewhere"));
@@ -349,7 +349,7 @@ fn a_pull_secret_of_nowhere_is_a_warning_unless_another_one_serves() {
     let words = ["`ecr-cred`", "is in none of these files"];
     let warnings = ["pull-secret-matches-images", "pull-secret-name"];
     finds(&[("a.yaml", &names("{name: ecr-cred}"))], &[], &warnings, &words);
-    // Nor does another one do where it is not for all images.
+    // Neither does another one that does not cover all images.
     let more = both.replace("containers: [", "containers: [{name: e, image: 'quay.io/a/b:1'}, ");
     finds(&[("a.yaml", &more)], &[], &warnings, &words);
 }
@@ -389,7 +389,7 @@ fn a_generated_or_a_json_pull_secret_is_one() {
         "{}",
         found.said("secrets-covered")
     );
-    // A key that its type does not have, and an image that it is not for.
+    // A key that does not match the type, and an image that does not match the Secret.
     let found = of("files: [config.json]", config);
     assert!(found.problems().contains(&"pull-secret-type"), "{:?}", found.problems());
     let said = found.said("pull-secret-type");
@@ -493,8 +493,8 @@ fn what_is_no_file_is_named_and_never_read() {
     );
 }
 
-/// `number` manifests: a Deployment with a service account and a Secret of its own each, in one
-/// directory and below a kustomization.
+/// `number` manifests, each a Deployment with its own service account and Secret, in one directory
+/// and below a kustomization.
 fn many(number: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut names = String::new();
@@ -589,7 +589,7 @@ fn a_generated_pull_secret_with_a_hash_is_named_by_its_own_build_and_namespace_a
     for (dir, app, kustomization, is_wrong) in [
         ("k", &plain, &with("namespace: hello\n", ""), false),
         ("k", &nowhere, &with("", ""), false),
-        // kustomize renews what names it in its own namespace.
+        // kustomize updates references within its own namespace.
         ("k", &nowhere, &with("", ", namespace: other"), true),
         ("k", &nowhere, &with("namespace: hello\n", ", namespace: other"), false),
         // Another directory is another build.

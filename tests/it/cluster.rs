@@ -1,9 +1,9 @@
-//! The generated repository against a real cluster, with every kubectl at hand.
+//! The generated repository on a real cluster, with every available kubectl.
 //!
-//! The cluster is the test bed of tests/cluster where that is up, or the one whose administrator's
-//! kubeconfig `MAKEINFRA_TEST_KUBECONFIG` names. Each scene has a namespace of its own and deletes
-//! it at its end. Scenes in which pods run need the bed: its registry is the private one, and its
-//! token service knows the tokens.
+//! The cluster is the test bed of tests/cluster if it is up, or the one with the administrator's
+//! kubeconfig in `MAKEINFRA_TEST_KUBECONFIG`. Each scene has its own namespace and deletes it at
+//! the end. Scenes with running pods need the bed: its registry is private, and its token service
+//! knows the tokens.
 
 mod adopt;
 mod diagnosis;
@@ -26,14 +26,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process};
 
-/// The test bed, while it is up.
+/// The running test bed.
 struct Bed {
-    /// Where `tests/cluster/up` leaves what its users need.
+    /// The directory in which `tests/cluster/up` leaves what its users need.
     state: PathBuf,
 }
 
 impl Bed {
-    /// It, where it is up. In CI it must be; elsewhere its absence is said aloud.
+    /// The bed; `None` if it is not up. In CI it must be up; elsewhere a message is printed.
     fn find() -> Option<Self> {
         let state = cache()?.join("cluster");
         let up = state.join("admin.kubeconfig").is_file();
@@ -50,7 +50,7 @@ impl Bed {
         self.state.join("admin.kubeconfig")
     }
 
-    /// A program that was built with it.
+    /// A program that was built with the bed.
     fn program(&self, name: &str) -> PathBuf {
         self.state.join("programs").join(name)
     }
@@ -59,7 +59,7 @@ impl Bed {
         fs::read_to_string(self.state.join("logs").join(format!("{program}.log"))).unwrap()
     }
 
-    /// The process that holds its node's namespaces.
+    /// The process that holds the node's namespaces.
     fn node(&self) -> String {
         let pid = fs::read_to_string(self.state.join("pid")).unwrap();
         pid.split(' ').next().unwrap().to_owned()
@@ -72,14 +72,14 @@ impl Bed {
     }
 }
 
-/// A deploy token that the bed's token service knows while this lives.
+/// A deploy token that the bed's token service knows while this exists.
 struct DeployToken {
     username: String,
     file: PathBuf,
 }
 
 impl DeployToken {
-    /// One for the project `group`.
+    /// A token for the project `group`.
     fn new(bed: &Bed, username: &str, password: &str) -> Self {
         let token = Self {
             username: username.to_owned(),
@@ -89,7 +89,7 @@ impl DeployToken {
         token
     }
 
-    /// Changes it, as when it is revoked and made anew under its name.
+    /// Changes the token, as when it is revoked and recreated under the same name.
     fn becomes(&self, password: &str, project: &str, scope: &str) {
         let token = json!({
             "username": self.username, "password": password, "projects": [project], "scopes": [scope],
@@ -114,7 +114,7 @@ struct Scene {
     kubeconfig: PathBuf,
 }
 
-/// An administrator's kubeconfig for a cluster, where there is one.
+/// An administrator's kubeconfig for a cluster; `None` if there is none.
 fn kubeconfig() -> Option<PathBuf> {
     match env::var_os("MAKEINFRA_TEST_KUBECONFIG").map(PathBuf::from) {
         Some(file) => {
@@ -125,7 +125,7 @@ fn kubeconfig() -> Option<PathBuf> {
     }
 }
 
-/// Plays a scene in which no pod runs with every kubectl, where there is a cluster to play it on.
+/// Plays a scene without pods with every kubectl, if there is a cluster.
 fn with_every_kubectl(scene: impl Fn(&Scene)) {
     let Some(kubeconfig) = kubeconfig() else { return };
     for kubectl in kubectls() {
@@ -137,7 +137,7 @@ fn with_every_kubectl(scene: impl Fn(&Scene)) {
     }
 }
 
-/// Where pods run: the bed; none where it is not up, or where another cluster was named.
+/// The bed, for scenes with pods; `None` if it is not up, or another cluster was named.
 fn bed() -> Option<Bed> {
     if env::var_os("MAKEINFRA_TEST_KUBECONFIG").is_some() {
         eprintln!(
@@ -161,8 +161,8 @@ impl Scene {
         }
     }
 
-    /// A scene on the bed, with a deploy token that works, whose value is [`TOKEN`], and a
-    /// repository for `image`.
+    /// A scene on the bed, with a working deploy token, whose value is [`TOKEN`], and a repository
+    /// for `image`.
     fn with_pods(bed: &Bed, kubectl: &Path, image: &str, args: &[&str]) -> (Self, DeployToken) {
         let scene = Self::new(kubectl, &bed.kubeconfig());
         let number = scene.namespace.trim_start_matches("makeinfra-test-");
@@ -174,7 +174,7 @@ impl Scene {
         (scene, token)
     }
 
-    /// `make` with this scene's kubectl and `options` after it.
+    /// `make` with this scene's kubectl followed by `options`.
     fn make_as(&self, options: &str, args: &[&str]) -> Run {
         let kubectl = format!("KUBECTL={} {options}", self.kubectl);
         self.sandbox.make(&[args, &[&kubectl]].concat()).env("KUBECONFIG", &self.kubeconfig)
@@ -184,7 +184,7 @@ impl Scene {
         self.make_as("", args)
     }
 
-    /// `makeinfra` with this scene's kubectl, in the network of the node: there the registry is at
+    /// `makeinfra` with this scene's kubectl, in the node's network, in which the registry is at
     /// 127.0.0.1.
     fn makeinfra_on_node(&self, bed: &Bed, args: &[&str]) -> Run {
         let node = bed.node();
@@ -201,7 +201,7 @@ impl Scene {
             .env("KUBECONFIG", &self.kubeconfig)
     }
 
-    /// What the cluster has of it, by a path like `{.metadata.uid}`.
+    /// A field of an object in the cluster, by a path like `{.metadata.uid}`.
     fn get(&self, object: &str, path: &str) -> String {
         let output = format!("jsonpath={path}");
         self.kubectl(&["get", object, "--ignore-not-found", "--output", &output]).success().stdout
@@ -218,14 +218,14 @@ impl Scene {
             .to_vec()
     }
 
-    /// The pods of the application that are not on their way out.
+    /// The pods of the application that are not being deleted.
     fn pods(&self) -> Vec<Value> {
         let pods = self.kubectl(&["get", "pods", "--output=json"]).success().json();
         let items = pods["items"].as_array().unwrap().iter();
         items.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null()).cloned().collect()
     }
 
-    /// Changes a file of the repository by hand.
+    /// Edits a file of the repository.
     #[track_caller]
     fn edit(&self, file: &str, from: &str, to: &str) {
         let file = self.sandbox.hello(file);
@@ -256,7 +256,7 @@ impl Drop for Scene {
     }
 }
 
-/// Expects the token in no output, and gives it back.
+/// Expects no token in the output, and returns it.
 #[track_caller]
 fn tells_no_token(output: Output) -> Output {
     assert_no_token(output.stdout.as_bytes(), "stdout");

@@ -1,10 +1,10 @@
-//! What a shell completes: options and values, and the names that a repository has; never a value
-//! of a Secret.
+//! Shell completion: options and values, and names from a repository, but never a value of a
+//! Secret.
 
 use super::environments::with_environments;
 use super::support::*;
 
-/// What bash offers behind `words`, the last of which is being typed.
+/// The words that bash offers for the last of `words`.
 #[track_caller]
 fn bash(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
     let script = "eval \"$(makeinfra completions bash)\"\n\
@@ -62,7 +62,7 @@ fn names_of_the_repository_are_offered() {
         found.sort();
         assert_eq!(found, offered, "{words:?}");
     }
-    // A new environment has a name that no other one has.
+    // The name of a new environment is not completed.
     assert_eq!(bash(&sandbox, &["new", "--env", "p"]), [""; 0]);
 }
 
@@ -88,7 +88,7 @@ fn each_shell_asks_the_program_and_no_repository_is_no_error() {
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.hello("")).success();
     assert_eq!(bash(&sandbox, &["rotate", "--env", "st"]), ["staging"]);
     assert_eq!(bash(&sandbox, &["secret", "unset", "a"]), [""; 0]);
-    // A shell that nobody knows.
+    // An unknown shell.
     let output =
         sandbox.makeinfra(&["--", "makeinfra", ""]).env("MAKEINFRA_COMPLETE", "csh").output();
     assert_eq!(output.code, Some(1));

@@ -1,5 +1,5 @@
-//! What `make deploy` and its like ask of a cluster, and what they make of its answers.
-//! The same against a real API server: `cluster.rs`.
+//! What `make deploy` and similar targets ask a cluster, and how they handle its answers.
+//! `cluster.rs` uses a real API server.
 
 use super::environments::with_environments;
 use super::stand_in::{StandIn, arm, differs, fails, prints};
@@ -19,14 +19,14 @@ const UNREACHABLE: &str = "The connection to the server 127.0.0.1:1 was refused 
 const KINDS: &str = "configmaps,secrets,services,ingresses,serviceaccounts,deployments,statefulsets,daemonsets,jobs,\
                      cronjobs,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies";
 
-/// Expects the token in no output.
+/// Expects no token in the output.
 #[track_caller]
 fn tells_no_token(output: &Output) {
     assert_no_token(output.stdout.as_bytes(), "stdout");
     assert_no_token(output.stderr.as_bytes(), "stderr");
 }
 
-/// What several errors of one kubectl look like.
+/// Several errors from one kubectl.
 pub fn one_of_several(error: &str) -> String {
     let text = error.replacen("The Job", "Job.batch", 1).replacen("The Secret", "Secret", 1);
     format!("Error from server (Invalid): {text}")
@@ -94,7 +94,7 @@ fn a_first_deploy_reaches_the_cluster_eight_times() {
         ];
         assert!(wanted.iter().all(|option| call.contains(&(*option).to_owned())), "{call:?}");
     }
-    // One that exists is not touched, and several targets at once run one after the other.
+    // An existing namespace is not touched, and several targets run one after the other.
     for args in [&["deploy"][..], &["-j4", "deploy"], &["--jobs", "--keep-going", "deploy"]] {
         cluster.answers(&[]);
         cluster.make(args).success();
@@ -129,7 +129,7 @@ fn a_locked_file_never_reaches_kubectl() {
         cluster.sandbox.git(&["cat-file", "blob", &format!("HEAD:{SECRET}")]).success().bytes;
     fs::write(cluster.sandbox.hello(SECRET), blob).unwrap();
     for target in ["deploy", "gitlab-secret", "diff", "prune"] {
-        // `-i` goes on after a command that failed, and there is none after it.
+        // `-i` continues after a failed command, but none follows.
         for args in [&[target][..], &["-i", target], &["-k", target]] {
             let output = cluster.make(args).output();
             output.says("error: locked: secrets/kubernetes/gitlab.secret.yaml\nhint: git-crypt unlock KEY_FILE, or git-crypt unlock if your GPG key was added\n");
@@ -220,7 +220,7 @@ fn what_kubectl_says_is_shown_as_it_is_and_ends_every_target() {
         assert!(output.stderr.starts_with(UNREACHABLE), "{target}: {}", output.stderr);
         assert_eq!(changes(&cluster), Vec::<String>::new(), "{target}");
     }
-    // A thousand characters are enough of a template.
+    // A template is shortened to a thousand characters.
     cluster.answers(&[fails("--dry-run=server", &format!("error: {}", "x".repeat(3000)))]);
     let output = cluster.make(&["deploy"]).failure(2);
     assert_eq!(output.stderr.lines().next().unwrap().len(), 1000);
@@ -346,7 +346,7 @@ fn what_kubectl_quotes_of_a_secret_is_not_shown() {
         (format!("error: invalid {value:?} here"), "error: invalid \"***"),
         ("error: keys Zm9vYmFyYmF6cXV4 twice".to_owned(), "error: keys ***"),
         ("error: line [103 108 100 116] has MIIEvQIBADAN".to_owned(), "error: line [***] has ***"),
-        // Cut at what is no ASCII, it would be pieces too short to count.
+        // Splitting at non-ASCII characters would leave parts that are too short.
         ("error: bad line pässwört9ü".to_owned(), "error: bad line ***"),
         ("error: the Secret gitlab has no flag".to_owned(), "error: the Secret gitlab has no flag"),
     ] {
@@ -442,8 +442,7 @@ fn diff_shows_no_copy_of_a_secret_in_an_annotation() {
 
 // leftovers
 
-/// A line for each object, as the cluster lists what has our labels: its name, its owner, and who
-/// has applied it.
+/// A line for each object with our labels: its name, its owner, and the field managers.
 pub fn listed(lines: &[&str]) -> String {
     prints(&format!("get*{KINDS}"), &lines.join("\n"))
 }
@@ -497,7 +496,7 @@ fn what_may_not_be_listed_is_named_as_not_looked_at() {
     )]);
     let output = cluster.make(&["deploy"]).success();
     output.says("skipped, no permission to list: networkpolicies\n").prints("deployment/old\n");
-    // Whether a Secret is in use is not known: nothing is called left over.
+    // Whether a Secret is in use is undetermined, so nothing is reported as left over.
     cluster.answers(&[
         fails("get replicasets,controllerrevisions", "Error from server (Forbidden): x"),
         listed(&LISTED),

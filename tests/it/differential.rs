@@ -1,5 +1,5 @@
-//! Attributes, read by makeinfra and by git: random attribute files, the nastier the better. Where
-//! they differ, a secret could be stored in plaintext. `make differential` plays all of them,
+//! Attributes as read by makeinfra and by git, with random and deliberately nasty attribute files.
+//! A difference could mean a secret stored in plaintext. `make differential` plays all of them,
 //! `make test` a tenth.
 
 use super::support::{Sandbox, have};
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-/// What is asked for in each directory.
+/// The paths to ask about in each directory.
 const PATHS: [&str; 6] = [
     "secrets/kubernetes/gitlab.secret.yaml",
     "secrets/a.env",
@@ -177,7 +177,7 @@ impl Draw {
         all[self.below(all.len())]
     }
 
-    /// `text`, which may lose bytes or get nasty ones.
+    /// `text` with some bytes removed or replaced by nasty ones.
     fn spoilt(&mut self, text: &str) -> Vec<u8> {
         let mut bytes = text.as_bytes().to_vec();
         while self.once_in(4) && !bytes.is_empty() {
@@ -194,7 +194,7 @@ impl Draw {
         bytes
     }
 
-    /// A pattern in the quotes of C, some of its bytes escaped, now and then wrongly.
+    /// A C-quoted pattern with some bytes escaped, occasionally incorrectly.
     fn quoted(&mut self, pattern: &[u8]) -> Vec<u8> {
         let mut text = b"\"".to_vec();
         for byte in pattern {
@@ -256,7 +256,7 @@ impl Draw {
             }
         }
         if self.once_in(60) {
-            // About as long as git still reads.
+            // Near the length limit for lines that git reads.
             let length = 2040 + self.below(12);
             line.extend_from_slice(b" x");
             line.resize(length.max(line.len()), b'x');
@@ -290,7 +290,7 @@ impl Draw {
         file
     }
 
-    /// Writes an attribute file at `path`, or what git does not read as one.
+    /// Writes an attribute file at `path`, or something that git does not read as one.
     fn write(&mut self, path: &Path, macros: bool) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match self.below(60) {
@@ -301,7 +301,7 @@ impl Draw {
     }
 }
 
-/// A git repository in `dir` with random attributes that count everywhere.
+/// A git repository in `dir` with random global attributes.
 fn repository(dir: &Path, draw: &mut Draw) {
     let git = dir.join(".git");
     for below in ["objects", "refs", "info"] {
@@ -310,7 +310,7 @@ fn repository(dir: &Path, draw: &mut Draw) {
     fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
     let mut config = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n".to_owned();
     let folds = draw.once_in(3);
-    // Set in any case, so that nobody's own configuration counts.
+    // Always set, so that the user's own configuration does not matter.
     writeln!(config, "\tignorecase = {folds}\n\tattributesFile = {}", git.join("home").display())
         .unwrap();
     fs::write(git.join("config"), config).unwrap();
@@ -323,12 +323,12 @@ fn repository(dir: &Path, draw: &mut Draw) {
     fs::write(dir.join("elsewhere"), elsewhere).unwrap();
 }
 
-/// Compares what both say of [`PATHS`] in the directories `dirs` of the repository at `top`. Gives
-/// how many are encrypted.
+/// Compares the answers of both about [`PATHS`] in the directories `dirs` of the repository at
+/// `top`. Returns how many are encrypted.
 fn compare(sandbox: &Sandbox, top: &Path, dirs: &[String]) -> usize {
     let paths = dirs.iter().flat_map(|dir| PATHS.map(|path| format!("{dir}{path}")));
     let paths: Vec<String> = paths.collect();
-    // From a file: git answers before it has read all.
+    // From a file, because git answers before it has read everything.
     let list =
         sandbox.write("paths", paths.iter().map(|path| format!("{path}\0")).collect::<String>());
     let script = format!("git check-attr -z --stdin filter <{}", list.display());
@@ -355,7 +355,7 @@ fn compare(sandbox: &Sandbox, top: &Path, dirs: &[String]) -> usize {
     ours.len()
 }
 
-/// All attribute files that count for `path`, escaped.
+/// All attribute files that apply to `path`, escaped.
 fn read(top: &Path, path: &str) -> String {
     let above = Path::new(path).ancestors().skip(1).map(|dir| top.join(dir).join(".gitattributes"));
     let everywhere = ["config", "home", "info/attributes"].map(|file| top.join(".git").join(file));
@@ -366,7 +366,8 @@ fn read(top: &Path, path: &str) -> String {
     texts.collect()
 }
 
-/// `repositories` with so many directories each, and as many with attributes at their root.
+/// Plays `repositories`, each with that many directories, and `roots` with attributes at their
+/// root.
 fn play(repositories: u64, directories: usize, roots: u64) {
     if !have("git") {
         return;
@@ -463,11 +464,11 @@ fn attributes_of_the_user_and_of_a_sparse_checkout_count() {
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
     sandbox.write("home/.config/git/attributes", "secrets/** filter=git-crypt\n");
     says("ok       .gitattributes: gives 2 secret files to git-crypt");
-    // The work tree's say more.
+    // Those of the work tree take precedence.
     fs::write(sandbox.hello(".gitattributes"), without + "secrets/** -filter\n").unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
-    // A file that was deleted protects until the deletion is staged, one that a sparse checkout
-    // leaves out does for good.
+    // A deleted file protects until its deletion is staged; one that a sparse checkout leaves out
+    // protects permanently.
     fs::remove_file(sandbox.hello(".gitattributes")).unwrap();
     fs::remove_file(sandbox.path("home/.config/git/attributes")).unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");

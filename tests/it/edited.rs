@@ -1,5 +1,5 @@
-//! What people have changed in manifests stays as they meant it, whatever is added or removed: what
-//! goes to the cluster is the same as before, and what is new beside it.
+//! Local edits of manifests keep their meaning when something is added or removed: everything
+//! deployed stays the same, apart from what is new.
 
 use super::add::WORKER;
 use super::environments::built;
@@ -17,7 +17,7 @@ const SAME_IMAGE: &[&str] = &["add", "worker", "--port", "none"];
 const OVERLAYS: [&str; 2] = ["kubernetes/overlays/staging", "kubernetes/overlays/production"];
 const ENTRY: &str = "images:\n  - name: registry.gitlab.com/group/hello\n    newTag: \"1.0.0\"\n";
 
-/// Edits of a file: its path, what is replaced (nothing: it is added at the end), and by what.
+/// Edits of a file: its path, the text to replace (empty: append), and the new text.
 type Edits<'e> = &'e [(&'e str, &'e str, &'e str)];
 
 fn edited(new: &[&str], edits: Edits) -> Sandbox {
@@ -38,8 +38,8 @@ fn run(sandbox: &Sandbox, command: &[&str]) -> Output {
     sandbox.agreed(command).output()
 }
 
-/// Adds, and expects in `dirs` all that was there, as it was, and the worker; and all as it was
-/// once that is removed.
+/// Adds, and expects everything in `dirs` unchanged, plus the worker; and everything as before once
+/// that is removed.
 #[track_caller]
 fn adds(new: &[&str], edits: Edits, command: &[&str], dirs: &[&str]) -> Sandbox {
     let sandbox = edited(new, edits);
@@ -61,7 +61,7 @@ fn adds(new: &[&str], edits: Edits, command: &[&str], dirs: &[&str]) -> Sandbox 
     let output = run(&sandbox, &["remove", "worker", "--commit"]);
     assert_eq!(output.code, Some(0), "{edits:?}\n{}{}", output.stdout, output.stderr);
     for (path, text) in &sandbox.tree() {
-        // What the removal leaves in a list that was given a tag for both is a tag.
+        // After the removal, a tag that was given to a list for both stays a tag.
         let same = tree.get(path) == Some(text) || edits.iter().any(|(file, _, _)| file == path);
         assert!(same, "{edits:?}, {path}:\n{}", String::from_utf8_lossy(text));
     }
@@ -73,7 +73,7 @@ fn has_tag(object: &Value) -> bool {
     image.as_str().is_none_or(|image| image.rsplit('/').next().unwrap().contains(':'))
 }
 
-/// Expects that nothing is written, and that the file in the way is told.
+/// Expects that nothing is written, and that the conflicting file is named.
 #[track_caller]
 fn stops(new: &[&str], edits: Edits, command: &[&str], file: &str) {
     let sandbox = edited(new, edits);
@@ -117,7 +117,7 @@ fn what_was_added_to_or_taken_from_a_kustomization_stays_so() {
         &[(BASE, "  - service.yaml\n", "")],
         &[(PRODUCTION, "newTag: \"1.0.0\"", "newTag: 2.0.0  # tested")],
         &[(BASE, "  - deployment.yaml\n  - service.yaml", "- service.yaml\n- deployment.yaml")],
-        // The name of the image is another one by now.
+        // The name of the image has changed.
         &[
             (DEPLOYMENT, "registry.gitlab.com/group/hello", "registry.gitlab.com/team/hello"),
             (PRODUCTION, "registry.gitlab.com/group/hello", "registry.gitlab.com/team/hello"),
@@ -289,7 +289,7 @@ fn a_host_of_several_ingresses_is_a_warning() {
         .says(&format!("{said}hello, api"));
 }
 
-/// What people do to manifests; none needs another one.
+/// Common edits of manifests, which are independent of each other.
 const EDITS: [(&str, &str, &str); 22] = [
     (DEPLOYMENT, "replicas: 2", "replicas: 6"),
     (DEPLOYMENT, "  replicas: 2\n", ""),
@@ -332,7 +332,7 @@ fn any_two_edits_stay_in_force() {
     let pairs = (0..EDITS.len())
         .flat_map(|one| (one + 1..EDITS.len()).map(move |two| [EDITS[one], EDITS[two]]));
     let mut done = 0;
-    // Every eighth one is enough for a run.
+    // Every eighth pair is enough for one run.
     for edits in pairs.step_by(8) {
         let sandbox = Sandbox::new();
         let [from, to] =
@@ -345,7 +345,7 @@ fn any_two_edits_stay_in_force() {
             let text = if from.is_empty() { text + to } else { text.replacen(from, to, 1) };
             sandbox.put(path, &text);
         }
-        // One may have taken what the other one would have changed.
+        // One edit may have removed what the other one would change.
         if !applied {
             continue;
         }
@@ -359,7 +359,7 @@ fn any_two_edits_stay_in_force() {
                 after.into_iter().filter(|one| one["metadata"]["name"] != "worker").collect();
             assert_eq!(old, before, "{edits:?}, {command:?}");
             if command[0] == "env" {
-                // The new one has all of it, too.
+                // The new environment has all of it, too.
                 let found = built(&sandbox, OVERLAYS[0]).unwrap();
                 let plain = |all: &[Value]| {
                     Value::from(all)

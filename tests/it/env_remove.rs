@@ -1,4 +1,4 @@
-//! `makeinfra env remove`: what goes, what stays, and what is not lost.
+//! `makeinfra env remove`: what is removed, what stays, and what must not be lost.
 
 use super::env_add::repeated;
 use super::environments::with_environments;

@@ -1,4 +1,4 @@
-//! `makeinfra env add` with a deploy token of the environment's own.
+//! `makeinfra env add` with a deploy token of its own.
 
 use super::registry_bed::Bed;
 use super::support::{
@@ -18,7 +18,7 @@ fn add(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.here(&[&base[..], args].concat())
 }
 
-/// The first entry of a pull Secret, with its type.
+/// The first entry of a pull Secret, and the Secret's type.
 fn entry(sandbox: &Sandbox, file: &str) -> (String, Value) {
     let secret: Value =
         serde_yaml::from_str(&fs::read_to_string(sandbox.hello(file)).unwrap()).unwrap();
@@ -52,7 +52,7 @@ fn it_is_in_the_copy_alone() {
             "{needle}"
         );
     }
-    // What was begun and not committed is done by the same command.
+    // Repeating the command completes a change that was not committed.
     let begun = Sandbox::with_hello();
     add(&begun, &["--yes"]).success();
     add(&begun, &["--yes"]).success().prints("Nothing to do");

@@ -1,5 +1,4 @@
-//! `makeinfra check` and a token that lies in another file than its pull secret: found wherever git
-//! has it in plaintext.
+//! `makeinfra check` finds a pull secret's token wherever git has it in plaintext in another file.
 
 use super::check::{check, commit};
 use super::support::{SECRET, Sandbox, TOKEN, USER, assert_no_token};
@@ -7,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fs;
 
-/// Texts that show the token, one for each way.
+/// Texts that contain the token, one in each form.
 fn texts() -> Vec<String> {
     let auth = |before: &str| STANDARD.encode(format!("{before}{USER}:{TOKEN}"));
     let config =
@@ -66,7 +65,7 @@ fn the_copy_of_a_pull_secret_is_found_and_its_ciphertext_is_not() {
     fs::copy(sandbox.hello(SECRET), sandbox.hello("backup.txt")).unwrap();
     sandbox.git(&["add", "backup.txt"]).success();
     assert_eq!(check(&sandbox, &[]).problems(), ["pull-secret-exposed"]);
-    // In a file that is encrypted it may be.
+    // It may be in an encrypted file.
     sandbox.git(&["rm", "-q", "--cached", "backup.txt"]).success();
     fs::remove_file(sandbox.hello("backup.txt")).unwrap();
     sandbox.rotate("gldt-Another_8Rx0wXl3", &["--commit"]).success();

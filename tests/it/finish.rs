@@ -1,4 +1,4 @@
-//! `rotate --finish`: a verdict with proof, and only then the old tokens go.
+//! `rotate --finish`: deletes the old tokens only after a verdict with proof.
 
 pub mod together;
 

@@ -1,5 +1,5 @@
-//! Nothing is encrypted with a key that is not the repository's: every command that writes tries
-//! the key first.
+//! Nothing is encrypted with another repository's key: every command that writes tries the key
+//! first.
 
 use super::support::{SECRET, Sandbox, have};
 use std::fs;
@@ -79,13 +79,13 @@ fn a_file_that_somebody_else_encrypted_is_named_and_stops_nobody() {
         return;
     }
     let sandbox = second_init();
-    // With git alone, which tries nothing.
+    // With git alone, which checks nothing.
     let clone = sandbox.work("clone");
     fs::write(clone.join("secrets/kubernetes/other.env"), "A=b\n").unwrap();
     sandbox.run("git", &["add", "secrets/kubernetes/other.env"]).cwd(&clone).success();
     sandbox.run("git", &["commit", "-q", "-m", "x"]).cwd(&clone).success();
     sandbox.makeinfra(&["env", "add", "staging", "--yes"]).cwd(&clone).failure(11).says(REFUSED);
-    // The owner of the key fetches that.
+    // The owner of the key fetches the commit.
     sandbox.git(&["fetch", "-q", "../clone"]).success();
     sandbox.git(&["-c", "filter.git-crypt.smudge=cat", "merge", "-q", "FETCH_HEAD"]).success();
     let checked = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
@@ -116,15 +116,15 @@ fn a_key_is_found_where_either_git_crypt_keeps_it_for_a_linked_work_tree() {
         }
     };
     plain(&sandbox);
-    // In the repository's directory, as git-crypt 0.8 has it.
+    // In the repository's git directory, as with git-crypt 0.8.
     set("one").success();
-    // In the work tree's, as 0.7 has it.
+    // In the work tree's, as with 0.7.
     fs::rename(&main, &linked).unwrap();
     set("two").success();
     // In neither.
     fs::rename(&linked, sandbox.path("away")).unwrap();
     set("three").failure(10).says("git-crypt unlock KEY_FILE");
-    // Another one in one of the two, whichever git-crypt would take.
+    // Another key in one of the two, whichever git-crypt would use.
     fs::rename(sandbox.path("away"), &main).unwrap();
     let other = Sandbox::with_hello();
     fs::create_dir_all(linked.join("keys")).unwrap();

@@ -1,11 +1,10 @@
-//! Every command that the generated README tells a colleague to type exists, and what it promises
-//! is so.
+//! Every command in the generated README exists, and its promises hold.
 
 use super::environments::with_environments;
 use super::support::{SECRET, Sandbox, files_below, have};
 use std::fs;
 
-/// What `new` is given to make each variant of the README.
+/// Arguments of `new` for each variant of the README.
 const VARIANTS: [&[&str]; 3] = [
     &[],
     &["--ingress", "hello.example.com", "--pod-security", "baseline", "--ci", "none"],
@@ -22,7 +21,7 @@ fn readme(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.hello("README.md")).unwrap()
 }
 
-/// The lines of indented blocks, without comments, and all inline code.
+/// The lines of indented blocks without comments, and all inline code.
 fn code(text: &str) -> Vec<String> {
     let (blocks, prose): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("    "));
     let comments =
@@ -67,7 +66,7 @@ fn every_target_is_named() {
     let targets = makefile.lines().filter(|line| line.contains(": ## ") && !line.starts_with('\t'));
     let targets: Vec<_> = targets.filter_map(|line| Some(line.split_once(':')?.0)).collect();
     assert!(targets.len() > 12, "{targets:?}");
-    // `namespace` is a step of `deploy`, and `help` the target of `make` alone.
+    // `namespace` is a step of `deploy`, and `help` the default target.
     for target in targets.into_iter().filter(|target| !["namespace", "help"].contains(target)) {
         assert!(
             text.contains(&format!("`make {target}"))
@@ -82,7 +81,7 @@ fn every_makeinfra_command_and_option_exists() {
     let sandbox = sandbox(&[]);
     let text = readme(&sandbox);
     let code = code(&text);
-    // A comment names the siblings of a command without the program.
+    // A comment lists the siblings of a command without the program.
     let commands = code.iter().filter_map(|line| {
         line.strip_prefix("makeinfra ")
             .or_else(|| line.starts_with("secret ").then_some(line.as_str()))
@@ -160,7 +159,7 @@ fn every_file_that_is_named_is_there() {
     }
 }
 
-/// The secret files of two branches are ciphertext to git: it cannot merge them, and says so.
+/// The secret files of two branches are ciphertext, which git cannot merge, and it says so.
 #[test]
 fn a_conflict_of_two_branches_is_resolved_as_it_says() {
     if !have("git-crypt") {

@@ -39,7 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::Duration;
 
-/// The server; it stops when dropped. Everything can be changed while it runs.
+/// The server, which stops when dropped. Everything can be changed while it runs.
 pub struct Gitlab {
     server: Server,
     shared: Arc<Shared>,
@@ -50,20 +50,20 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     planned: Mutex<Vec<Planned>>,
     gate: Gate,
-    /// How many requests are being answered.
+    /// The number of requests in progress.
     busy: AtomicUsize,
-    /// The token service behind it.
+    /// The address of the token service behind it.
     sign_in: Mutex<Option<String>>,
     mirror: Mutex<Option<Mirror>>,
 }
 
 impl Gitlab {
-    /// An empty instance at the root of a port of 127.0.0.1, whose clock is the real one.
+    /// An empty instance at the root of a port on 127.0.0.1, with the real clock.
     pub fn start() -> Self {
         Self::with(None)
     }
 
-    /// The same over TLS, with a certificate for `127.0.0.1` and `names`.
+    /// Like [`Gitlab::start`], over TLS, with a certificate for `127.0.0.1` and `names`.
     pub fn with_tls(authority: &Authority, names: &[&str]) -> Self {
         Self::with(Some(authority.server_config(&[names, &["127.0.0.1"]].concat()).into()))
     }
@@ -92,26 +92,26 @@ impl Gitlab {
         Self { server, shared }
     }
 
-    /// Puts the instance below a path, such as `/root`.
+    /// Serves the instance below a path, such as `/root`.
     pub fn below(self, root: &str) -> Self {
         root.clone_into(&mut self.shared.state().root);
         self
     }
 
-    /// Names the instance `https://HOST`, where a proxy leads to its port: so it calls itself in
-    /// `Link` and redirects.
+    /// Gives the instance the public URL `https://HOST`, from which a proxy leads to its port. The
+    /// URL appears in `Link` and redirects.
     pub fn named(self, origin: &str) -> Self {
         origin.clone_into(&mut self.shared.state().origin);
         self
     }
 
-    /// Puts a proxy before it that decodes `%2F` in paths.
+    /// Simulates a proxy that decodes `%2F` in paths.
     pub fn behind_a_decoding_proxy(self) -> Self {
         self.shared.state().decodes_slashes = true;
         self
     }
 
-    /// `http://127.0.0.1:PORT`, with the path below which it is.
+    /// `http://127.0.0.1:PORT`, including the path.
     pub fn url(&self) -> String {
         self.shared.state().url()
     }
@@ -121,7 +121,7 @@ impl Gitlab {
         &self.server.address
     }
 
-    /// Host of its container registry, which projects tell.
+    /// Sets the host of its container registry, which projects report.
     pub fn registry(&self, host: &str) -> &Self {
         self.change(|state| host.clone_into(&mut state.registry))
     }
@@ -138,7 +138,7 @@ impl Gitlab {
         self.change(|state| state.places.push(place))
     }
 
-    /// Lets everybody see the project or group.
+    /// Makes the project or group public.
     pub fn public(&self, path: &str) -> &Self {
         self.change(|state| {
             state
@@ -149,12 +149,12 @@ impl Gitlab {
         })
     }
 
-    /// Makes `old_path` one that project `id` had before.
+    /// Makes `old_path` a former path of the project `id`.
     pub fn moved(&self, old_path: &str, id: u64) -> &Self {
         self.change(|state| state.moved.push((old_path.to_owned(), id)))
     }
 
-    /// Gives a project another path: from now on its old one is that of a moved project.
+    /// Moves a project; its old path then redirects.
     pub fn rename(&self, id: u64, path: &str) -> &Self {
         self.change(|state| {
             let project = |place: &&mut Place| place.kind == Kind::Project && place.id == id;
@@ -171,13 +171,14 @@ impl Gitlab {
         })
     }
 
-    /// Adds somebody with a personal access token. `roles` are by path; those of a group are for
-    /// all below it.
+    /// Adds a user with a personal access token. `roles` are by path; those of a group apply to
+    /// everything below it.
     pub fn person(&self, credential: &str, roles: &[(&str, Role)], scopes: &[&str]) -> &Self {
         self.somebody(credential, roles, scopes, false)
     }
 
-    /// Adds somebody with a token of OAuth, as `glab auth login` gets one: only `Bearer` takes it.
+    /// Adds a user with an OAuth token, as from `glab auth login`, which is only accepted as
+    /// `Bearer`.
     pub fn oauth(&self, credential: &str, roles: &[(&str, Role)], scopes: &[&str]) -> &Self {
         self.somebody(credential, roles, scopes, true)
     }
@@ -201,18 +202,18 @@ impl Gitlab {
         })
     }
 
-    /// Takes a credential's roles away, or gives it others.
+    /// Replaces the roles of a credential.
     pub fn roles(&self, credential: &str, roles: &[(&str, Role)]) -> &Self {
         let roles = roles.iter().map(|(path, role)| ((*path).to_owned(), *role)).collect();
         self.change(|state| state.person_mut(credential).roles = roles)
     }
 
-    /// Lets a credential expire, revokes it, or makes it valid again.
+    /// Expires, revokes or restores a credential.
     pub fn standing(&self, credential: &str, standing: Standing) -> &Self {
         self.change(|state| state.person_mut(credential).standing = standing)
     }
 
-    /// All deploy tokens, in the order in which they were made.
+    /// All deploy tokens, in the order of creation.
     pub fn tokens(&self) -> Vec<DeployToken> {
         self.shared.state().tokens.clone()
     }
@@ -229,32 +230,32 @@ impl Gitlab {
         id
     }
 
-    /// Changes anything of a token: expiry, project, `revoked`.
+    /// Changes any property of a token: expiry, project, `revoked`.
     pub fn change_token(&self, id: u64, change: impl FnOnce(&mut DeployToken)) -> &Self {
         self.change(|state| change(state.tokens.iter_mut().find(|token| token.id == id).unwrap()))
     }
 
-    /// Removes a token, as somebody else's DELETE does.
+    /// Removes a token, like a DELETE by somebody else.
     pub fn remove_token(&self, id: u64) -> &Self {
         self.change(|state| state.tokens.retain(|token| token.id != id))
     }
 
-    /// Sets the clock, which stands still from now on.
+    /// Sets the clock and stops it.
     pub fn set_clock(&self, time: Timestamp) -> &Self {
         self.change(|state| state.clock = Clock::Set(time))
     }
 
-    /// Moves the clock and stops it.
+    /// Advances the clock and stops it.
     pub fn advance(&self, by: SignedDuration) -> &Self {
         self.change(|state| state.advance(by))
     }
 
-    /// All requests so far, those with a fault included.
+    /// All requests so far, including those with a fault.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The same as `METHOD TARGET`, for a comparison as a whole.
+    /// All requests as `METHOD TARGET`.
     pub fn log(&self) -> Vec<String> {
         self.requests()
             .iter()
@@ -268,31 +269,31 @@ impl Gitlab {
         self
     }
 
-    /// Lets the next request with this method, and `within` in its path and query, meet a fault.
-    /// Faults for the same request come in the order in which they were planned.
+    /// Plans a fault for the next request with this method and `within` in its path and query.
+    /// Faults for the same request apply in the order of planning.
     pub fn next(&self, method: &'static str, within: &str, fault: Fault) -> &Self {
         self.times(1, method, within, fault)
     }
 
-    /// The same for the next `times` requests; `u32::MAX` for all.
+    /// Plans a fault for the next `times` requests; `u32::MAX` for all.
     pub fn times(&self, times: u32, method: &'static str, within: &str, fault: Fault) -> &Self {
         self.shared.planned.lock().unwrap().push(Planned::new(method, within, fault, times));
         self
     }
 
-    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: now a test
-    /// kills who sent it, or does what somebody else does meanwhile.
+    /// Waits until a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]. The test can
+    /// then kill the client, or act as somebody else.
     pub fn wait_for_held(&self) -> &Self {
         self.shared.gate.wait();
         self
     }
 
-    /// Whether a request is held now.
+    /// Whether a request is held.
     pub fn holds(&self) -> bool {
         self.shared.gate.waiting() > 0
     }
 
-    /// Returns once all requests are answered but those that are held.
+    /// Waits until all requests are answered, except for those that are held.
     pub fn wait_for_idle(&self) -> &Self {
         while self.shared.busy.load(Ordering::SeqCst) > self.shared.gate.waiting() {
             thread::sleep(Duration::from_millis(1));
@@ -300,34 +301,34 @@ impl Gitlab {
         self
     }
 
-    /// Lets the requests go on that are held.
+    /// Releases the held requests.
     pub fn release(&self) -> &Self {
         self.shared.gate.release();
         self
     }
 
-    /// Forgets the faults that are left.
+    /// Cancels the remaining faults.
     pub fn heal(&self) -> &Self {
         self.shared.planned.lock().unwrap().clear();
         self
     }
 
-    /// Has it answer `/jwt/auth` as the token service at this address (`HOST:PORT`, plain http)
-    /// does. These requests are not among [`Gitlab::requests`], but may meet faults.
+    /// Forwards `/jwt/auth` to the token service at this address (`HOST:PORT`, plain http). These
+    /// requests are not in [`Gitlab::requests`], but faults apply to them.
     pub fn signs_in_by(&self, address: &str) -> &Self {
         *self.shared.sign_in.lock().unwrap() = Some(address.to_owned());
         self
     }
 
-    /// Keeps the tokens that sign in as files in `dir`, as tests/cluster/token-service reads them.
-    /// A token that is made from now on is refused there for `delay`.
+    /// Keeps the valid tokens as files in `dir`, in the format of tests/cluster/token-service.
+    /// Tokens created from now on are refused there for `delay`.
     pub fn registry_tokens_in(&self, dir: &Path, delay: Duration) -> &Self {
         let prefix = format!("gitlab-{}", self.host().rsplit(':').next().unwrap());
         let mirror = Mirror::new(dir.to_owned(), prefix, delay, &self.shared.state());
         *self.shared.mirror.lock().unwrap() = Some(mirror);
         self.shared.sync();
         let shared = Arc::downgrade(&self.shared);
-        // For what comes with time: a delay that is over, a token that expires.
+        // For changes over time: the end of a delay, the expiry of a token.
         thread::spawn(move || {
             while let Some(shared) = Weak::upgrade(&shared) {
                 shared.sync();
@@ -348,7 +349,7 @@ impl Gitlab {
 impl Drop for Gitlab {
     fn drop(&mut self) {
         self.shared.gate.open();
-        // Its directory may be gone next.
+        // Its directory may be deleted next.
         *self.shared.mirror.lock().unwrap() = None;
     }
 }

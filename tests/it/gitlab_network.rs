@@ -1,12 +1,12 @@
-//! The way to GitLab's API: TLS, proxies, redirects. The credential goes to one GitLab and nowhere
-//! else.
+//! The connection to GitLab's API: TLS, proxies, redirects. The credential is sent to one GitLab
+//! only.
 
 use super::gitlab::{Fault, Gitlab, Role};
 use super::registry_bed::Authority;
 use super::small_server::SmallServer;
 use super::support::{Output, Run, Sandbox, needles};
 
-/// The credential: it must never show up in what is printed.
+/// The credential, which must never appear in the output.
 const READER: &str = "glpat-Marker_4Zt8pQw6";
 
 /// A repository, and a GitLab with its project.
@@ -17,7 +17,7 @@ fn with(gitlab: Gitlab) -> (Sandbox, Gitlab) {
     (sandbox, gitlab)
 }
 
-/// `makeinfra token list` of the GitLab at `url`, with the credential in a file.
+/// `makeinfra token list` with the GitLab at `url`, and the credential in a file.
 fn list(sandbox: &Sandbox, url: &str, args: &[&str]) -> Run {
     let file = sandbox.path("api").display().to_string();
     let base = ["token", "list", "--gitlab-host", url, "--gitlab-token-file", &file];
@@ -46,7 +46,7 @@ fn tls_is_trusted_by_the_option_and_by_what_glab_stores() {
         "{:?}",
         gitlab.log()
     );
-    // glab's own file names the authority, the path and where the API is.
+    // glab's own file sets the authority, the path and the host of the API.
     let host = gitlab.host();
     let glab = format!(
         "hosts:\n  {host}:\n    token: {READER}\n    subfolder: git/lab\n    ca_cert: {ca}\n    is_oauth2: \"false\"\n"
@@ -78,7 +78,7 @@ fn no_redirect_and_no_link_takes_the_credential_elsewhere() {
     assert_eq!(tokens["tokens"].as_array().unwrap().len(), 120);
     let heads = other.heads().join("\n").to_lowercase();
     assert!(!heads.contains("authorization") && !heads.contains("private-token"), "{heads}");
-    // A page that is missing is no end of the list.
+    // A missing page is not the end of the list.
     gitlab.next("GET", "page=2", Fault::html(502));
     list(&sandbox, &gitlab.url(), &[]).failure(3).says("failed with status 502");
 }
@@ -96,7 +96,7 @@ fn a_proxy_is_used_and_plain_http_is_refused() {
         .prints("project `group/hello`");
     assert!(proxy.heads()[0].starts_with("CONNECT gitlab.test:80 "), "{:?}", proxy.heads());
     assert!(!proxy.heads().concat().contains(READER));
-    // Nobody there.
+    // Nothing listens there.
     let output = list(&sandbox, "http://127.0.0.1:1", &[]).failure(3);
     output.says("refuses connections").says("curl -v");
     hides_credential(&output);
@@ -105,7 +105,7 @@ fn a_proxy_is_used_and_plain_http_is_refused() {
 #[test]
 fn other_credentials_and_other_proxies_are_told() {
     let (sandbox, gitlab) = with(Gitlab::start());
-    // As `glab auth login` gets one in a browser.
+    // The kind of token that `glab auth login` gets in a browser.
     gitlab.oauth("oauth-Marker_1Aa2", &[("group/hello", Role::Maintainer)], &["api"]);
     sandbox.write_private("api", "oauth-Marker_1Aa2\n");
     list(&sandbox, &gitlab.url(), &[]).success();

@@ -1,8 +1,8 @@
-//! Every hint that is a command: an argument list that its program takes, once the placeholders are
-//! filled.
+//! Every hint that is a command is an argument list that its program accepts, once the placeholders
+//! are filled.
 //!
-//! They are collected twice: from every run of the program in any test (see `support`), with the
-//! values that it filled in, and from the source, for those that no test has shown yet.
+//! Hints are collected twice: from every run of the program in any test (see `support`), with their
+//! values, and from the source, for those that no test has shown yet.
 
 use super::support::Sandbox;
 use clap::{CommandFactory, Parser};
@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Fails if a program would not take what a run told its user to type. `recorded` is what
-/// `environment` wrote.
+/// Fails if a program would not accept what a run told its user to type. `recorded` is the file
+/// that `environment` names.
 #[track_caller]
 pub fn check_recorded(recorded: &str) {
     for line in recorded.lines() {
-        // Runs at the same time write into each other's lines.
+        // Concurrent runs write into each other's lines.
         let Ok(advice) = serde_json::from_str::<serde_json::Value>(line) else { continue };
         let texts = |value: &serde_json::Value| -> Vec<String> {
             value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -31,7 +31,7 @@ pub fn check_recorded(recorded: &str) {
     }
 }
 
-/// Why the program that `arguments` begins with would not take the others.
+/// Why the program in `arguments` would not accept the rest of them.
 fn accepts(arguments: &[String]) -> Result<(), String> {
     let filled: Vec<String> = arguments.iter().map(|argument| fill(argument)).collect();
     let Some((program, rest)) = filled.split_first() else { return Err("no program".to_owned()) };
@@ -111,7 +111,7 @@ const KUBECTL: [&str; 15] = [
     "scale",
 ];
 
-/// `argument` with an example for each placeholder in it.
+/// `argument` with each placeholder replaced by its example.
 fn fill(argument: &str) -> String {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let mut filled = argument.to_owned();
@@ -121,7 +121,7 @@ fn fill(argument: &str) -> String {
         let Some(start) = filled.find(name) else { continue };
         let before = filled[..start].chars().next_back().is_none_or(|letter| !is_part(letter));
         let end = start + name.len();
-        // `ENV=` is a variable of make.
+        // `ENV=` is a make variable.
         let behind =
             filled[end..].chars().next().is_none_or(|letter| !is_part(letter) && letter != '=');
         if before && behind {
@@ -144,12 +144,12 @@ fn make_targets() -> BTreeSet<String> {
         .collect()
 }
 
-/// The command that is typed among `words`, where it is text and no argument list.
+/// The command among `words`, which are text rather than an argument list.
 fn command_among(words: &str) -> Option<String> {
     let commands: BTreeSet<String> =
         Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let targets = make_targets();
-    // What stands in backquotes is quoted, not told.
+    // Text in backquotes is quoted, and not a command to type.
     let told: String = words.split('`').step_by(2).collect::<Vec<_>>().join(" . ");
     let bare = told.replace(['(', ')', ',', ';', ':'], " ");
     let all: Vec<&str> = bare.split_whitespace().collect();
@@ -174,13 +174,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A call in the source with a text in it: the callee's name, the text with its interpolations
-/// filled, and where.
+/// A call in the source with a text argument: the callee's name, the text with its interpolations
+/// filled, and the position.
 struct Call {
     callee: String,
     text: String,
     place: String,
-    /// What comes behind the text.
+    /// The source after the text.
     behind: String,
 }
 
@@ -195,7 +195,7 @@ fn source_files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every text in the source, with what it is given to.
+/// All texts in the source, with their callees.
 fn calls() -> Vec<Call> {
     let mut files = Vec::new();
     source_files(&root().join("src"), &mut files);
@@ -249,7 +249,7 @@ fn calls() -> Vec<Call> {
     found
 }
 
-/// `text` with an example in place of what `format!` puts there.
+/// `text` with examples in place of `format!` arguments.
 fn interpolated(text: &str) -> String {
     let mut filled = String::new();
     let mut rest = text;
@@ -269,14 +269,14 @@ fn interpolated(text: &str) -> String {
     format!("{filled}{rest}").replace("}}", "}")
 }
 
-/// Each command that the source builds, with where.
+/// All commands that the source builds, with their positions.
 fn commands_in_source() -> Vec<(Advice, String)> {
     let mut found = Vec::new();
     for call in calls() {
         let advice = match call.callee.as_str() {
             "makeinfra" => {
                 let with = call.behind.trim_start().trim_start_matches([')', ',']).trim_start();
-                // Options that are a text as well.
+                // Options that are also a text.
                 let options =
                     with.strip_prefix(".with(\"").and_then(|rest| Some(rest.split_once('"')?.0));
                 Advice::makeinfra(&call.text).with(options.unwrap_or_default())
@@ -300,7 +300,7 @@ fn every_command_in_the_source_is_one_that_its_program_takes() {
     for (advice, place) in &all {
         for command in advice.argument_lists() {
             number += 1;
-            // What is written in capitals is a placeholder that has a name.
+            // A word in capitals is a placeholder that must have a name.
             for word in &command[1..] {
                 let is_capital = word.len() > 1
                     && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
@@ -310,7 +310,7 @@ fn every_command_in_the_source_is_one_that_its_program_takes() {
                     "{place}: `{word}` is not in the list of placeholders"
                 );
             }
-            // Arguments that come one by one are only known when it runs.
+            // Arguments that are added one by one are only known at run time.
             let is_whole = command.len() > 1 || FOREIGN.contains(&command[0].as_str());
             assert!(is_whole, "{place}: {command:?}");
             if !is_open(&command) {
@@ -321,7 +321,7 @@ fn every_command_in_the_source_is_one_that_its_program_takes() {
     assert!(number > 150, "only {number} commands found in the source");
 }
 
-/// Whether arguments are added where it runs: the name of a component, for example.
+/// Whether arguments are added at run time, such as the name of a component.
 fn is_open(command: &[String]) -> bool {
     let words: Vec<_> = command.iter().map(String::as_str).collect();
     matches!(
@@ -340,7 +340,7 @@ fn is_open(command: &[String]) -> bool {
 #[test]
 fn no_hint_holds_a_command_as_text() {
     let hints = ["hint", "why", "aside", "say"];
-    // In the table of causes, what to type is the last text of a row.
+    // In the table of causes, the hint is the last text of a row.
     let is_cause = |call: &Call| {
         call.place.starts_with("src/diagnosis/cause.rs") && call.behind.starts_with(";\n")
     };
@@ -354,7 +354,7 @@ fn no_hint_holds_a_command_as_text() {
     }
 }
 
-/// Where texts have commands that are no argument lists, each with why.
+/// Places with commands in texts that are not argument lists, each with the reason.
 const TEXTS: [(&str, &str, &str); 14] = [
     ("src/answers/workload.rs", "kubectl get clusterissuers", "a rule, which is a text of its own"),
     (

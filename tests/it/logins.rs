@@ -1,5 +1,5 @@
-//! Logins as registries have them: passwords of several words and lines, and logins that end within
-//! hours.
+//! Logins of various registries: passwords with several words and lines, and logins that expire
+//! within hours.
 
 use super::small_server::SmallServer;
 use super::support::*;
@@ -9,13 +9,13 @@ use serde_json::json;
 use std::fs;
 use std::io::Write;
 
-/// A service account's key as Google gives it, with the tests' token in it.
+/// A Google service account's key with the tests' token in it.
 fn key_file() -> String {
     let key = json!({"type": "service_account", "private_key": format!("-----BEGIN\n{TOKEN}\n-----END"), "project_id": "shop"});
     format!("{}\n", serde_json::to_string_pretty(&key).unwrap())
 }
 
-/// What the pull secret of `hello-infra` signs in with: `USER:PASSWORD`.
+/// The credentials in the pull secret of `hello-infra`: `USER:PASSWORD`.
 fn held(sandbox: &Sandbox, file: &str) -> String {
     let secret: serde_yaml::Value =
         serde_yaml::from_str(&fs::read_to_string(sandbox.hello(file)).unwrap()).unwrap();
@@ -27,7 +27,7 @@ fn held(sandbox: &Sandbox, file: &str) -> String {
 
 const GOOGLE: &str = "europe-docker.pkg.dev/shop/images/hello:1.0.0";
 
-/// Runs `new` with a key, or with a docker config that holds it.
+/// Runs `new` with a key, or with a docker config that contains it.
 type Source = fn(&Sandbox, &str, &str) -> Run;
 
 #[test]
@@ -104,7 +104,7 @@ fn a_json_key_file_is_a_password() {
             sandbox.makeinfra(&args).stdin(value)
         };
         assert!(rotate(&key).success().stdout.contains("already"));
-        // What begins as GitLab's tokens do has no white space, whoever reads it.
+        // A text with a prefix of GitLab's tokens has no white space, whatever its source.
         rotate(&format!("{TOKEN}: two\nlines\n"))
             .failure(2)
             .says("must not have spaces")
@@ -170,7 +170,7 @@ fn check_says_that_a_login_does_not_last() {
     }
 }
 
-/// Manifests and a pull secret by hand, for an image at `host`.
+/// Manifests and a pull secret made by hand, for an image at `host`.
 fn repository(sandbox: &Sandbox, host: &str, username: &str, password: &str) {
     let auths = json!({host: {"auth": STANDARD.encode(format!("{username}:{password}"))}});
     let secret = json!({
@@ -193,14 +193,14 @@ fn check(sandbox: &Sandbox, args: &[&str]) -> Output {
     sandbox.makeinfra(&[&base[..], args].concat()).cwd(sandbox.work("")).output()
 }
 
-/// Status and message of the first check called `id`.
+/// Status and message of the first check `id`.
 fn status(output: &Output, id: &str) -> String {
     let checks = output.json()["checks"].clone();
     let found = checks.as_array().unwrap().iter().find(|check| check["id"] == id).cloned().unwrap();
     format!("{}: {}", found["status"].as_str().unwrap(), found["message"].as_str().unwrap())
 }
 
-/// A registry that takes just this login.
+/// A registry that only accepts this login.
 fn taking(username: &str, password: &str) -> SmallServer {
     let login = STANDARD.encode(format!("{username}:{password}"));
     SmallServer::start(move |head, mut stream| {
@@ -217,7 +217,7 @@ fn taking(username: &str, password: &str) -> SmallServer {
 
 #[test]
 fn a_registry_that_takes_a_login_decides_over_its_look() {
-    // White space at an end, characters that nobody sees.
+    // Leading or trailing white space, invisible characters.
     for password in ["hunter2 \n", " hunter2", "hun\u{200b}ter2"] {
         let registry = taking("ada", password);
         let sandbox = Sandbox::new();
@@ -238,7 +238,7 @@ fn a_registry_that_takes_a_login_decides_over_its_look() {
             "{password:?}: {}",
             output.stdout
         );
-        // Where it refuses the login, the suspicion stands.
+        // If the registry refuses the login, the suspicion stands.
         let other = taking("ada", "hunter2");
         repository(&sandbox, &other.address, "ada", password);
         let output = check(&sandbox, &["--online"]);

@@ -1,4 +1,4 @@
-//! What `make` does with environments: one must be typed, and a protected one asks.
+//! make with environments: one must be named, and a protected one requires confirmation.
 
 use super::environments::with_environments;
 use super::makefile::TARGETS;
@@ -57,7 +57,7 @@ fn of_several_environments_one_must_be_typed() {
         }
     }
     assert_eq!(cluster.calls(), Vec::<Vec<String>>::new());
-    // A lone one is the default, and may be typed.
+    // A single environment is the default, and may be named.
     let lone = StandIn { sandbox: Sandbox::new() };
     lone.sandbox.new_hello(&["--env", "staging"]).success();
     lone.answers(&[]);

@@ -1,5 +1,6 @@
-//! The generated Makefile as a whole: its targets, what `make -n` shows, kubectl's calls, and a
-//! clone's setup. What people type is in `typed.rs`, `make set-image` in `set_image.rs`.
+//! The generated Makefile as a whole: its targets, the output of `make -n`, kubectl's calls, and
+//! the setup of a clone. `typed.rs` has the variables that users type, `set_image.rs` has `make
+//! set-image`.
 
 use super::stand_in::{StandIn, fails};
 use super::support::{Run, SECRET, Sandbox, assert_no_token, have, kubectl, mode};
@@ -8,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 const OVERLAY: &str = "kubernetes/overlays/production";
 
-/// Every target, each with what it requires or takes in a test that runs them all.
+/// Every target, with the variables that it requires or accepts in a test that runs all of them.
 pub const TARGETS: [&[&str]; 16] = [
     &["check-expiry"],
     &["check-secrets"],
@@ -32,7 +33,7 @@ fn makefile(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.hello("Makefile")).unwrap()
 }
 
-/// A PATH with just these programs of the real one.
+/// A PATH with only these real programs.
 fn path_of(sandbox: &Sandbox, programs: &[&str]) -> String {
     let bin = sandbox.path("few");
     fs::create_dir_all(&bin).unwrap();
@@ -157,7 +158,7 @@ fn every_call_names_the_namespace_and_the_context() {
     let calls = cluster.calls();
     assert!(calls.len() > 20, "{calls:?}");
     for call in calls {
-        // This one reads files alone.
+        // This one only reads files.
         let local =
             call[0] == "annotate" || call.contains(&"--local".to_owned()) || call[0] == "kustomize";
         for option in ["--namespace=hello", "--context=group/infra:agent"] {
@@ -215,7 +216,7 @@ fn deploy_refuses_what_would_go_wrong() {
     fs::write(cluster.sandbox.hello(SECRET), b"\0GITCRYPT\0\x01\x02\x03").unwrap();
     refuses(&cluster, "locked", "hint: git-crypt unlock");
 
-    // Without the pull secret a first pull would be anonymous.
+    // Without the pull secret, the first pull would be anonymous.
     let sandbox = Sandbox::new();
     sandbox.new_without_token(&[]).success();
     let cluster = StandIn { sandbox };
@@ -245,7 +246,7 @@ fn manifests_that_cannot_be_built_change_nothing() {
     for target in ["deploy", "diff"] {
         sandbox.make(&[target]).env("KUBECONFIG", "/nowhere").failure(2);
     }
-    // With a namespace that is there.
+    // The namespace exists.
     let cluster = StandIn { sandbox };
     let real = kubectl().unwrap().display().to_string();
     cluster.answers(&[format!(
@@ -306,7 +307,7 @@ fn decrypted_secrets_are_closed_to_others() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         cluster.make(&[target]).success();
         assert_eq!(mode(&path), 0o600, "{target}");
-        // git compares this time: a changed one makes it run git-crypt, which may not be there.
+        // git compares this time: if it changed, git runs git-crypt, which may be missing.
         let changed = || fs::metadata(&path).map(|file| (file.ctime(), file.ctime_nsec())).unwrap();
         let before = changed();
         cluster.make(&[target]).success();

@@ -1,4 +1,4 @@
-//! The manifests that are generated: strict types, kustomize, any accepted answer.
+//! The generated manifests: strict types, kustomize, arbitrary valid answers.
 
 use super::support::{IMAGE, SECRET, Sandbox, USER, have, kubectls};
 use base64::Engine;
@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// yamllint's. A token has no line breaks, and comments may be as wide as the README.
+/// Rules for yamllint. A token has no line breaks, and comments may be as wide as the README.
 pub const YAML_RULES: &str = "{extends: default, rules: {line-length: {max: 120, allow-non-breakable-words: true, \
                               allow-non-breakable-inline-mappings: true}, \
                               document-start: disable, comments: {min-spaces-from-content: 1}}}";
 
-/// Reads YAML as `T` and back: a field that the type does not know, or of another type, is lost or
+/// Parses YAML as `T` and serialises it again: unknown fields get lost, and wrong types are
 /// refused.
 #[track_caller]
 pub fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
@@ -34,12 +34,12 @@ pub fn strict<T: DeserializeOwned + Serialize>(yaml: &str) -> Value {
     value
 }
 
-/// The answers that `values` make, if they are accepted.
+/// The answers in `values`; `None` if they are not valid.
 fn accepted(values: &Values) -> Option<Answers> {
     Sheet { values: values.clone(), ..Sheet::default() }.answers().ok()
 }
 
-/// The answers in `pairs`, over a project and an image.
+/// The answers in `pairs`, in addition to a project and an image.
 fn answers(pairs: &[(Name, &str)]) -> Answers {
     let mut values: Values = [(Name::Project, "hello"), (Name::Image, IMAGE)]
         .iter()
@@ -76,7 +76,7 @@ fn every_manifest_is_read_strictly() {
         strict::<Namespace>(&files["kubernetes/overlays/production/namespace.yaml"]);
         let secret = strict::<Secret>(&files[SECRET]);
         assert_eq!(secret["metadata"]["annotations"]["makeinfra/expires-at"], "2999-01-01");
-        // The overlay's namespace is that of the Secret, too.
+        // The overlay sets the namespace of the Secret, too.
         assert_eq!(secret["metadata"].get("namespace"), None);
         assert_eq!(
             files.contains_key("kubernetes/base/ingress.yaml"),
@@ -156,7 +156,7 @@ fn the_secret_is_what_kubectl_creates() {
             .success();
         let email_flag = email.map(|email| format!("--docker-email={email}"));
         let user = format!("--docker-username={USER}");
-        // Of all things, kubectl wants the token as an argument. It is the tests' own.
+        // kubectl requires the token as an argument. It is the tests' own.
         let password = format!("--docker-password={}", super::support::TOKEN);
         let mut args = vec![
             "create",
@@ -212,11 +212,11 @@ fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop::sample::select(texts).prop_map(str::to_owned)
 }
 
-/// Answers that are accepted, odd ones among them.
+/// Valid answers, including odd ones.
 fn any_answers() -> impl Strategy<Value = Values> {
     let label = prop_oneof![
         "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?",
-        // What YAML 1.1 or 1.2 would take for something else.
+        // Words that YAML 1.1 or 1.2 parses as another type.
         one_of(&[
             "null",
             "true",
@@ -281,7 +281,7 @@ fn any_answers() -> impl Strategy<Value = Values> {
         .prop_filter("accepted", |values| accepted(values).is_some())
 }
 
-/// The answers in `values`, of which those that do not go with a kind of workload give way to it.
+/// The answers in `values`, without those that contradict `own`.
 fn with(mut values: Values, own: Values) -> Values {
     values.extend(own);
     for name in Name::ALL {
@@ -296,7 +296,7 @@ fn with(mut values: Values, own: Values) -> Values {
     values
 }
 
-/// How it runs, and what few have.
+/// How it runs, and rarely used answers.
 fn any_workload() -> impl Strategy<Value = Values> {
     let schedule =
         one_of(&["@daily", "*/5 * * * *", "0 3 ? jan-jun MON", "@every 1h30m", "0 0 1 1 0"]);

@@ -1,8 +1,9 @@
-//! Everything that is generated, for many combinations of answers: what is in the table below, with
-//! what holds of all of it in `matrix/checks.rs`. `cluster/matrix.rs` brings it to a cluster.
+//! Everything that is generated, for many combinations of answers: the table of values is below,
+//! the properties that always hold in `matrix/checks.rs`. `cluster/matrix.rs` applies it to a
+//! cluster.
 //!
-//! A new option is a line in the table. The checks read whatever was generated, and know no file by
-//! its name but those that every repository has.
+//! A new option is a line in the table. The checks read whatever was generated, and only know the
+//! names of files that every repository has.
 
 mod checks;
 mod evaluated;
@@ -15,17 +16,17 @@ mod tree;
 pub use references::pod_template;
 pub use tree::{Stage, Tree, matrix, repository};
 
-/// The rows that are wanted, if pairs need fewer.
+/// The minimum number of rows, if pairs need fewer.
 const ROWS: usize = 60;
 
-/// One value of a parameter: its name, what it adds to `makeinfra new`, and the commands that come
-/// after it, in the repository.
+/// One value of a parameter: its name, its arguments of `makeinfra new`, and the commands to run in
+/// the repository afterwards.
 type Value = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
-/// A parameter and one of its values, by their names.
+/// A parameter and one of its values, by name.
 type Named = (&'static str, &'static str);
 
-/// `new`'s own arguments may name the file `../token`, those of later commands `../../token` and
+/// `new`'s own arguments may use the file `../token`, those of later commands `../../token` and
 /// `../../key.pem`.
 const TABLE: &[(&str, &[Value])] = &[
     (
@@ -188,12 +189,12 @@ const TABLE: &[(&str, &[Value])] = &[
     ),
 ];
 
-/// Values that makeinfra refuses together, and rightly.
+/// Combinations that makeinfra refuses, and should.
 const FORBIDDEN: &[(Named, Named)] = &[
     // A registry key must match the image.
     (("registry", "pattern"), ("image", "port")),
     (("registry", "pattern"), ("image", "docker hub")),
-    // Each environment has a namespace of its own, and hosts of their own below a name.
+    // Each environment has its own namespace, and hosts below its name.
     (("namespace", "like a number"), ("environments", "two")),
     (("namespace", "like a number"), ("environments", "three")),
     (("namespace", "like a number"), ("environments", "two and one added")),
@@ -201,13 +202,13 @@ const FORBIDDEN: &[(Named, Named)] = &[
     (("ingress", "wildcard"), ("environments", "three")),
     (("ingress", "wildcard"), ("environments", "added")),
     (("ingress", "wildcard"), ("environments", "two and one added")),
-    // A pattern with {env} needs an environment.
+    // A pattern with {env} requires an environment.
     (("namespace", "pattern"), ("environments", "none")),
     (("namespace", "pattern"), ("environments", "added")),
     // It comes from the same registry.
     (("further component", "worker"), ("image", "port")),
     (("further component", "worker"), ("image", "docker hub")),
-    // Where there is no port, there is nothing to reach or to ask.
+    // Without a port, there is nothing to connect to or probe.
     (("workload", "worker"), ("port", "privileged")),
     (("workload", "worker"), ("port", "last")),
     (("workload", "worker"), ("ingress", "host")),
@@ -233,7 +234,7 @@ const FORBIDDEN: &[(Named, Named)] = &[
     (("workload", "job"), ("ingress", "tls")),
     (("workload", "job"), ("health-path", "path")),
     (("workload", "job"), ("health-path", "odd")),
-    // What is added is added to a repository.
+    // Components are added to a repository.
     (("git", "none"), ("further component", "worker")),
     (("git", "none"), ("further component", "cron job")),
     (("git", "none"), ("further component", "service and job")),
@@ -248,7 +249,7 @@ const WORKER: &str = "registry.gitlab.com/group/worker:3";
 const DIGEST: &str = "registry.gitlab.com/group/hello@sha256:abababababababababababababababababababababababababababababababab";
 const BOTH: &str = "registry.gitlab.com/group/hello:2@sha256:0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e";
 
-/// A value that goes to a line of an env file.
+/// A value that fits a line of an env file.
 const SET_LINE: &[&str] = &[
     "secret",
     "set",
@@ -259,7 +260,7 @@ const SET_LINE: &[&str] = &[
     "--all-environments",
     "--no-input",
 ];
-/// One with line breaks, which goes to a file of its own.
+/// A value with line breaks, which goes to a file of its own.
 const SET_FILE: &[&str] = &[
     "secret",
     "set",
@@ -285,14 +286,14 @@ impl Row {
         Self { number, picked: picked.collect() }
     }
 
-    /// The name of its value of a parameter.
+    /// The name of its value for a parameter.
     pub fn value(&self, parameter: &str) -> &'static str {
         let (_, (name, ..)) =
             self.picked.iter().find(|(name, _)| *name == parameter).expect("a parameter");
         name
     }
 
-    /// Whether it has that value of that parameter.
+    /// Whether it has that value for that parameter.
     pub fn has(&self, parameter: &str, value: &str) -> bool {
         self.value(parameter) == value
     }
@@ -302,12 +303,12 @@ impl Row {
         self.picked.iter().map(|(parameter, (name, ..))| (*parameter, *name))
     }
 
-    /// The arguments of makeinfra, command by command; the first is `new`.
+    /// The makeinfra commands as argument lists; the first is `new`.
     pub fn commands(&self) -> Vec<Vec<String>> {
         self.commands_with(&[])
     }
 
-    /// The same, but with other arguments of `new` for some parameters.
+    /// Like [`Row::commands`], with other arguments of `new` for some parameters.
     pub fn commands_with(&self, others: &[(&str, &[&str])]) -> Vec<Vec<String>> {
         let mut commands = vec![vec!["new".to_owned()]];
         for (parameter, (_, new, then)) in &self.picked {

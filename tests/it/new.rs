@@ -1,4 +1,4 @@
-//! What `makeinfra new` makes: the tree, its modes, its git repository, its words.
+//! The result of `makeinfra new`: the tree, its modes, its git repository, the output.
 
 use super::layout::{self, paths};
 use super::support::*;
@@ -12,7 +12,7 @@ pub fn tree() -> Vec<String> {
     paths(layout::DEFAULT)
 }
 
-/// A PATH on which these programs are, and no others.
+/// A PATH with only these programs.
 pub fn path_of(sandbox: &Sandbox, programs: &[&str]) -> String {
     let dir = sandbox.path("few");
     fs::create_dir_all(&dir).unwrap();
@@ -216,7 +216,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
         "change": "new",
         "bytes": Sandbox::with_hello().hello(".gitignore").metadata().unwrap().len(),
     })));
-    // Not even what a killed run left behind is touched.
+    // Not even leftovers of a killed run are touched.
     let left = sandbox.write("work/.hello-infra.makeinfra-abcdef012345/secrets/token", "x");
     sandbox.makeinfra(&base).success().says("left behind");
     assert!(left.exists());
@@ -310,19 +310,19 @@ fn an_option_beats_the_answers_file_beats_the_config_beats_the_default() {
     ] {
         assert_eq!(found[name], value, "{name}");
     }
-    // "None" in a nearer place beats a value in a farther one.
+    // "None" in a source with higher precedence overrides a value in a lower one.
     assert_eq!(found.get("email"), None);
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
     sandbox.write("answers.yaml", "ingress: ~\n");
     sandbox.new_without_token(&["--answers", &answers]).success();
     assert_eq!(record(&sandbox).get("ingress"), None);
-    // The config's registry is a default for the images that it serves, and no obstacle for others.
+    // The config's registry is a default for images in it, and does not prevent others.
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
     sandbox
         .makeinfra(&["new", "hello", "--no-token", "--image", "registry.example.com/a/b:1"])
         .success();
     assert_eq!(record(&sandbox)["registry"], "registry.example.com");
-    // $XDG_CONFIG_HOME is where it lies if set.
+    // `$XDG_CONFIG_HOME` is used if it is set.
     fs::remove_dir_all(sandbox.work("hello-infra")).unwrap();
     sandbox.write("xdg/makeinfra/config.yaml", "port: 4444\n");
     sandbox.new_without_token(&[]).env("XDG_CONFIG_HOME", sandbox.path("xdg")).success();
@@ -343,7 +343,7 @@ fn an_empty_directory_is_used_and_anything_else_is_left_alone() {
     fs::create_dir(sandbox.work("hello-infra")).unwrap();
     sandbox.new_hello(&[]).success();
     is_clean(&sandbox, None);
-    // Once more: it is no longer empty.
+    // A second run fails: the directory is no longer empty.
     let before = fs::read(sandbox.hello(".git/index")).unwrap();
     sandbox.new_hello(&[]).failure(1).says("not empty").says("--output");
     assert_eq!(fs::read(sandbox.hello(".git/index")).unwrap(), before);
@@ -372,11 +372,11 @@ fn every_shell_has_completions() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "elvish", "fish", "nushell", "powershell", "zsh"] {
         let script = sandbox.makeinfra(&["completions", shell]).success();
-        // It cannot ask the program.
+        // Its script cannot ask the program.
         let sign = if shell == "nushell" { "token-file" } else { "MAKEINFRA_COMPLETE" };
         assert!(script.stdout.contains(sign), "{shell}");
         assert_eq!(script.stderr, "");
-        // Those that are here read it.
+        // Shells that are installed parse their script.
         if matches!(shell, "bash" | "fish" | "zsh") && is_there(shell) {
             let file = sandbox.write("completions", &script.stdout).display().to_string();
             sandbox.run(shell, &["-n", &file]).success();
@@ -449,7 +449,7 @@ fn help_says_what_every_option_is_for() {
         sandbox.makeinfra(&[command, "--help"]).success();
     }
     let help = sandbox.makeinfra(&["new", "--help"]).success().stdout;
-    // What is further in belongs to the text of an option.
+    // Lines with more indentation belong to the text of an option.
     let is_option = |line: &&str| line.starts_with("      --") || line.starts_with("  -");
     for line in help.lines().filter(is_option) {
         let text = line.trim().split_once("  ").map_or("", |(_, text)| text.trim());

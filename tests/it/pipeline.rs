@@ -1,5 +1,6 @@
-//! `.gitlab-ci.yml`: read by GitLab's own schema, and each job run by gitlab-ci-local with the real
-//! git, git-crypt and make. kubectl is the stand-in here; `cluster/pipeline.rs` has a real cluster.
+//! `.gitlab-ci.yml`: validated with GitLab's own schema, and each job run by gitlab-ci-local with
+//! the real git, git-crypt and make. kubectl is a stand-in here; `cluster/pipeline.rs` uses a real
+//! cluster.
 
 mod rotation;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
-/// A kubeconfig with a token of its own, which nobody may print.
+/// A kubeconfig with a token of its own, which must not be printed.
 const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
 "users": [{"name": "u", "user": {"token": "gldt-Marker_7Qx9vWk2"}}],
 "contexts": [{"name": "group/agents:one", "context": {"cluster": "c", "user": "u"}}, {"name": "other", "context": {"cluster": "c", "user": "u"}}]}"#;
@@ -22,12 +23,12 @@ const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "clusters": [
 /// A pipeline of the protected default branch.
 const PROTECTED: &[&str] = &["CI_COMMIT_REF_PROTECTED=true"];
 
-/// One that a pipeline schedule starts.
+/// A scheduled pipeline.
 const SCHEDULE: &[&str] = &["CI_COMMIT_REF_PROTECTED=true", "CI_PIPELINE_SOURCE=schedule"];
 
 const MERGE_REQUEST: &[&str] = &["CI_PIPELINE_SOURCE=merge_request_event"];
 
-/// What GitLab has: a clone of a generated repository, still locked, and variables.
+/// What GitLab has: a locked clone of a generated repository, and variables.
 pub struct GitLab<'s> {
     sandbox: &'s Sandbox,
     program: PathBuf,
@@ -35,7 +36,7 @@ pub struct GitLab<'s> {
 }
 
 impl<'s> GitLab<'s> {
-    /// One that has the key and `kubeconfig` as variables; none where gitlab-ci-local is missing.
+    /// One with the key and `kubeconfig` as variables; `None` if gitlab-ci-local is missing.
     pub fn new(sandbox: &'s Sandbox, kubeconfig: &str) -> Option<Self> {
         let program = cached("gitlab-ci-local-4.61.1/node_modules/.bin/gitlab-ci-local")?;
         if !["git-crypt", "rsync", "kubectl"].into_iter().all(have) {
@@ -48,13 +49,13 @@ impl<'s> GitLab<'s> {
         Some(gitlab.file("KUBECONFIG", kubeconfig).file("GIT_CRYPT_KEY", &STANDARD.encode(key)))
     }
 
-    /// A variable of type File.
+    /// Adds a variable of type File.
     pub fn file(mut self, name: &str, value: &str) -> Self {
         self.variables[name] = json!({"type": "file", "values": {"*": value}});
         self
     }
 
-    /// A variable of type Variable.
+    /// Adds a variable of type Variable.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables[name] = json!({"type": "variable", "values": {"*": value}});
         self
@@ -73,7 +74,7 @@ impl<'s> GitLab<'s> {
         self.sandbox.run("git", args).cwd(self.path("")).success()
     }
 
-    /// gitlab-ci-local with `args`, in a pipeline with these of GitLab's own variables.
+    /// gitlab-ci-local with `args`, in a pipeline with these predefined variables.
     fn run(&self, pipeline: &[&str], args: &[&str]) -> Run {
         self.sandbox.write(
             "home/.gitlab-ci-local/variables.yml",
@@ -86,13 +87,13 @@ impl<'s> GitLab<'s> {
         run.cwd(self.path("")).env("PATH", self.sandbox.own_path())
     }
 
-    /// Runs one job and expects that it leaves nothing behind and prints no secret.
+    /// Runs one job, and expects that it leaves nothing behind and prints no secret.
     #[track_caller]
     pub fn job(&self, name: &str) -> Output {
         self.job_of(PROTECTED, name)
     }
 
-    /// The same in another pipeline.
+    /// Like [`GitLab::job`], in another pipeline.
     #[track_caller]
     fn job_of(&self, pipeline: &[&str], name: &str) -> Output {
         let output = self.run(pipeline, &[name]).output();
@@ -152,12 +153,12 @@ impl<'s> GitLab<'s> {
     }
 }
 
-/// A file of the pipeline.
+/// A parsed file of the pipeline.
 fn parsed(sandbox: &Sandbox, file: &str) -> Value {
     serde_yaml::from_str(&fs::read_to_string(sandbox.hello(file)).unwrap()).unwrap()
 }
 
-/// The scripts of every job of `.gitlab-ci.yml`, as the runner joins them.
+/// The scripts of every job of `.gitlab-ci.yml`, joined as by the runner.
 fn scripts(sandbox: &Sandbox) -> Vec<(String, String)> {
     let pipeline = parsed(sandbox, ".gitlab-ci.yml");
     let default = &pipeline["default"]["before_script"];
@@ -236,7 +237,7 @@ fn the_environment_has_the_address_of_the_ingress() {
 fn an_environment_may_be_called_like_a_boolean() {
     let sandbox = Sandbox::new();
     sandbox.new_without_token(&["--env", "on", "--env", "production"]).success();
-    // GitLab reads YAML 1.1, where a plain `on` is `true`.
+    // GitLab reads YAML 1.1, in which a plain `on` is `true`.
     let text = fs::read_to_string(sandbox.hello(".gitlab/on.yml")).unwrap();
     assert_eq!(text.matches(": 'on'\n").count() + text.matches(": \"on\"\n").count(), 3, "{text}");
     let text = fs::read_to_string(sandbox.hello(".gitlab/production.yml")).unwrap();
@@ -277,7 +278,7 @@ fn each_kind_of_pipeline_has_its_jobs() {
     gitlab.git(&["switch", "-q", "-c", "feature"]);
     assert_eq!(gitlab.jobs(&[]), [check]);
     assert_eq!(gitlab.jobs(SCHEDULE), scheduled);
-    // The variable is protected, so that a merge request does not get it; or it does.
+    // A merge request only gets the variable if it is not protected.
     assert_eq!(gitlab.jobs(MERGE_REQUEST), [check, diff]);
     let gitlab = gitlab.without("GIT_CRYPT_KEY");
     assert_eq!(gitlab.jobs(MERGE_REQUEST), [check]);
@@ -315,8 +316,7 @@ fn a_schedule_fails_before_a_token_ends_and_needs_no_cluster() {
 fn of_a_branch_and_its_merge_request_one_has_a_pipeline() {
     let sandbox = Sandbox::with_hello();
     let Some(gitlab) = GitLab::new(&sandbox, KUBECONFIG) else { return };
-    // gitlab-ci-local starts every pipeline, but minds the rules of a job: those of the workflow
-    // become one's.
+    // gitlab-ci-local ignores workflow rules but respects those of a job, so they are moved to one.
     let text = fs::read_to_string(gitlab.path(".gitlab-ci.yml")).unwrap();
     let pipeline: Value = serde_yaml::from_str(&text).unwrap();
     let starts = json!({"starts": {"script": ["true"], "rules": pipeline["workflow"]["rules"]}});
@@ -391,7 +391,7 @@ fn differences_pass_and_a_failed_diff_does_not() {
 fn deploy_unlocks_and_locks_again_and_closes_the_secret_to_others() {
     let cluster = StandIn::new();
     let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
-    // From the first call on, before make itself sees to the mode.
+    // From the first call on, before make itself sets the mode.
     cluster.answers(&[format!("*'config view'*output*) stat -c 'mode %a' {SECRET} ;;\n")]);
     let output = gitlab.passes("deploy-production");
     for line in ["context mode 600", "successfully rolled out"] {
@@ -462,7 +462,7 @@ fn the_key_is_not_blamed_for_what_is_not_its_fault() {
     unlock("0").success();
 }
 
-/// `kubectl config` is the real one.
+/// Makes `kubectl config` the real one.
 fn real_config(sandbox: &Sandbox) -> String {
     let real = sandbox.run("sh", &["-c", "command -v kubectl"]).success().stdout;
     format!("*'config '*) exec {} \"$@\" ;;\n", real.trim())
@@ -473,7 +473,7 @@ fn no_cluster_is_met_by_accident() {
     let cluster = StandIn::new();
     let Some(gitlab) = GitLab::new(&cluster.sandbox, KUBECONFIG) else { return };
     cluster.answers(&[real_config(&cluster.sandbox)]);
-    // The runner's user has a cluster, as on a machine with the shell executor.
+    // The runner's user has a cluster, as with the shell executor.
     let own = KUBECONFIG.replace("\"kind\"", "\"current-context\": \"other\", \"kind\"");
     cluster.sandbox.write("home/.kube/config", &own);
     let none_chosen = "hint: set the variable KUBE_CONTEXT to one of these:";
@@ -520,7 +520,7 @@ fn each_environment_has_jobs_of_its_own() {
         gitlab.run(PROTECTED, &[&format!("deploy-{name}")]).success();
         let steps = cluster.steps();
         assert!(steps.contains(&format!("apply kubernetes/overlays/{name}")), "{steps:?}");
-        // The Makefile's context is that of people; a job has what GitLab gives it.
+        // The Makefile's context is for users; a job uses the one from GitLab.
         assert!(cluster.calls().iter().flatten().all(|word| !word.starts_with("--context")));
         let secret = gitlab.path(&format!("secrets/kubernetes/{name}/gitlab.secret.yaml"));
         assert!(fs::read(secret).unwrap().starts_with(b"\0GITCRYPT\0"), "it is locked again");
@@ -528,7 +528,7 @@ fn each_environment_has_jobs_of_its_own() {
     cluster.saw_no_token();
 }
 
-/// Runs what prepares every job on a machine with these programs alone.
+/// Runs the preparation of every job on a machine with only these programs.
 fn prepare(sandbox: &Sandbox, programs: &[&str]) -> Run {
     let (_, script) = scripts(sandbox).into_iter().find(|(name, _)| name == "default").unwrap();
     let path = super::new::path_of(sandbox, programs);

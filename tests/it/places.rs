@@ -1,5 +1,5 @@
-//! What `check` and `diagnose` say of one environment is about that one, and so is what they say to
-//! type.
+//! What `check` and `diagnose` say about one environment, including the hints, is about that
+//! environment.
 
 use super::check::{Checked, check_in};
 use super::diagnose::evidence;
@@ -25,7 +25,7 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
     fs::write(sandbox.hello(PRODUCTION), "").unwrap();
     let checked = check(&sandbox);
     assert_eq!(checked.problems(), ["pull-secret-present"], "{:?}", said_of(&checked, "problem"));
-    // Where it is missing, the kustomization that lists it cannot be built, either.
+    // If the file is missing, the kustomization that lists it cannot be built, either.
     fs::remove_file(sandbox.hello(PRODUCTION)).unwrap();
     let checked = check(&sandbox);
     let problems = said_of(&checked, "problem").concat();
@@ -43,7 +43,7 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
         ),
         "{problems:?}"
     );
-    // The name that the record has is right.
+    // The recorded name is right.
     let sandbox = with_environments(&[]);
     let deployment = "kubernetes/base/deployment.yaml";
     sandbox.edit(deployment, "- name: gitlab\n", "- name: gitlap\n");
@@ -108,7 +108,7 @@ fn a_line_that_kustomize_misreads_is_told_of_the_environment_that_has_it() {
     assert!(!said.contains("staging") && !said.contains(TOKEN), "{said}");
 }
 
-/// What `diagnose` finds first, and says to type.
+/// The first finding of `diagnose`, and its hint.
 #[track_caller]
 fn first(sandbox: &Sandbox, args: &[&str], list: &Value) -> (String, String) {
     let args = [&["diagnose", "--events", "-", "--json"], args].concat();
@@ -159,7 +159,7 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
         let list = waits(namespace, image, missing);
         assert_eq!(first(&sandbox, args, &list), ("tag-missing".to_owned(), hint.to_owned()));
     }
-    // Without environments there is nothing to choose, but the image.
+    // Without environments, only the image can be chosen.
     let plain = Sandbox::with_hello();
     assert!(plain.hello(SECRET).exists());
     let (_, hint) = first(&plain, &[], &waits("hello", hello, missing));

@@ -1,4 +1,5 @@
-//! What a change of a repository prints, commits and leaves, and what it refuses to touch.
+//! What a command that changes a repository prints, commits and leaves, and what it refuses to
+//! touch.
 
 use super::support::{Sandbox, TOKEN, all_objects, assert_no_token, have};
 use std::fs;

@@ -1,4 +1,4 @@
-//! The conversation on a real terminal.
+//! The interview on a real terminal.
 
 use super::several::with_three;
 use super::support::*;
@@ -13,19 +13,19 @@ const ENTER: &str = "\r";
 const BACK: &str = "\u{7f}";
 const DOWN: &str = "\u{1b}[B";
 
-/// A terminal in which a program runs, and all that it showed so far.
+/// A terminal in which a program runs, and everything that it has displayed.
 pub struct Terminal {
     session: PtySession,
     shown: String,
 }
 
 impl Terminal {
-    /// Runs the program with `args` on a terminal that shows what is typed, as terminals do.
+    /// Runs the program with `args` on a terminal with echo.
     pub fn run(sandbox: &Sandbox, args: &[&str]) -> Self {
         Self::run_in(sandbox, "stty sane cols 120; exec \"$0\" \"$@\"", args)
     }
 
-    /// The same, with a shell script around it.
+    /// Like [`Terminal::run`], through a shell script.
     pub fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
         let shell = ["-c", script, env!("CARGO_BIN_EXE_makeinfra")];
         let mut command =
@@ -46,7 +46,7 @@ impl Terminal {
         self
     }
 
-    /// Picks an answer to change from the list, by the first letter of its name.
+    /// Chooses an answer to change from the list, by the first letter of its name.
     #[track_caller]
     fn picks(&mut self, letters: &str) -> &mut Self {
         self.shows("What is to change?").types(letters).types(ENTER)
@@ -64,12 +64,12 @@ impl Terminal {
         self.shows(question).types(answer).types(ENTER)
     }
 
-    /// Waits for the end; gives the exit code and all that was shown.
+    /// Waits for the end, and returns the exit code and everything displayed.
     #[track_caller]
     pub fn ends(&mut self) -> (i32, String) {
         self.shown.push_str(&self.session.exp_eof().unwrap());
         let status = format!("{:?}", self.session.process().wait().unwrap());
-        // Exited(Pid(1), 0) or Signaled(Pid(1), SIGINT, false), as a shell would report it.
+        // Exited(Pid(1), 0) or Signaled(Pid(1), SIGINT, false), converted to a shell's exit code.
         let code = match status.strip_prefix("Exited(") {
             Some(exited) => {
                 exited.trim_end_matches(')').rsplit(' ').next().unwrap().parse().unwrap()
@@ -90,13 +90,13 @@ fn asks_for_everything_when_nothing_is_given() {
     let sandbox = Sandbox::new();
     let mut terminal = Terminal::run(&sandbox, &["new"]);
     terminal.answers("Project", "hello");
-    // The example is no default: nobody has such an image.
+    // The example is not a default.
     terminal.answers("such as registry.gitlab.com/GROUP/hello:1.0.0", "").shows("is required");
     terminal.types(IMAGE).types(ENTER);
     terminal.answers("Environments", "");
     terminal.answers("Are these right?", "");
     terminal.answers("User name of the deploy token", USER);
-    // Slowly, as if pasted over a slow line.
+    // Slowly, like a paste over a slow connection.
     terminal.shows("Deploy token");
     for letter in TOKEN.chars() {
         terminal.types(&letter.to_string());
@@ -149,7 +149,7 @@ fn what_is_typed_is_checked_at_once() {
         .types(ENTER)
         .shows("Are these right?")
         .types(&format!("{DOWN}{ENTER}"));
-    // What the kubelet would not match to the image is refused here, too.
+    // A key that the kubelet would not match to the image is refused.
     terminal
         .picks("r")
         .shows("Registry key")
@@ -175,7 +175,7 @@ fn a_token_is_checked_before_it_is_taken() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert_no_token(shown.as_bytes(), "the terminal");
-    // What was given is not asked for.
+    // Given answers are not asked for.
     assert!(
         !shown.contains("Project (")
             && !shown.contains("User name of")
@@ -299,7 +299,7 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
         assert!(!after.contains(question), "{question}: {shown}");
     }
 
-    // Given as an option, the kind leaves just its schedule to be asked for.
+    // With the kind given as an option, only its schedule is asked for.
     let mut terminal = begin(&["--workload", "cronjob"]);
     terminal
         .answers("Schedule", "@daily")
@@ -428,7 +428,7 @@ fn a_plan_is_agreed_to_or_declined() {
     let (code, shown) = terminal.answers("Go on?", "").ends();
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("Add environment staging: done."), "{shown}");
-    // What others change while the question waits is not written over.
+    // Changes by others during the question are not overwritten.
     let mut terminal = Terminal::run(&sandbox, &["add", "worker", "hello-infra", "--port", "none"]);
     terminal.shows("Go on?");
     sandbox.append("kubernetes/base/kustomization.yaml", "# mine\n");
@@ -461,7 +461,7 @@ fn what_changes_in_one_of_several_while_a_token_is_asked_for_is_looked_at_again(
     let args = ["rotate", "a", "b", "c", "--token-username", USER, "--expires-at", "never"];
     let mut terminal = Terminal::run(&sandbox, &args);
     terminal.shows("Deploy token");
-    // Here git would not encrypt any more, and there somebody was faster.
+    // In one, git would no longer encrypt; in the other, somebody was faster.
     fs::write(sandbox.work("a/.gitattributes"), "").unwrap();
     let token = sandbox.write_private("token2", "gldt-Faster").display().to_string();
     let faster = [

@@ -1,4 +1,4 @@
-//! `makeinfra remove`: a component goes with every entry for it.
+//! `makeinfra remove`: removes a component with all its entries.
 
 use super::add::{WORKER, names};
 use super::env_add::{repeated, sizeless};
@@ -44,7 +44,7 @@ fn after_an_addition_the_tree_is_as_it_was() {
     }
 }
 
-/// A worker for which people have written more.
+/// A worker with additions by users.
 fn with_entries() -> Sandbox {
     let sandbox = with_environments(&[]);
     sandbox.agreed(WORKER).success();
@@ -118,7 +118,7 @@ fn an_image_stays_while_another_component_has_it() {
     assert!(sandbox.read(STAGING).contains("group/worker"));
     sandbox.agreed(&["remove", "two", "--commit"]).success();
     assert!(!sandbox.read(STAGING).contains("group/worker"));
-    // A container of people's own counts, too.
+    // A user's own container also counts.
     sandbox.agreed(&[&["add", "one"], &image[..]].concat()).success();
     let sidecar =
         "      containers:\n        - {name: side, image: registry.gitlab.com/group/worker}\n";

@@ -1,4 +1,4 @@
-//! `makeinfra rotate` where something came in between: an edit, another run, an earlier rotation.
+//! `makeinfra rotate` when something intervened: an edit, another run, an earlier rotation.
 
 use super::rotate::{docker_config, manifest, record, secret, write_secret};
 use super::support::{IMAGE, SECRET, Sandbox, TOKEN, USER, all_objects, assert_no_token};
@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// What lists the pull secret.
+/// The kustomization that lists the pull secret.
 const LIST: &str = "secrets/kubernetes/kustomization.yaml";
 
 /// A rotation that has checked everything and waits for its token in a named pipe.
@@ -18,15 +18,15 @@ fn waiting(sandbox: &Sandbox, args: &[&str]) -> Child {
     run.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Gives the token and waits for the end: exit code and standard error.
+/// Provides the token and waits for the end; returns exit code and standard error.
 fn feed(sandbox: &Sandbox, child: Child, token: &str) -> (Option<i32>, String) {
-    // Opening the pipe waits for the other side, so it has come to the token by then.
+    // Opening the pipe blocks until the other side has opened it, too.
     fs::write(sandbox.path("pipe"), token).unwrap();
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// Waits until the rotation has opened the pipe, and does `between` before it reads.
+/// Waits until the rotation has opened the pipe, and calls `between` before it reads.
 fn between(
     sandbox: &Sandbox,
     args: &[&str],
@@ -48,7 +48,7 @@ fn an_edit_made_while_the_token_is_waited_for_is_not_lost() {
     let sandbox = Sandbox::with_hello();
     let edited = format!("{}# mine\n", secret(&sandbox));
     let (code, said) = between(&sandbox, &[], TOKEN, || write_secret(&sandbox, &edited));
-    // The token is the one that is there, so nothing would be written in either case.
+    // The token is the existing one, so nothing would be written in either case.
     assert_eq!(code, Some(0), "{said}");
     fs::remove_file(sandbox.path("pipe")).unwrap();
     let edited = format!("{edited}# once more\n");
@@ -164,7 +164,7 @@ fn a_merge_that_began_while_the_token_was_waited_for_is_not_disturbed() {
 
 #[test]
 fn an_edit_of_the_record_is_not_committed_along() {
-    // One of a moment ago, and one that is older than the index: git goes by the stat data of that.
+    // A fresh file, and one older than the index, for which git relies on stat data.
     for age in [0, 60] {
         let sandbox = Sandbox::with_hello();
         sandbox.rotate(TOKEN, &["--secret-type", "dockerconfigjson"]).success();
@@ -343,7 +343,7 @@ fn a_first_token_that_was_not_committed_is_committed_with_its_entry() {
     output.prints(&format!("git add {SECRET} {LIST} && git commit"));
     sandbox.rotate(TOKEN, &["--commit"]).success().prints("committed as");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    // Killed between the two files, or taken out by hand: the next one names it.
+    // Killed between the two files, or removed by hand: the next rotation lists it again.
     sandbox.edit(LIST, "resources:\n  - gitlab.secret.yaml\n", "resources: []\n");
     sandbox.rotate(TOKEN, &[]).success().prints(&format!("`{LIST}` names it now"));
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
@@ -369,7 +369,7 @@ fn the_logs_have_each_commit_as_git_would_log_it() {
         logs.each_ref().map(|log| fs::read_to_string(log).map_or(0, |text| text.lines().count()))
     };
     assert_eq!(rotate("gldt-one"), [2, 2]);
-    // A log that is there goes on; git makes new ones where it is not told otherwise.
+    // An existing reflog is continued; git creates new ones unless configured otherwise.
     sandbox.git(&["config", "core.logAllRefUpdates", "false"]).success();
     assert_eq!(rotate("gldt-two"), [3, 3]);
     for log in &logs {
@@ -385,7 +385,7 @@ fn the_logs_have_each_commit_as_git_would_log_it() {
     for name in ["HEAD", &branch] {
         assert_eq!(last("%H commit: %s %cn %ce", &[name]), last("%H %gs %gn %ge", &["-g", name]));
     }
-    // What git itself logs next follows on it.
+    // Git's own next entry continues it.
     sandbox.git(&["commit", "--quiet", "--allow-empty", "-m", "next"]).success();
     let lines = fs::read_to_string(&logs[0]).unwrap();
     let (ours, next) = lines.split_once('\n').unwrap();
@@ -413,7 +413,7 @@ fn a_commit_with_the_token_of_an_earlier_rotation_says_so() {
         assert_eq!(sandbox.git(&["log", "-1", "--format=%s"]).success().stdout.trim(), subject);
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     }
-    // Where HEAD has the token, the commit is about the rest alone.
+    // If HEAD has the token, the commit only contains the rest.
     let sandbox = Sandbox::with_hello();
     let output =
         sandbox.makeinfra(&[&["rotate", "hello-infra", "--commit"], &keep[..]].concat()).success();

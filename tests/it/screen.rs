@@ -1,5 +1,5 @@
-//! What is on the 24 lines of a terminal of 80 columns, and what a paste does there: the program on
-//! a pseudo-terminal, with a terminal emulator behind it.
+//! The screen of an 80x24 terminal, and the effect of pastes: the program on a pseudo-terminal with
+//! a terminal emulator.
 
 use super::support::*;
 use rexpect::process::PtyProcess;
@@ -14,7 +14,7 @@ use vt100::Parser;
 
 const PASTE: [&str; 2] = ["\u{1b}[200~", "\u{1b}[201~"];
 
-/// A terminal of 24 lines and 80 columns in which the program runs.
+/// An 80x24 terminal in which the program runs.
 pub struct Screen {
     process: PtyProcess,
     keyboard: File,
@@ -26,12 +26,12 @@ impl Screen {
         Self::run_in(sandbox, "stty sane rows 24 cols 80; exec \"$0\" \"$@\"", args)
     }
 
-    /// The same, with a shell script around it.
+    /// Runs the program through a shell script.
     fn run_in(sandbox: &Sandbox, script: &str, args: &[&str]) -> Self {
         Self::run_sized(sandbox, (24, 80), script, args)
     }
 
-    /// The same on a terminal of so many lines and columns, which `script` sets.
+    /// Like [`Screen::run_in`], on a terminal of another size, which `script` sets.
     fn run_sized(
         sandbox: &Sandbox,
         (rows, columns): (u16, u16),
@@ -59,7 +59,7 @@ impl Screen {
         screen
     }
 
-    /// The lines as they are now.
+    /// The current lines.
     pub fn text(&self) -> String {
         self.shown.lock().unwrap().screen().contents()
     }
@@ -89,26 +89,26 @@ impl Screen {
         self
     }
 
-    /// Waits for a question, which is the last thing on the screen, and answers it.
+    /// Waits for a question at the end of the screen, and answers it.
     #[track_caller]
     fn answers(&mut self, question: &str, answer: &str) -> &mut Self {
         let asked = format!("? {question}");
         self.waits(question, |screen| screen.contains(&asked)).types(answer).types("\r")
     }
 
-    /// Whether the process goes on.
+    /// Whether the process is still running.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.process.status(), Some(WaitStatus::StillAlive) | None)
     }
 
-    /// Waits for the end; gives how the process ended.
+    /// Waits for the end, and returns how the process ended.
     fn ends(&mut self) -> String {
         let begun = Instant::now();
         loop {
             match self.process.status() {
                 Some(WaitStatus::StillAlive) | None => {}
                 Some(status) => {
-                    // What it wrote last is on its way.
+                    // The last output is still on its way.
                     sleep(Duration::from_millis(50));
                     return format!("{status:?}");
                 }
@@ -132,7 +132,7 @@ fn wrote_nothing(sandbox: &Sandbox) {
 #[test]
 fn what_was_typed_before_a_confirmation_does_not_answer_it() {
     for pasted in [
-        // As terminals without brackets paste it.
+        // As pasted by terminals without bracketed paste.
         format!("{TOKEN}\r\r"),
         format!("{TOKEN}\n\n\n"),
         format!("{TOKEN}\ry"),
@@ -143,7 +143,7 @@ fn what_was_typed_before_a_confirmation_does_not_answer_it() {
         let mut screen = Screen::run(&sandbox, &args);
         screen.shows("? Deploy token").types(&pasted);
         if pasted.ends_with('y') {
-            // More than one line came: which of them is the token?
+            // Several lines arrived, and it is unclear which one is the token.
             screen.shows("must be one line").types(TOKEN).types("\r");
         }
         screen.shows("? Create it?");
@@ -163,7 +163,7 @@ fn keys_typed_far_ahead_confirm_nothing() {
     let script = "stty sane rows 24 cols 80; sleep 0.3; exec \"$0\" \"$@\"";
     let mut screen =
         Screen::run_in(&sandbox, script, &["add", "worker", "hello-infra", "--port", "none"]);
-    // Before the program even runs, and while it works.
+    // Before the program runs, and while it works.
     screen.types("y\ry\ry\r");
     screen.shows("? Go on?");
     sleep(Duration::from_millis(300));
@@ -172,7 +172,7 @@ fn keys_typed_far_ahead_confirm_nothing() {
         fs::read_to_string(sandbox.hello("kubernetes/base/kustomization.yaml")).unwrap(),
         before
     );
-    // A paste is no answer either.
+    // A paste is not an answer, either.
     screen.types(&format!("{}y\r{}", PASTE[0], PASTE[1]));
     sleep(Duration::from_millis(200));
     assert!(screen.text().contains("? Go on?"), "{}", screen.text());
@@ -187,7 +187,7 @@ fn a_paste_in_brackets_is_one_value() {
     let mut screen = Screen::run(&sandbox, &args);
     screen.shows("? Deploy token");
     assert!(screen.takes_pastes_in_brackets());
-    // With the line break that was copied with it; Enter is typed.
+    // With a line break that was copied along; Enter is typed.
     screen.types(&format!("{}{TOKEN}\r{}", PASTE[0], PASTE[1])).shows("•••");
     sleep(Duration::from_millis(100));
     assert!(screen.text().contains("? Deploy token"), "{}", screen.text());
@@ -197,7 +197,7 @@ fn a_paste_in_brackets_is_one_value() {
     let secret = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
     assert!(needles(TOKEN).iter().any(|needle| secret.contains(needle)), "{secret}");
 
-    // A private key has many lines, and they are its value.
+    // A private key has many lines, all part of its value.
     let key = format!("-----BEGIN KEY-----\n{TOKEN}\n-----END KEY-----");
     let mut screen = Screen::run(&sandbox, &["secret", "set", "tls", "KEY", "hello-infra"]);
     screen.shows("? Value of KEY").types(&format!(
@@ -213,7 +213,7 @@ fn a_paste_in_brackets_is_one_value() {
         |path: &String| fs::read_to_string(sandbox.hello("secrets/kubernetes").join(path)).unwrap();
     assert!(files.iter().any(|path| read(path).contains(&key)), "{files:?}");
 
-    // What asks for one line takes one.
+    // A prompt for one line takes one line.
     let sandbox = Sandbox::new();
     let mut screen = Screen::run(&sandbox, &["new", "--no-token"]);
     screen
@@ -251,7 +251,7 @@ fn a_rule_of_several_lines_stays_in_its_place() {
     }
     screen.shows("than-a-line-of-80-has").shows("must have a tag");
     let text = screen.text();
-    // What was there before is still there, once, and nothing else came.
+    // The earlier content is still there once, without anything new.
     assert_eq!(text.matches("Project").count(), 1, "{text}");
     assert_eq!(text.matches("Image of the container").count(), 1, "{text}");
     assert_eq!(text.matches("must have a tag").count(), 1, "{text}");
@@ -290,7 +290,7 @@ fn the_wizard_fits_on_the_screen_and_leads_back() {
         assert!(text.contains(fact), "no `{fact}`:\n{text}");
     }
     assert!(!text.contains(" kB") && !text.contains(" B\n"), "{text}");
-    // A no leads to one answer, not to all questions again.
+    // Answering no leads to one answer rather than through all questions again.
     screen
         .types("n")
         .shows("? What is to change?")
@@ -332,7 +332,7 @@ fn a_rotation_at_the_prompt_asks_for_the_expiry() {
     screen.types("\u{15}").types("2999-06-30\r");
     assert!(screen.ends().contains(", 0)"), "{}", screen.text());
     assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
-    // Whoever does not know it is told what is lost.
+    // A user who does not know the expiry is told the consequence.
     let output = sandbox.rotate_as_given("gldt-three", &[]).success();
     output.says("2999-06-30").says("--expires-at DATE");
     assert!(!fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
@@ -381,7 +381,7 @@ fn what_ends_a_prompt_is_said_on_a_line_of_its_own() {
         (&confirmed, "? Go on?"),
     ] {
         let sandbox = Sandbox::with_hello();
-        // As typed, and from elsewhere.
+        // By key, and from another process.
         for end in ["\u{3}", "\u{4}", "INT", "TERM", "HUP", "QUIT"] {
             let mut screen = Screen::run_in(&sandbox, &script, args);
             screen.shows(asked).types("ab").shows("Ctrl-C: quit");
@@ -413,7 +413,7 @@ fn the_wizard_can_be_used_on_a_terminal_of_any_size() {
             format!("stty sane rows {rows} cols {columns}; \"$0\" \"$@\"; echo \"code $?\"");
         let args = ["new", "--image", IMAGE, "--token-username", USER, "--expires-at", "never"];
         let mut screen = Screen::run_sized(&sandbox, (rows, columns), &script, &args);
-        // What is typed is on the screen, if there is any room for it.
+        // Typed text is visible if there is any room.
         for (at, typed) in ["hello", "", "", TOKEN].into_iter().enumerate() {
             sleep(Duration::from_millis(500));
             screen.types(typed);

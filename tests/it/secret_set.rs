@@ -1,5 +1,5 @@
-//! `makeinfra secret set`: one value of a Secret that kustomize generates, encrypted, and nothing
-//! else changed.
+//! `makeinfra secret set`: changes one encrypted value of a Secret that kustomize generates, and
+//! nothing else.
 
 use super::support::*;
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use std::process::{Child, Stdio};
 pub const ENV: &str = "secrets/kubernetes/db.env";
 pub const KUSTOMIZATION: &str = "secrets/kubernetes/kustomization.yaml";
 
-/// `makeinfra secret set db PASSWORD`, in the generated repository, with [`TOKEN`] for the value.
+/// `makeinfra secret set db PASSWORD` in the generated repository, with [`TOKEN`] as the value.
 fn set(sandbox: &Sandbox, args: &[&str]) -> Run {
     let args = [&["secret", "set", "db", "PASSWORD", "--stdin"], args].concat();
     sandbox.makeinfra(&args).cwd(sandbox.hello("")).stdin(TOKEN)
 }
 
-/// Sets `key` of Secret db to `value`, every byte of it.
+/// Sets `key` of the Secret db to exactly the bytes `value`.
 #[track_caller]
 pub fn set_key(sandbox: &Sandbox, key: &str, value: impl AsRef<[u8]>, args: &[&str]) -> Output {
     let file = sandbox.write_private("value", value).display().to_string();
@@ -29,7 +29,7 @@ pub fn text(sandbox: &Sandbox, file: &str) -> String {
     fs::read_to_string(sandbox.hello(file)).unwrap()
 }
 
-/// Every file, but git's own.
+/// All files except git's own.
 pub fn tree(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
     let top = sandbox.hello("");
     let read = |file: String| {
@@ -40,8 +40,8 @@ pub fn tree(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
     files_below(&top).into_iter().map(read).collect()
 }
 
-/// Expects that a value for the Secret is refused with these words, unseen, and that nothing is
-/// written.
+/// Expects that a value is refused with these words, does not appear in the output, and that
+/// nothing is written.
 #[track_caller]
 fn refused(sandbox: &Sandbox, args: &[&str], code: i32, words: &[&str]) {
     let before = tree(sandbox);
@@ -75,8 +75,7 @@ fn makes_files_for_their_owner_alone_and_says_how_a_container_gets_the_value() {
     for file in [ENV, KUSTOMIZATION] {
         assert_eq!(mode(&sandbox.hello(file)), 0o600);
     }
-    // The lines of the output, in the place that it names, are what they are said to be, and are
-    // not said again.
+    // The lines of the output work in the file that it names, and are not shown again after that.
     let deployment = text(&sandbox, "kubernetes/base/deployment.yaml");
     let from = output.stdout.find("          envFrom").unwrap();
     let lines: String =
@@ -127,7 +126,7 @@ fn a_value_that_no_line_can_hold_goes_to_a_file_and_back() {
         assert_eq!(text(&sandbox, KUSTOMIZATION), fresh);
         assert!(!sandbox.hello("secrets/kubernetes/db.d").exists(), "an empty directory stays");
     }
-    // The last line moves, and its file goes.
+    // The last line moves to a file, and its env file is deleted.
     set_key(&sandbox, "A", "a\n", &[]);
     set_key(&sandbox, "tls.key", b"\xff", &[]);
     assert!(!sandbox.hello(ENV).exists());
@@ -188,7 +187,7 @@ fn commits_just_its_files_and_git_crypt_agrees() {
             assert_eq!(run.success().bytes, blob);
         }
     }
-    // What was not committed at once is committed later.
+    // An uncommitted change can be committed later.
     set(&sandbox, &[]).stdin("two").success();
     set(&sandbox, &["--commit"]).stdin("two").success().prints("of PASSWORD; committed as");
 }
@@ -424,7 +423,7 @@ fn the_lines_for_a_container_fit_its_workload() {
             .map(|line| format!("{line}\n"))
             .collect();
         assert!(lines.starts_with(&format!("{:indent$}envFrom:\n", "")), "{lines}");
-        // They fit where they are said to.
+        // The lines fit the file that the output names.
         let manifest = text(&sandbox, file);
         let image = manifest.lines().find(|line| line.trim_start().starts_with("image: ")).unwrap();
         let text = manifest.replace(image, &format!("{image}\n{}", lines.trim_end()));
@@ -507,7 +506,7 @@ fn check_takes_its_files_for_secrets_and_for_no_pull_secret() {
         said.iter().filter(about_pull).all(|check| !check.to_string().contains("db")),
         "{json}"
     );
-    // In plain, as a locked clone would store it.
+    // In plaintext, as a locked clone would store it.
     let id = sandbox.git(&["hash-object", "-w", "--no-filters", ENV]).success().stdout;
     sandbox.git(&["update-index", "--cacheinfo", &format!("100644,{},{ENV}", id.trim())]).success();
     let output = check().failure(1);

@@ -33,7 +33,7 @@ fn takes_out_one_key_and_with_the_last_everything() {
         text(&sandbox, KUSTOMIZATION),
         whole.replace("    files:\n      - db.d/tls.key\n", "")
     );
-    // What it says to type commits it, the deleted file too.
+    // The hint commits it, including the deleted file.
     let step = output.stdout.lines().find(|line| line.contains("git add")).unwrap().trim();
     sandbox.run("sh", &["-c", step]).cwd(sandbox.hello("")).success();
     let json = unset(&sandbox, "B", &["--commit", "--json"]).success().json();
@@ -105,7 +105,7 @@ fn a_secret_that_a_manifest_names_is_not_missed_in_silence() {
     sandbox.edit("kubernetes/base/deployment.yaml", "          ports:\n", from);
     let output = unset(&sandbox, "A", &[]).success();
     output.says("`kubernetes/overlays/production` still uses Secret db");
-    // Only the environment that loses it is named.
+    // Only the environment that loses the Secret is named.
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--env", "staging", "--env", "production"]).success();
     set_key(&sandbox, "A", "a", &["--all-environments"]);
@@ -123,7 +123,7 @@ fn of_several_environments_one_or_all_lose_it() {
     unset(&sandbox, "A", &["--env", "staging"]).success();
     assert!(!sandbox.hello("secrets/kubernetes/staging/db.env").exists());
     assert!(sandbox.hello("secrets/kubernetes/production/db.env").exists());
-    // One of them has it no more.
+    // One of them no longer has it.
     unset(&sandbox, "A", &["--all-environments", "--commit"]).success();
     assert!(!sandbox.hello("secrets/kubernetes/production/db.env").exists());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
@@ -136,7 +136,7 @@ fn refuses_what_is_not_its_business() {
     let run = |args: &[&str]| {
         sandbox.makeinfra(&[&["secret", "unset"], args].concat()).cwd(sandbox.hello(""))
     };
-    // Nor does it commit what another command has left.
+    // It does not commit what another command left, either.
     set_key(&sandbox, "B", "b", &[]);
     unset(&sandbox, "A", &["--commit"]).failure(1).says("Secret db has no key A");
     assert_eq!(sandbox.git(&["rev-list", "--count", "HEAD"]).success().stdout, "1\n");
@@ -196,7 +196,7 @@ fn what_to_type_can_be_typed_where_the_user_is() {
         sandbox.makeinfra(&["secret", "unset", "db", "A", "hello-infra", "--yes"]).failure(1);
     let root = sandbox.hello("").canonicalize().unwrap();
     output.says(&format!("hint: makeinfra secret list {}\n", root.display()));
-    // At the top of the repository it is just the command.
+    // At the top of the repository, the hint is just the command.
     let output = sandbox.here(&["secret", "unset", "db", "A", "--yes"]).failure(1);
     output.says("hint: makeinfra secret list\n");
 }

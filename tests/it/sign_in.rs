@@ -1,11 +1,11 @@
-//! `--check`: what a real registry and its token service say, and what comes of it.
+//! `--check`: the answers of a real registry and its token service, and their consequences.
 
 use super::registry_bed::{Bed, Setup};
 use super::support::*;
 use serde_json::Value;
 use std::fs;
 
-/// bcrypt of the tests' token, as `htpasswd -B` makes it.
+/// bcrypt of the tests' token, as produced by `htpasswd -B`.
 const HTPASSWD: &str =
     "gitlab+deploy-token-1:$2b$05$abcdefghijklmnopqrstuu5iVdfEQAfSN.B3nCAYPfcA/aXtpp9HK\n";
 
@@ -26,8 +26,8 @@ pub fn new(sandbox: &Sandbox, image: &str, args: &[&str]) -> Run {
     sandbox.makeinfra(&[&base[..], args].concat())
 }
 
-/// Expects that the image is not taken, for this reason, that nothing was written, and the token
-/// nowhere.
+/// Expects that the image is refused for this reason, nothing is written, and the token does not
+/// appear.
 #[track_caller]
 pub fn fails(run: Run, sandbox: &Sandbox, code: i32, reason: &str) -> Output {
     let output = run.failure(code);
@@ -36,7 +36,7 @@ pub fn fails(run: Run, sandbox: &Sandbox, code: i32, reason: &str) -> Output {
     output
 }
 
-/// Expects that all is written and what the registry is said to have said.
+/// Expects that everything is written, and the registry's answer is reported as `id`.
 #[track_caller]
 fn succeeds(run: Run, id: &str) -> Output {
     let output = run.success();
@@ -86,10 +86,10 @@ fn a_token_that_is_refused_is_not_used() {
         13,
         "may not pull `group/hello`: it is of another project",
     );
-    // One sign-in each, and never a second one after a refusal.
+    // One sign-in each, and no further one after a refusal.
     let statuses =
         || bed.sign_ins().iter().map(|line| line[line.len() - 3..].to_owned()).collect::<Vec<_>>();
-    // The service writes its log after it has answered.
+    // The service writes its log after answering.
     let waits = (0..50).take_while(|_| statuses().len() < 3);
     waits.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(100)));
     assert_eq!(statuses(), ["401", "403", "200"]);
@@ -129,7 +129,7 @@ fn an_image_that_anybody_may_pull_is_said_to_be_public() {
     let Some(bed) = Bed::start() else { return };
     let sandbox = Sandbox::new();
     succeeds(new(&sandbox, &bed.image("open/hello:1.0.0"), &["--json"]), "public");
-    // Without any sign-in, as docker-registry is of itself.
+    // Without sign-in, docker-registry's default.
     let open = Setup { auth: Some(String::new()), ..Setup::default() };
     let bed = Bed::with(&open).unwrap();
     let sandbox = Sandbox::new();
@@ -153,7 +153,7 @@ fn a_registry_with_a_sign_in_of_its_own_is_understood() {
 fn a_host_without_a_registry_is_told() {
     let Some(bed) = Bed::start() else { return };
     let sandbox = Sandbox::new();
-    // The token service is a web server like any other.
+    // The token service also answers as a web server.
     let image = format!("{}/group/hello:1.0.0", bed.service());
     fails(new(&sandbox, &image, &[]), &sandbox, 1, "is not a container registry")
         .says("registry.gitlab.com");
@@ -192,8 +192,8 @@ fn a_rotation_writes_only_a_token_that_is_good() {
             ["rotate", "hello-infra", "--token-username", USER, "--token-file", &token, "--check"];
         sandbox.makeinfra(&[&base[..], args].concat())
     };
-    // Made anew under its name, in GitLab: the old one is refused, the new one is not known here
-    // yet.
+    // Recreated under its name in GitLab: the old token is refused, and this repository does not
+    // know the new one yet.
     sandbox.write_private("token", "gldt-Second_7Qx9vWk2");
     rotate(&["--commit"]).failure(13).says("refuses the sign-in").says("nothing was written");
     rotate(&["--dry-run"]).failure(13).says("refuses the sign-in");
@@ -231,7 +231,7 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
         ];
         sandbox.makeinfra(&args)
     };
-    // By now another tag is deployed, which nobody told `.makeinfra.yaml`; it is not even needed.
+    // Another tag is deployed that is not in `.makeinfra.yaml`, which is not even needed.
     sandbox.make(&["set-image", "TAG=9.9.9"]).success();
     let warnings = rotate(TOKEN).success().json()["warnings"].to_string();
     assert!(warnings.contains("has no `9.9.9`"), "{warnings}");
@@ -239,7 +239,7 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
     fs::remove_file(sandbox.hello(".makeinfra.yaml")).unwrap();
     let checked = rotate(TOKEN).success().json()["check"].clone();
     assert_eq!(checked["message"], format!("`{}` can be pulled", bed.image("group/hello:many")));
-    // A second container, of a project that the token does not open.
+    // A second container, with an image of a project that the token cannot access.
     let deployment = fs::read_to_string(sandbox.hello("kubernetes/base/deployment.yaml")).unwrap();
     let second = format!(
         "      containers:\n        - name: second\n          image: {}\n",

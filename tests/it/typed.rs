@@ -1,11 +1,11 @@
-//! What people type for `make`: it counts, it is data, and it is refused where it would mean
-//! nothing. What they did not type chooses nothing.
+//! Variables typed for `make`: they are honoured as data, and refused if they have no meaning.
+//! Inherited variables choose nothing.
 
 use super::environments::with_environments;
 use super::makefile::TARGETS;
 use super::stand_in::StandIn;
 
-/// The variables that people type, each with the targets that take it; without any, all do.
+/// The variables, each with the targets that accept it; if empty, all do.
 const VARIABLES: [(&str, &[&str]); 14] = [
     ("ENV", &[]),
     ("CONTEXT", &[]),
@@ -61,7 +61,7 @@ fn no_variable_becomes_shell_or_make_text() {
         for (name, _) in takes {
             for payload in PAYLOADS {
                 let typed = format!("{name}={payload}");
-                // What asks is answered, so that it goes on to what it would do.
+                // Confirmed, so that a target that asks continues.
                 let agrees = *name != "YES" && VARIABLES[12].1.contains(&target);
                 let args =
                     [&[target, typed.as_str()][..], if agrees { &["YES=1"] } else { &[] }].concat();
@@ -100,7 +100,7 @@ fn a_variable_of_another_target_is_an_error_that_names_the_target() {
             }
         }
     }
-    // It is for one of those that are typed.
+    // It applies to one of the given targets.
     cluster.make(&["set-image", "deploy", "TAG=1.2.3", "YES=1"]).success();
 }
 
@@ -138,7 +138,7 @@ fn other_variables_are_ignored() {
     cluster.make(&["deploy", "V=1", "J=2", "CFLAGS=-O2", "prefix=/usr"]).success();
     assert_eq!(cluster.calls(), calls);
     cluster.answers(&[]);
-    // So does a parent make pass on what was typed for it.
+    // A parent make passes on what was typed for it.
     let parent = cluster.sandbox.write("work/Makefile", "all:\n\t$(MAKE) -C hello-infra deploy\n");
     let parent = ["-f", parent.to_str().unwrap(), "V=1"];
     cluster.sandbox.run("make", &parent).env("PATH", cluster.sandbox.own_path()).success();
@@ -194,7 +194,7 @@ fn what_is_set_outside_chooses_nothing() {
         cluster.make(&["-e", "deploy", "ENV=staging"]).env(name, "production").success();
         assert_eq!(cluster.calls(), calls, "{name}");
     }
-    // The goals that are checked are those that are made.
+    // The checked goals are those that are made.
     cluster.answers(&[]);
     for make in [
         cluster.make(&["restart", "ENV=production"]).env("MAKECMDGOALS", "help"),
@@ -203,7 +203,7 @@ fn what_is_set_outside_chooses_nothing() {
         make.failure(2).says("MAKECMDGOALS= cannot be set");
         cluster.was_left_alone();
     }
-    // The environment of a CI job says neither where nor yes.
+    // The environment of a CI job provides neither environment nor confirmation.
     cluster.answers(&[]);
     for target in [
         &["deploy", "ENV=production"][..],

@@ -1,5 +1,5 @@
-//! Random edits of a generated repository, and an update over them: no line that somebody wrote is
-//! lost, and no file of their own is touched.
+//! Random edits of a generated repository, and an update over them: no line of a user is lost, and
+//! no file of a user is touched.
 
 use super::older::{Edit, templates};
 use super::support::Sandbox;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
-/// Changes of all kinds, in many places.
+/// Template changes of all kinds, in many places.
 const CHANGES: [Edit; 14] = [
     (
         "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
@@ -73,7 +73,7 @@ fn person() -> impl Strategy<Value = Person> {
     ]
 }
 
-/// The files after `edits`, and the lines that a person wrote, by file.
+/// The files after `edits`, and the lines that the user wrote, by file.
 fn edited(
     files: &BTreeMap<String, String>,
     edits: &[Person],
@@ -229,8 +229,8 @@ fn an_update_loses_no_line_and_touches_no_file_of_ones_own() {
                     ),
                 }
             }
-            // What nobody touched is as it is generated now, unless it follows from an answer that
-            // was edited elsewhere.
+            // An untouched file is as generated now, unless it depends on an answer that was edited
+            // elsewhere.
             let is_as_recorded = answers == record.answers;
             for (path, entry) in wish
                 .iter()
@@ -247,6 +247,6 @@ fn an_update_loses_no_line_and_touches_no_file_of_ones_own() {
         })
         .unwrap();
     let (clean, open) = counts.get();
-    // Both happen, or the test says little.
+    // Both outcomes occur, or the test proves little.
     assert!(clean > 200 && open > 50, "{clean} clean, {open} with conflicts");
 }

@@ -1,5 +1,5 @@
-//! What the targets of make do about several components and kinds of workloads.
-//! The same against a real cluster: `cluster/workloads.rs`.
+//! What make targets do with several components and kinds of workloads, with a stand-in for
+//! kubectl. `cluster/workloads.rs` does the same with a real cluster.
 
 use super::stand_in::{StandIn, arm};
 use super::workloads::everything;
@@ -13,7 +13,7 @@ fn cluster() -> StandIn {
     cluster
 }
 
-/// The steps with one of these words, in their order.
+/// The steps with one of these words, in order.
 fn steps(cluster: &StandIn, verbs: &[&str]) -> Vec<String> {
     let wanted = |step: &String| step.split(' ').any(|word| verbs.contains(&word));
     cluster.steps().into_iter().filter(wanted).collect()
@@ -82,7 +82,7 @@ fn a_cronjob_is_started_once() {
     assert!(date.len() == 10 && date.bytes().all(|letter| letter.is_ascii_digit()), "{created:?}");
     assert_eq!(created.len(), 1);
     assert!(cluster.calls().concat().contains(&"--from=cronjob/nightly".to_owned()));
-    // The project's own needs no name.
+    // The project's own component needs no name.
     cluster.answers(&[]);
     cluster.make(&["run"]).success();
     assert!(cluster.calls().concat().contains(&"--from=cronjob/hello".to_owned()));

@@ -1,5 +1,5 @@
-//! Deployments, workers, cron jobs and jobs, and what belongs to them: what `new` makes, and what
-//! it refuses.
+//! Deployments, workers, cron jobs and jobs, and everything that belongs to them: what `new`
+//! generates, and what it refuses.
 
 use super::bad_input::refused;
 use super::manifests::strict;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs;
 
-/// A web service, a worker, a cron job with an image of its own and a Job.
+/// A web service, a worker, a cron job with its own image and a Job.
 const ALL: &str = "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\ningress: hello.example.com\n\
     tls-issuer: letsencrypt\nservice-account: true\nconfig: app.env\ncomponents:\n  \
     worker: {port: none, args: [work, --queue=mail], replicas: 3, config: worker.env}\n  \
@@ -21,7 +21,7 @@ const ALL: &str = "project: hello\nimage: registry.gitlab.com/group/hello:1.0.0\
     migrate: {workload: job, args: [migrate]}\n  \
     api: {port: 9000, ingress: api.example.com, tls: yes, health-path: /up}\n";
 
-/// A repository with all of that.
+/// A repository with all of these.
 pub fn everything(args: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("app.env", "# settings\nLOG_LEVEL=info\nQUOTED=\"x\"\nEMPTY=\n");
@@ -45,7 +45,7 @@ fn read(sandbox: &Sandbox, file: &str) -> String {
     fs::read_to_string(sandbox.hello(file)).unwrap()
 }
 
-/// What `kubectl kustomize` makes of a directory, by kind and name without a hash.
+/// The output of `kubectl kustomize` for a directory, by kind and name without hash suffix.
 fn built(sandbox: &Sandbox, kubectl: &std::path::Path, dir: &str) -> Vec<(String, Value)> {
     let output = sandbox.run(kubectl, &["kustomize", dir]).cwd(sandbox.hello("")).success();
     serde_yaml::Deserializer::from_str(&output.stdout)

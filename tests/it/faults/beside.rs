@@ -1,5 +1,4 @@
-//! Beside a git that adds and commits without end: nobody's change is lost, and exit 0 means that
-//! it is committed.
+//! Next to a git that adds and commits all the time: no change is lost, and exit 0 means committed.
 
 use super::super::support::{Run, Sandbox, have};
 use super::{Bed, CASES};
@@ -34,7 +33,7 @@ fn a_running_git_loses_nothing_and_takes_nothing() {
             });
             let what = format!("{}, round {round}", case.name);
             assert!(output.is_some(), "{what}: it never finishes");
-            // git may have been stopped before it had added the file, or had committed it.
+            // git may have been stopped before it added or committed the file.
             bed.sandbox.git(&["add", "notes.txt"]).success();
             bed.sandbox.git(&["commit", "-qm", "Note", "--", "notes.txt"]).output();
             let subjects = bed.sandbox.git(&["log", "--format=%s"]).success().stdout;
@@ -78,7 +77,7 @@ fn what_is_edited_while_a_plan_is_written_is_neither_lost_nor_reverted() {
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = thread::scope(|scope| {
             let run = scope.spawn(|| Run::of(command).output());
-            // Once its files are beside their places.
+            // Once the files are prepared beside their targets.
             while !sandbox
                 .git(&["status", "--porcelain", "--ignored"])
                 .success()

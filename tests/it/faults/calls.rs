@@ -1,5 +1,5 @@
-//! System calls that fail, or at which the command is killed: each one once, each one and all after
-//! it, and a second one while the command takes back what it has done.
+//! System calls that fail, or at which the command is killed: each one alone, each one and all
+//! after it, and a second one while the command reverts its changes.
 
 use super::super::support::{Output, Run, have};
 use super::{Bed, case, some};
@@ -30,7 +30,7 @@ const CHANGES: [(&str, &[&str]); 19] = [
     ("ftruncate", &["EIO", "ENOSPC"]),
 ];
 const ALL: &[&str] = &["ENOSPC", "EIO", "EACCES"];
-/// Those that look at files. They fail once: what is not seen must not be taken for absent.
+/// Calls that read. They fail once: what is not seen must not be taken for absent.
 const LOOKS: [(&str, &[&str]); 9] = [
     ("read", &["EIO"]),
     ("flock", &["EIO"]),
@@ -43,18 +43,17 @@ const LOOKS: [(&str, &[&str]); 9] = [
     ("access", &["EIO"]),
 ];
 
-/// Runs the command under strace; gives its output and the calls that it made, without the ids of
-/// processes.
+/// Runs the command under strace, and returns its output and its calls, without process ids.
 pub fn traced(bed: &Bed, injected: &[String]) -> (Output, Vec<String>) {
     traced_run(bed.again(), &bed.sandbox.path("trace"), injected)
 }
 
-/// The same with any command, and a `log` that nobody else writes.
+/// Like [`traced`], for any command, with a `log` of its own.
 pub fn traced_run(run: Run, log: &Path, injected: &[String]) -> (Output, Vec<String>) {
     let inner = run.command();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(log);
-    // It is faster, and sends no signal (strace 6.1).
+    // Faster, and sends no signal (strace 6.1).
     if !injected.iter().any(|one| one.contains("signal=")) {
         command.arg("--seccomp-bpf");
     }
@@ -80,13 +79,13 @@ fn name(call: &str) -> &str {
 /// A call of a run.
 pub struct Call {
     pub name: &'static str,
-    /// Its number among those of its name.
+    /// Its number among the calls of the same name.
     pub number: usize,
     errors: &'static [&'static str],
     pub is_change: bool,
 }
 
-/// The calls from `first` on, but for what is said to the user.
+/// The calls from `first` on, except for output to the user.
 pub fn numbered(calls: &[String], first: usize) -> Vec<Call> {
     let mut all = Vec::new();
     for (at, call) in calls.iter().enumerate().skip(first) {
@@ -103,18 +102,18 @@ pub fn numbered(calls: &[String], first: usize) -> Vec<Call> {
     all
 }
 
-/// Where the loader has done its part.
+/// The first call after those of the loader.
 pub fn begin(bed: &Bed, calls: &[String]) -> usize {
     begin_at(&bed.sandbox.path(""), calls)
 }
 
-/// The same of a command that works below `place`.
+/// Like [`begin`], for a command that works below `place`.
 pub fn begin_at(place: &Path, calls: &[String]) -> usize {
     let place = place.display().to_string();
     calls.iter().position(|call| call.contains(&place) || call.contains("\".\"")).unwrap()
 }
 
-/// What can happen at each call.
+/// All faults to inject at each call.
 pub fn faults(calls: &[Call]) -> Vec<String> {
     let mut all = Vec::new();
     for Call { name, number, errors, is_change } in calls {
@@ -134,7 +133,7 @@ pub fn faults(calls: &[Call]) -> Vec<String> {
     all
 }
 
-/// Expects that a fault which kills has done so.
+/// Expects that a killing fault has killed the command.
 #[track_caller]
 pub fn is_killed(fault: &str, output: &Output) {
     assert!(!fault.contains("SIGKILL") || output.code.is_none(), "{fault}: exit {:?}", output.code);
@@ -208,14 +207,12 @@ fn what_cannot_be_taken_back_is_moved_back_as_the_hint_says() {
     assert!(hints > 0);
 }
 
-/// Pairs of faults: at a call that changes something, and then at one of those by which the command
-/// takes that back.
+/// Pairs of faults: at a call that changes something, and then at one that reverts it.
 fn seconds(bed: &Bed, calls: &[String]) -> Vec<Vec<String>> {
     let is_change = |call: &Call| call.is_change;
     let firsts: Vec<_> = numbered(calls, begin(bed, calls)).into_iter().filter(is_change).collect();
     let mut all = Vec::new();
-    // What the command does after each fault is found by another run: of every tenth, too, if not
-    // of all.
+    // Another run shows what the command does after each fault; for every tenth one if not for all.
     for Call { name: call, number, .. } in some(firsts, 0) {
         bed.reset();
         let (_, after) = traced(bed, &[format!("inject={call}:error=EIO:when={number}")]);

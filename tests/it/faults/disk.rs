@@ -1,16 +1,16 @@
-//! A disk that is really full: each count of free blocks and of free inodes, until the command has
-//! room.
+//! A disk that is really full, with each number of free blocks and of free inodes up to what the
+//! command needs.
 
 use super::super::atomic::Disk;
 use super::{Bed, CASES, Found, some};
 use std::process::Command;
 
-/// A block of a tmpfs.
+/// The block size of a tmpfs.
 const BLOCK: u64 = 4096;
-/// More than any of the commands takes.
+/// More than any of the commands needs.
 const MOST: u64 = 600;
 
-/// What a file system has in use: blocks and inodes.
+/// The blocks and inodes in use on a file system.
 pub fn used(dir: &str) -> (u64, u64) {
     let output = Command::new("stat").args(["-f", "-c", "%b %f %c %d", dir]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -18,14 +18,15 @@ pub fn used(dir: &str) -> (u64, u64) {
     (numbers[0] - numbers[1], numbers[2] - numbers[3])
 }
 
-/// Says whether the disk has what is in use, which the kernel counts a little differently.
+/// Remounts with other limits. `false` if less than what is in use, which the kernel counts
+/// slightly differently.
 pub fn remount(dir: &str, options: &str) -> bool {
     let mount =
         Command::new("mount").args(["-o", &format!("remount,{options}"), dir]).output().unwrap();
     mount.status.success()
 }
 
-/// Runs each command on a disk with as much room as `options` makes of a count, from none to
+/// Runs each command on a disk with the room that `options` derives from a count, from none to
 /// enough.
 fn sweep(options: fn(used: (u64, u64), free: u64) -> String, first: usize) {
     for (number, case) in CASES.iter().enumerate() {
@@ -45,7 +46,7 @@ fn sweep(options: fn(used: (u64, u64), free: u64) -> String, first: usize) {
             bed.judge(&format!("{free} free: {}", options((0, 0), free)), &output);
             output.code == Some(0) && found == Found::Done
         };
-        // Where it ends is found first, by halves.
+        // A binary search first finds the required count.
         let (mut low, mut high) = (0, MOST);
         assert!(is_enough(high), "{}", case.name);
         while low < high {
@@ -61,7 +62,7 @@ fn sweep(options: fn(used: (u64, u64), free: u64) -> String, first: usize) {
 
 #[test]
 fn a_disk_without_blocks() {
-    // To a tmpfs, no size at all is no limit.
+    // For a tmpfs, size 0 means unlimited.
     sweep(|(blocks, _), free| format!("size={}", (blocks + free).max(1) * BLOCK), 0);
 }
 

@@ -1,5 +1,5 @@
-//! What a kill has left in `.git`: git's locks are told, with a hint that works; makeinfra's own
-//! are known and go; an index that is behind HEAD is mended.
+//! Leftovers of a kill in `.git`: git's locks are reported with a hint that works; makeinfra's own
+//! are recognised and removed; an index behind HEAD is repaired.
 
 use super::{Bed, CASES, Found};
 use std::fs;
@@ -53,12 +53,12 @@ fn a_lock_file_of_makeinfra_goes_with_the_next_run() {
 fn an_index_that_a_commit_has_left_behind_is_mended_by_the_same_command() {
     for name in ["rotate", "secret set"] {
         let bed = Bed::new(super::case(name));
-        // As a commit leaves it that is killed once its branch has moved.
+        // As after a commit that was killed once its branch had moved.
         bed.sandbox.git(&["read-tree", "HEAD^"]).success();
         assert_ne!(bed.found(), Found::Done);
         bed.again().success().says("git's index still had an earlier `secrets/kubernetes/");
         assert_eq!(bed.found(), Found::Done, "{name}");
-        // What somebody has staged is theirs.
+        // What a user has staged stays.
         bed.sandbox.append("README.md", "\nOurs.\n");
         bed.sandbox.git(&["add", "README.md"]).success();
         bed.sandbox.git(&["restore", "--worktree", "--source=HEAD", "README.md"]).success();

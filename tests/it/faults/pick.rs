@@ -1,5 +1,5 @@
 //! An update with conflicts: whatever stops it, nothing has changed, or a cherry-pick is open that
-//! git takes back.
+//! git can abort.
 
 use super::super::support::{Sandbox, files_below, have};
 use super::calls::{begin, is_killed, numbered, traced};
@@ -27,10 +27,10 @@ fn conflicting() -> Sandbox {
     sandbox
 }
 
-/// Expects that nothing has changed, or that a cherry-pick is open that git takes back.
+/// Expects that nothing has changed, or that a cherry-pick is open that git can abort.
 #[track_caller]
 fn can_be_taken_back(bed: &Bed, what: &str) {
-    // The next run takes away what a killed one has locked, and nothing else.
+    // The next run removes the locks of a killed one, and nothing else.
     let locks = || {
         let files = files_below(&bed.sandbox.hello(".git")).into_iter();
         files
@@ -38,7 +38,7 @@ fn can_be_taken_back(bed: &Bed, what: &str) {
             .collect::<Vec<_>>()
     };
     if !locks().is_empty() {
-        // A cherry-pick may be open, which keeps the next run back.
+        // A cherry-pick may be open, which blocks the next run.
         let code = bed.again().output().code;
         assert!([Some(1), Some(12)].contains(&code), "{what}: {code:?}");
         assert_eq!(locks(), [""; 0], "{what}");

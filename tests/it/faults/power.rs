@@ -1,9 +1,9 @@
-//! A power cut: the system calls of a run are replayed on a model of a disk, up to each of them,
-//! and whatever was not synced by then is there, or is not, or is torn. After exit 0 nothing is
-//! lost, and before that the same command finishes.
+//! A power cut: the system calls of a run are replayed on a model of a disk up to each of them, and
+//! everything that was not synced by then is present, absent or torn. After exit 0 nothing is lost,
+//! and before that repeating the command finishes.
 //!
-//! The model promises no more than POSIX does: the bytes of a file are on the disk once it was
-//! synced, and a name once the directory was. A rename in one directory happens or does not.
+//! The model promises no more than POSIX: the bytes of a file are on the disk once the file was
+//! synced, and a name once its directory was. A rename within a directory is atomic.
 
 use super::super::support::{Output, Run, have};
 use super::{Bed, case, some};
@@ -18,10 +18,10 @@ use std::process::Command;
 const CALLS: &str = "?open,openat,?creat,read,lseek,write,pwrite64,writev,close,fsync,fdatasync,ftruncate,?rename,?renameat,\
                      renameat2,?link,linkat,?unlink,unlinkat,?mkdir,mkdirat,?rmdir,chdir,?dup,fcntl";
 
-/// Names with the nodes that they stand for; `None` for one that goes.
+/// Names with their nodes; `None` for a name that is removed.
 type Change = Vec<(String, Option<usize>)>;
 
-/// A file or a directory: as programs see it, and as it is on the disk.
+/// A file or a directory, in memory and on the disk.
 #[derive(Clone)]
 enum Node {
     File {
@@ -37,7 +37,7 @@ enum Node {
     },
 }
 
-/// What a power cut leaves of what was not synced.
+/// What a power cut leaves of unsynced changes.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
     /// No name and no byte.
@@ -53,7 +53,7 @@ enum Cut {
 const CUTS: [Cut; 6] =
     [Cut::Nothing, Cut::Names, Cut::Torn, Cut::Some(1), Cut::Some(2), Cut::Some(3)];
 
-/// A disk, on which one process runs.
+/// A disk used by one process.
 struct Model {
     root: PathBuf,
     cwd: PathBuf,
@@ -63,7 +63,7 @@ struct Model {
 }
 
 impl Model {
-    /// What is below `root`, all of it synced.
+    /// The content of `root`, all of it synced.
     fn of(root: &Path, cwd: &Path) -> Self {
         let mut model = Self {
             root: root.to_owned(),
@@ -100,7 +100,7 @@ impl Model {
         at
     }
 
-    /// The directory that `path` is in, and its name there; `None` outside of the model.
+    /// The directory of `path` and the name in it; `None` outside the model.
     fn place(&self, dir: &str, path: &str) -> Option<(usize, String)> {
         let base = dir.parse::<i64>().ok();
         let (mut at, rest) = match base {
@@ -158,8 +158,7 @@ impl Model {
         }
     }
 
-    /// Does what the call `name` with `args` did, which gave `result`. Says whether anything is
-    /// another by it.
+    /// Replays the call `name` with `args` and `result`. Returns whether it changed anything.
     fn play(&mut self, name: &str, args: &[String], result: i64) -> bool {
         if result < 0 {
             return false;
@@ -306,7 +305,7 @@ impl Model {
         true
     }
 
-    /// Writes to `at` what `cut` leaves.
+    /// Writes what `cut` leaves to `at`.
     fn leave(&self, node: usize, at: &Path, cut: Cut, random: &mut TestRng) {
         use proptest::prelude::Rng as _;
         let mut flip = |likely: bool| match cut {
@@ -348,13 +347,13 @@ impl Model {
     }
 }
 
-/// The bytes of a string as `strace -xx` shows it.
+/// The bytes of a string in the output of `strace -xx`.
 fn bytes_of(text: &str) -> Vec<u8> {
     text.chars().map(|byte| u8::try_from(u32::from(byte)).unwrap()).collect()
 }
 
-/// A line of strace's: the call, its arguments with each byte of a string as a character, and the
-/// result.
+/// Parses a line of strace: the call, its arguments with each byte of a string as a character, and
+/// the result.
 fn parsed(line: &str) -> Option<(String, Vec<String>, i64)> {
     let line = line.split_once(' ')?.1.trim_start();
     let (name, rest) = line.split_once('(')?;
@@ -402,7 +401,7 @@ fn survives(name: &'static str) {
             tried.extend(CUTS.map(|cut| (at, cut)));
         }
     }
-    // What the model holds in the end is what the run has made.
+    // The final content of the model equals the run's result.
     let all = CUTS.map(|cut| (last, cut));
     let mut model = Model::of(&bed.sandbox.path("work-pristine"), &PathBuf::new());
     (model.root, model.cwd) = (root.clone(), cwd);

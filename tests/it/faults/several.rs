@@ -1,5 +1,5 @@
-//! Commands over several repositories: whatever stops them, each repository by itself is as before
-//! or done, the same command finishes, and exit 0 says that all are done.
+//! Commands over several repositories: whatever stops them, each repository is as before or done,
+//! repeating the command finishes, and exit 0 means that all are done.
 
 use super::super::several::{with_three, with_three_older};
 use super::super::support::{Output, Run, Sandbox, assert_no_token, files_below, have, mode};
@@ -18,7 +18,7 @@ struct Bed {
     done: [State; 2],
 }
 
-/// What a run leaves in a repository.
+/// The state of a repository after a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct State {
     files: BTreeMap<String, (u32, Vec<u8>)>,
@@ -73,7 +73,7 @@ impl Bed {
         self.sandbox.run("sh", &["-c", script]).success();
     }
 
-    /// Says how many are done; fails if one is something between that nobody was told of.
+    /// Returns how many are done. Fails if one is in an intermediate state that was not reported.
     #[track_caller]
     fn judge(&self, what: &str, output: &Output) {
         assert_no_token(output.stdout.as_bytes(), "stdout");
@@ -85,7 +85,7 @@ impl Bed {
             let line = output.stdout.lines().find(|line| line.contains(&format!(" {name}: ")));
             match line.map(|line| line.split_whitespace().next().unwrap()) {
                 Some("ok") => assert!(is_done, "{name}, {said}"),
-                // Whoever failed tells what has changed nevertheless.
+                // A failed run reports what has changed nevertheless.
                 Some(_) => assert!(
                     found == self.before[at]
                         || line.unwrap().contains("committed as")
@@ -94,7 +94,7 @@ impl Bed {
                     "{name}, {said}"
                 ),
                 None if output.code == Some(0) => panic!("{name} is not told of, {said}"),
-                // A kill may leave files that are not committed yet, and never another HEAD.
+                // A kill may leave uncommitted files, but never another HEAD.
                 None => assert!(is_done || found.head == self.before[at].head, "{name}, {said}"),
             }
             assert!(output.code != Some(0) || is_done, "{name}, {said}");
@@ -116,7 +116,7 @@ fn sweep(sandbox: Sandbox, args: &[&str]) {
     bed.reset();
     let (output, calls) = traced_run(bed.again(), &log, &[]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    // What cannot be looked at is tried with one repository.
+    // Calls that only read are tested with a single repository.
     let changes = numbered(&calls, begin_at(&bed.sandbox.path(""), &calls))
         .into_iter()
         .filter(|call| call.is_change);
@@ -125,7 +125,7 @@ fn sweep(sandbox: Sandbox, args: &[&str]) {
     for fault in some(all, args[0].len()) {
         bed.reset();
         let (output, _) = traced_run(bed.again(), &log, std::slice::from_ref(&fault));
-        // The calls of threads are counted by thread: one of them may come less often.
+        // Calls are counted by thread, so one of them may occur less often.
         if output.code.is_some() && fault.contains("SIGKILL") {
             continue;
         }

@@ -1,5 +1,5 @@
-//! `rotate --finish` over several repositories: a token goes only if all that had it are proved in
-//! the same run.
+//! `rotate --finish` over several repositories: a token is only deleted if the same run has proved
+//! all repositories that had it.
 
 use super::super::from_gitlab::shared::Several;
 use super::super::gitlab::Fault;
@@ -8,7 +8,7 @@ use super::super::support::{Output, Run, USER};
 use serde_json::{Value, json};
 use std::fs;
 
-/// A cluster for each context: what it has is beside it.
+/// A kubectl with a cluster for each context, whose content is in files next to it.
 const KUBECTL: &str = "#!/bin/sh\ncontext=\nfor word; do case $word in --context=*) context=${word#--context=} ;; esac; done\n\
     case \"$*\" in\n\
     *--all-namespaces*) printf '{\"kind\": \"List\", \"items\": [%s]}' \"$(cat \"${0%/*}/$context.json\")\" ;;\n\
@@ -16,13 +16,13 @@ const KUBECTL: &str = "#!/bin/sh\ncontext=\nfor word; do case $word in --context
 
 const ALL: [&str; 3] = ["a-infra", "b-infra", "c-infra"];
 
-/// The commands of docs/many-repositories.md that are about tokens.
+/// The commands about tokens in docs/many-repositories.md.
 pub const DOCS: [&str; 2] = [
     "makeinfra rotate ../*-infra --from-gitlab --expires-in 90d --commit",
     "makeinfra rotate ../*-infra --finish --commit",
 ];
 
-/// Several that were rotated and deployed.
+/// Several repositories that were rotated and deployed.
 fn rotated() -> Option<Several> {
     let several = Several::start()?;
     several.sandbox.write_program("kubectl", KUBECTL);
@@ -32,7 +32,7 @@ fn rotated() -> Option<Several> {
 }
 
 impl Several {
-    /// The clusters have the Secrets of the files.
+    /// Deploys the Secrets in the files to the clusters.
     fn deploy(&self, names: &[&str]) {
         for name in names {
             let mut secret: Value = serde_yaml::from_str(&self.secret(name)).unwrap();
@@ -47,7 +47,7 @@ impl Several {
         run.env("PATH", self.sandbox.own_path())
     }
 
-    /// Runs it, and expects that nothing was deleted or written.
+    /// Runs it, and expects that nothing is deleted or written.
     #[track_caller]
     fn keeps(&self, names: &[&str], args: &[&str], code: i32) -> Output {
         let state = || (self.ids(), ALL.map(|name| self.secret(name)));
@@ -62,7 +62,7 @@ impl Several {
 #[test]
 fn a_token_goes_once_all_that_had_it_are_proved() {
     let Some(several) = rotated() else { return };
-    // The next one: what is superseded now was given to both.
+    // The next token: both had the one that is superseded now.
     let old = several.held("a-infra");
     several.rotate(&["a-infra", "b-infra"], &["--commit"]).success();
     several.deploy(&ALL);
@@ -70,13 +70,13 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
     let output = several.keeps(&["a-infra"], &[], 1);
     output.prints("kept: b-infra had it, too, and must be named in the same run");
     several.keeps(&["a-infra", "c-infra"], &[], 1).prints("kept: b-infra had it, too");
-    // Named, and not looked at.
+    // Named, but not readable.
     several.sandbox.run("mv", &["b-infra", "away"]).success();
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
     output.prints("kept: b-infra had it, too").prints("failed   ");
     several.sandbox.run("mv", &["away", "b-infra"]).success();
     assert!(several.ids().contains(&old));
-    // Not proved of one of them.
+    // Unproved for one of them.
     let cluster = several.sandbox.path("bin/b.json");
     let there = fs::read_to_string(&cluster).unwrap();
     fs::write(&cluster, "").unwrap();
@@ -86,7 +86,7 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
         .prints("(production: there is no pull secret gitlab in namespace b of context b)");
     assert!(several.ids().contains(&old));
     fs::write(&cluster, there).unwrap();
-    // A dry run tells, and does nothing.
+    // A dry run reports and does nothing.
     several.keeps(&["a-infra", "b-infra"], &["--yes", "--dry-run"], 0).prints("would be deleted");
     several.bed.gitlab.forget_requests();
     let output = several.finish(&ALL, &["--yes", "--commit", "--json"]).success();
@@ -95,7 +95,7 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
     assert_eq!(objects.len(), 3);
     let mut registry = Vec::new();
     for object in &objects {
-        // What `c` had was none of GitLab's tokens.
+        // The old token of `c` was not GitLab's.
         assert_eq!(object["changed"], object["given"] != "c-infra", "{object:#}");
         for token in object["tokens"].as_array().unwrap() {
             assert_eq!(
@@ -106,7 +106,8 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
             registry.push(token["registry"]["message"].as_str().unwrap().to_owned());
         }
     }
-    // The first of the registry by a sign-in, the rest by the API; each token is deleted once.
+    // The first token of the registry is verified by a sign-in, the others by the API; each token
+    // is deleted once.
     let signed_in = registry.iter().filter(|said| said.contains("the registry refuses it")).count();
     assert_eq!(signed_in, 1, "{registry:?}");
     assert!(
@@ -135,7 +136,7 @@ fn the_commands_of_the_docs_rotate_all_and_finish() {
     };
     typed(DOCS[0]).prints("3 repositories: 3 ok, 3 changed");
     several.deploy(&ALL);
-    // Of those that were made by hand it asks.
+    // Tokens that were created by hand require confirmation.
     typed(&format!("{} --yes", DOCS[1])).prints("3 repositories: 3 ok, 3 changed");
     assert_eq!(several.ids().len(), 2);
     several.is_settled();
@@ -145,8 +146,7 @@ fn the_commands_of_the_docs_rotate_all_and_finish() {
 fn a_repository_that_went_back_to_the_old_token_keeps_it() {
     let Some(several) = rotated() else { return };
     let shared = several.held("a-infra");
-    // By hand, and nobody knows of the others: USER is the number of the token that was made by
-    // hand.
+    // Created by hand, so the other repositories are unknown: USER contains the token's number.
     let token = several.sandbox.path("token").display().to_string();
     let args = ["rotate", "b-infra", "--token-username", USER, "--token-file", &token, "--commit"];
     several.run(&args).success();
@@ -154,7 +154,7 @@ fn a_repository_that_went_back_to_the_old_token_keeps_it() {
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
     output.prints("kept: it is in use (b-infra)");
     assert!(several.ids().contains(&1));
-    // It is no more in its files, but still in what a pipeline would deploy.
+    // It is gone from the files, but a pipeline would still deploy it.
     several.git("b-infra", &["init", "-q", "--bare", "../remote.git"]);
     several.git("b-infra", &["remote", "add", "origin", "../remote.git"]);
     several.git("b-infra", &["push", "-q", "-u", "origin", "HEAD"]);
@@ -174,7 +174,7 @@ fn a_repository_that_was_given_the_token_is_proved_although_its_clone_is_behind(
     let shared = several.held("a-infra");
     several.rotate(&["a-infra"], &["--commit"]).success();
     several.deploy(&["a-infra"]);
-    // Its cluster has the token that its files do not have yet.
+    // The cluster has the token that the files do not have yet.
     several.git("b-infra", &["reset", "-q", "--hard", "HEAD~1"]);
     several.git("b-infra", &["reflog", "expire", "--expire=now", "--all"]);
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
@@ -190,24 +190,24 @@ fn one_failure_does_not_stop_the_others() {
     let output = several
         .finish(&["c-infra", "a-infra", "b-infra"], &["--yes", "--commit", "--failed-to", &failed]);
     let output = output.failure(1);
-    // Made by hand, it may be in the one that cannot be read.
+    // A token that was created by hand may be in the unreadable repository.
     output
         .prints("failed   c-infra: ")
         .prints("kept: `c-infra` may hold it, and could not be looked at");
     assert_eq!(fs::read_to_string(&failed).unwrap(), "c-infra\na-infra\nb-infra\n");
     assert!(several.ids().contains(&1));
-    // Of one that GitLab made it is known who had it.
+    // For a token that GitLab issued, the repositories that had it are known.
     let old = several.held("a-infra");
     several.rotate(&["a-infra", "b-infra"], &["--commit"]).success();
     several.deploy(&["a-infra", "b-infra"]);
     let output = several.finish(&["c-infra", "a-infra", "b-infra"], &["--commit"]).failure(1);
     assert!(several.ids().contains(&1) && !several.ids().contains(&old), "{}", output.stdout);
-    // GitLab cannot tell: the exit code of a run that does not know.
+    // GitLab gives no answer: the exit code for undetermined results.
     let Some(several) = rotated() else { return };
     several.bed.gitlab.times(u32::MAX, "GET", "/deploy_tokens/1", Fault::html(502));
     several.keeps(&["a-infra", "b-infra"], &["--yes"], 3).prints("failed with status 502");
     several.bed.gitlab.heal();
-    // A context that is not known is that repository's failure alone.
+    // An unknown context only fails its own repository.
     several.sandbox.edit_in(
         "a-infra",
         "kubernetes/overlays/production/environment.mk",

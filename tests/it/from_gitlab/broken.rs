@@ -1,5 +1,4 @@
-//! A connection to GitLab that breaks: what changes nothing, or nothing more the second time, is
-//! asked once more.
+//! A broken connection to GitLab: idempotent requests are repeated once.
 
 use super::super::finish::Rotated;
 use super::super::gitlab::Fault;
@@ -31,7 +30,7 @@ fn a_get_is_repeated_once() {
         world.list().failure(3).says("the connection to").says("broke off");
         assert_eq!(world.count("GET", "/deploy_tokens?"), 2, "{fault:?}");
     }
-    // An answer is an answer.
+    // Any answer counts.
     gitlab.forget_requests().next("GET", "/deploy_tokens?", Fault::html(502));
     world.list().failure(3).says("failed with status 502");
     assert_eq!(world.count("GET", "/deploy_tokens?"), 1);
@@ -42,7 +41,7 @@ fn a_delete_is_repeated_once_and_a_post_never() {
     let Some(rotated) = Rotated::new() else { return };
     let world = &rotated.0;
     let gitlab = &world.bed.gitlab;
-    // It was done, and the second answer is 404.
+    // The request was completed, so the second answer is 404.
     gitlab.next("DELETE", "/deploy_tokens/1", Fault::DropAfter);
     rotated.finish(&["--yes", "--commit"]).success().prints("deploy token 1: ");
     assert_eq!((world.count("DELETE", "/1"), world.ids()), (2, vec![2]));

@@ -1,4 +1,4 @@
-//! Two clones, and two processes in one of them: no token of the other is deleted.
+//! Two clones, and two processes in one of them: neither deletes the other's token.
 
 use super::super::gitlab::Fault;
 use super::super::gitlab_bed::MAINTAINER;
@@ -7,7 +7,7 @@ use super::World;
 use std::process::Stdio;
 
 impl World {
-    /// Shares the repository, and clones it into `other`.
+    /// Pushes the repository, and clones it to `other`.
     fn share(&self) {
         let script = "git init -q --bare -b main ../remote.git; git branch -q -M main; git remote add origin ../remote.git; \
             git push -q -u origin main; git-crypt export-key ../../key; cd ..; git clone -q remote.git other; cd other; \
@@ -44,8 +44,7 @@ fn two_clones_at_once_have_a_token_each_and_none_is_deleted() {
         .spawn()
         .unwrap();
     gitlab.wait_for_held();
-    // Token 2 is there, and no Secret has it yet: to this clone it is somebody's who may be about
-    // to write it.
+    // Token 2 exists, but no Secret has it yet: to this clone, somebody may be about to write it.
     let output = world.in_other(&ROTATE).success();
     assert!(!output.stderr.contains("deleted"), "{}", output.stderr);
     let output =
@@ -55,14 +54,14 @@ fn two_clones_at_once_have_a_token_each_and_none_is_deleted() {
     let first = first.wait_with_output().unwrap();
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     world.account("both have rotated");
-    // One of them is pushed first, and the other takes that one's side.
+    // One clone pushes first, and the other takes its side in the merge.
     world.git_in("other", &["push", "-q"]).success();
     world.sandbox.git(&["push", "-q"]).failure(1);
     world.sandbox.git(&["pull", "-q", "--no-rebase"]).failure(1);
     world.sandbox.git(&["checkout", "-q", "--theirs", "--", SECRET]).success();
     world.sandbox.git(&["commit", "-qam", "Take theirs"]).success();
     world.sandbox.git(&["push", "-q"]).success();
-    // Token 2 is in no Secret now, and its name tells both whose it is.
+    // No Secret has token 2 any more, and its name tells both clones whose it is.
     let list = |run: Run| {
         let report = run.success().json();
         let tokens = report["tokens"].as_array().unwrap().iter();

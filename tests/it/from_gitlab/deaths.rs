@@ -1,5 +1,5 @@
-//! Whatever ends `--from-gitlab`, and whenever: no token is lost track of, and none is deleted that
-//! a Secret holds.
+//! Whatever ends `--from-gitlab`, at any time: no token is lost, and none is deleted that a Secret
+//! has.
 
 use super::super::faults::calls::{begin_at, faults, is_killed, numbered, traced_run};
 use super::super::faults::some;
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// The tokens that a text of a Secret says it holds, and those that it says it has replaced.
+/// The token numbers that a Secret's text has, and those that it lists as superseded.
 fn named(text: &str) -> (Vec<u64>, Vec<u64>) {
     let secret: Value = serde_yaml::from_str(text).unwrap_or_default();
     let notes = &secret["metadata"]["annotations"];
@@ -24,7 +24,7 @@ fn named(text: &str) -> (Vec<u64>, Vec<u64>) {
 }
 
 impl World {
-    /// What each Secret file of work tree, index and all that a reference names says.
+    /// The Secret files of the work tree, the index and everything that a reference points to.
     fn secrets(&self) -> Vec<String> {
         let mut texts: Vec<_> =
             fs::read_to_string(self.sandbox.hello(SECRET)).into_iter().collect();
@@ -43,19 +43,19 @@ impl World {
         texts
     }
 
-    /// The journals in and beside the repository.
+    /// The journals in and next to the repository.
     fn journals(&self) -> Vec<PathBuf> {
         let dirs = [self.sandbox.hello(".git/makeinfra"), self.sandbox.work(".hello-infra.tokens")];
         let found = dirs.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten());
         found.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// What is under way, as they have it.
+    /// The journal's entries.
     pub fn entries(&self) -> Vec<String> {
         self.journals().iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect()
     }
 
-    /// Notes in the journal that a killed run had `token` made.
+    /// Adds a journal entry as if a killed run had requested `token`.
     pub fn note(&self, id: u64, folder: &str) {
         let token = self.bed.gitlab.token(id).unwrap();
         let entry = json!({
@@ -66,8 +66,8 @@ impl World {
         fs::write(self.sandbox.hello(".git/makeinfra/killed.json"), entry.to_string()).unwrap();
     }
 
-    /// Fails if a live token is lost track of, a Secret holds one that is deleted, or a value is
-    /// where it must not be.
+    /// Fails if a live token is lost, a Secret has a deleted one, or a value is where it must not
+    /// be.
     #[track_caller]
     pub fn account(&self, what: &str) {
         let (live, secrets, entries) = (self.bed.gitlab.tokens(), self.secrets(), self.entries());
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// All files of the working directory, those of git included.
+    /// All files of the working directory, including git's.
     fn files(&self) -> Vec<PathBuf> {
         let work = self.sandbox.work("");
         let dirs = [work.clone(), self.sandbox.hello(".git")];
@@ -115,7 +115,7 @@ impl World {
             .collect()
     }
 
-    /// Fails unless all is done, and nothing is left of what was under way.
+    /// Fails unless everything is done, and nothing is left in progress.
     #[track_caller]
     pub fn is_settled(&self, what: &str) {
         self.account(what);
@@ -136,12 +136,12 @@ impl World {
 
 fn is_left(file: &Path) -> bool {
     let file = file.display().to_string();
-    // What cannot be taken back stays, and was named.
+    // A file that cannot be reverted stays, and was named.
     let is_temporary = file.contains(".makeinfra-") && !file.contains(".makeinfra-old-");
     is_temporary || file.contains(".git/makeinfra") || file.contains(".tokens/")
 }
 
-/// A command with a GitLab, again and again from the same state.
+/// A command with a GitLab, run repeatedly from the same state.
 pub struct Bed {
     pub world: World,
     is_new: bool,
@@ -196,7 +196,8 @@ impl Bed {
         run.without_env("MAKEINFRA_TEST_ADVICE")
     }
 
-    /// Judges what a run that `what` has ended has left, and has the same command finish.
+    /// Judges the state after a run that `what` has ended, and repeats the command until it
+    /// finishes.
     #[track_caller]
     pub fn judge(&self, what: &str, output: Option<&Output>) {
         let said = output
@@ -223,7 +224,7 @@ impl Bed {
         if is_done {
             return;
         }
-        // Of what was never made nobody can tell for an hour whether it comes yet.
+        // For an hour, it is undetermined whether a requested token will still appear.
         let entries = self.world.entries();
         if !entries.is_empty() {
             let is_made = self
@@ -277,7 +278,7 @@ fn killed_at_each_request() {
                 bed.world.account(&target);
                 gitlab.release();
                 let what = format!("{method} {target}, {is_done}");
-                // A request that was under way is done.
+                // A pending request has completed.
                 while method == "POST" && bed.world.ids().len() < 2 {
                     std::thread::yield_now();
                 }
@@ -313,12 +314,12 @@ fn new_at_each_system_call() {
     sweep(Bed::new());
 }
 
-/// Makes an unlocked linked work tree beside the other one.
+/// Creates an unlocked linked work tree.
 const LINK: &str = "git-crypt export-key ../key; git worktree add -q --detach --no-checkout ../linked; \
     (cd ../linked; own=$(git rev-parse --absolute-git-dir); mkdir -p $own/git-crypt/keys; \
     cp $own/../../git-crypt/keys/default $own/git-crypt/keys/; git checkout -q --force)";
 
-/// Where a token can be that a killed run had made, while the work tree has another one.
+/// Where a token of a killed run can be while the work tree has another one.
 const PLACES: [(&str, &str); 7] = [
     ("a stash", "git stash -q"),
     ("an older stash", "git stash -q; echo >> README.md; git stash -q"),
@@ -369,7 +370,7 @@ fn what_any_place_of_git_holds_is_not_deleted() {
         .success()
         .says(&format!("deleted the deploy token {id}, which an earlier run had left"));
     assert!(!world.ids().contains(&id));
-    // Of another repository in the same one of git.
+    // Of another repository within the same git repository.
     let id = world.ids()[1];
     world.sandbox.git(&["checkout", "-q", "."]).success();
     world.note(id, "other-infra/");
@@ -429,7 +430,7 @@ fn what_is_gone_in_gitlab_is_in_no_way() {
     world.bed.gitlab.remove_token(id);
     world.rotate(&["--commit"]).success();
     bed.world.is_settled("deleted by hand");
-    // Its project is gone, and a group makes the next one.
+    // Its project is gone, and a group issues the next one.
     world.rotate(&["--commit"]).success();
     world.note(*world.ids().last().unwrap(), "");
     world.sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
@@ -446,7 +447,7 @@ fn what_is_gone_in_gitlab_is_in_no_way() {
 fn what_cannot_be_committed_is_known_before_a_token_is_made() {
     let Some(bed) = Bed::rotate() else { return };
     let world = &bed.world;
-    // Only the index has it: that of the work tree would be part of the new file.
+    // Only the index has it: the work tree's would become part of the new file.
     world.shell("cp $SECRET mine; echo '# ours' >> $SECRET; git add $SECRET; mv mine $SECRET");
     world
         .rotate(&["--commit"])

@@ -1,5 +1,5 @@
-//! `--from-gitlab` on a disk that is full: with each count of free blocks, no token is lost track
-//! of, and the same command finishes once there is room.
+//! `--from-gitlab` on a full disk: with each number of free blocks, no token is lost, and repeating
+//! the command finishes once there is room.
 
 use super::super::atomic::Disk;
 use super::super::faults::disk::{remount, used};
@@ -41,7 +41,7 @@ fn sweep(bed: Option<Bed>, is_empty: bool) {
     for free in some((0..high + 3).collect(), 0) {
         is_enough(free);
     }
-    // Where there is no room for the journal, none is made; where there is, one is.
+    // Without room for the journal no token is created; with room, one is.
     for free in [0, 1].into_iter().chain(high.saturating_sub(5)..high) {
         is_enough(free);
     }
@@ -49,7 +49,7 @@ fn sweep(bed: Option<Bed>, is_empty: bool) {
         "enough with {high} free; without: {} before a token was made, {} after",
         ends[0], ends[1]
     );
-    // An empty disk has one block at least, and that is enough for the journal.
+    // An empty disk has at least one block, which is enough for the journal.
     assert!(ends[1] > 0 && (ends[0] > 0 || is_empty), "{ends:?}");
 }
 

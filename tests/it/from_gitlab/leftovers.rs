@@ -1,11 +1,10 @@
-//! What a run that was killed has left in its journal, and what has become of the token since:
-//! another clone may have replaced it, and the cluster may have it all the same.
+//! Tokens of a killed run in its journal, and their fate since: another clone may have replaced
+//! one, and the cluster may still have it.
 
 use super::super::support::{SECRET, Sandbox};
 use super::World;
 
-/// A world whose token 2 is in HEAD, and in the journal, as a run leaves it that is killed at its
-/// end.
+/// A world whose token 2 is in HEAD and in the journal, as after a run that was killed at its end.
 fn world() -> Option<World> {
     let world = World::start()?;
     world.rotate(&["--commit"]).success();
@@ -13,7 +12,7 @@ fn world() -> Option<World> {
     Some(world)
 }
 
-/// Rotates, and expects that the token is there and not under way any more.
+/// Rotates, and expects that the token exists and is no longer in the journal.
 #[track_caller]
 fn keeps(world: &World) {
     let output = world.rotate(&["--commit"]).success();

@@ -1,4 +1,4 @@
-//! What is refused before GitLab is asked for anything, and what programs are told of secrets.
+//! What is refused before GitLab is asked, and which programs see secrets.
 
 use super::super::finish::Rotated;
 use super::super::gitlab_bed::MAINTAINER;
@@ -28,8 +28,7 @@ fn a_locked_clone_asks_gitlab_for_nothing() {
     assert_eq!(world.journal(), [""; 0]);
 }
 
-/// What all processes of a run were called with, their environments included, but for the run
-/// itself.
+/// Arguments and environments of all processes of a run, except for the run itself.
 fn children(run: super::super::support::Run, world: &World) -> String {
     let (inner, log) = (run.command(), world.sandbox.path("execve"));
     let mut strace = Command::new("strace");
@@ -49,7 +48,7 @@ fn no_argument_and_no_environment_has_a_token() {
     }
     let Some(rotated) = Rotated::new() else { return };
     let world = &rotated.0;
-    // From a file, so that no environment has it that makeinfra was given.
+    // From a file, so that it is in no environment.
     let file = world.sandbox.path("api").display().to_string();
     let access = ["--gitlab-token-file", &file];
     let rotate = world.rotate(&[&["--commit"][..], &access].concat()).without_env("GITLAB_TOKEN");

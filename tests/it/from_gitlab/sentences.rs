@@ -1,4 +1,4 @@
-//! What users see as a whole where GitLab, or what is before it, refuses:
+//! The complete output when GitLab, or a server in front of it, refuses:
 //! `tests/outputs/gitlab-refusals.txt`.
 
 use super::super::gitlab::{Fault, Role};

@@ -1,4 +1,4 @@
-//! `rotate --from-gitlab` over several repositories: those that share a token get one new one.
+//! `rotate --from-gitlab` over several repositories: those that share a token share the new one.
 
 use super::super::gitlab::Fault;
 use super::super::gitlab_bed::{GitlabBed, MAINTAINER, OWNER};
@@ -8,8 +8,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// A GitLab with a registry, and repositories `a-infra`, `b-infra` and `c-infra` whose tokens were
-/// made by hand: one of `a` and `b`, and one of `c`.
+/// A GitLab with a registry, and repositories `a-infra`, `b-infra` and `c-infra` with tokens
+/// created by hand: one for `a` and `b`, and one for `c`.
 pub struct Several {
     pub bed: GitlabBed,
     pub sandbox: Sandbox,
@@ -28,13 +28,13 @@ impl Several {
         Some(several)
     }
 
-    /// A repository for `image`, with the token in the file `token`.
+    /// Creates a repository for `image`, with the token in the file `token`.
     fn create(&self, name: &str, image: &str, user: &str, token: &str) {
         let (image, token) =
             (self.bed.registry.image(image), self.sandbox.path(token).display().to_string());
         let args =
             ["new", name, "--image", &image, "--token-username", user, "--token-file", &token];
-        // Each has a cluster of its own.
+        // Each has its own cluster.
         let more = ["--expires-at", "never", "--context", name];
         self.sandbox.makeinfra(&[&args[..], &more].concat()).success();
     }
@@ -59,7 +59,7 @@ impl Several {
         secret["metadata"]["annotations"][annotation].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The number of the token that a repository holds, by its annotation.
+    /// The number of a repository's token, according to its annotation.
     pub fn held(&self, name: &str) -> u64 {
         let url = self.annotation(name, "makeinfra/token");
         url.rsplit('/').next().unwrap().parse().unwrap_or_default()
@@ -69,7 +69,7 @@ impl Several {
         self.bed.gitlab.tokens().iter().map(|token| token.id).collect()
     }
 
-    /// How often GitLab was asked for a token.
+    /// How often a token was requested from GitLab.
     fn posts(&self) -> usize {
         self.bed.gitlab.log().iter().filter(|line| line.starts_with("POST ")).count()
     }
@@ -117,7 +117,7 @@ fn repositories_that_share_a_token_get_one_new_one() {
     assert_eq!(several.annotation("c-infra", "makeinfra/token-repositories"), "");
     several.is_settled();
     several.run(&["check", "--online", "a-infra", "b-infra", "c-infra"]).success();
-    // Again: those that are replaced are named with their repositories.
+    // A second rotation: superseded tokens are listed with their repositories.
     let output = several.rotate(&["b-infra", "a-infra"], &["--json"]).success();
     for object in objects(&output) {
         assert!(object["changed"] == true && object["error"].is_null(), "{object}");
@@ -126,7 +126,7 @@ fn repositories_that_share_a_token_get_one_new_one() {
     let superseded = several.annotation("a-infra", "makeinfra/superseded-tokens");
     assert_eq!(superseded, format!("{USER} {old}#a-infra,b-infra"));
     assert_eq!(several.annotation("a-infra", "makeinfra/token-repositories"), "b-infra a-infra");
-    // One that is rotated alone leaves the other its token, and says so.
+    // Rotating one repository alone leaves the other its token, and reports that.
     let output = several.rotate(&["a-infra"], &[]).success();
     output.says("b-infra had it together with this repository").prints("in one run with b-infra\n");
     assert_ne!(several.held("a-infra"), several.held("b-infra"));
@@ -144,11 +144,11 @@ fn what_fails_the_look_gets_no_token() {
     output.prints("failed   c-infra: ").prints("3 repositories: 2 ok, 2 changed, 1 failed");
     assert_eq!((several.posts(), several.head("c-infra")), (1, before));
     assert_eq!(fs::read_to_string(&failed).unwrap(), "c-infra\n");
-    // One that cannot be had in GitLab fails alone, too.
+    // A repository without a project in GitLab fails alone, too.
     several.create("d", "nowhere/nothing:1", "robot", "other");
     let output = several.rotate(&["a-infra", "d-infra"], &[]).failure(1);
     output.prints("ok       a-infra: ").prints("failed   d-infra: cannot use GitLab's API");
-    // A dry run makes nothing.
+    // A dry run creates nothing.
     let before = several.ids();
     let output = several.rotate(&["a-infra", "b-infra"], &["--dry-run"]).success();
     output.prints("ok       b-infra: would get a new deploy token of the project `group/hello`");
@@ -163,7 +163,7 @@ fn an_access_token_that_is_refused_is_sent_once() {
     let output = output.failure(13);
     output.prints("rejects the access token").prints("3 repositories: 3 failed");
     assert_eq!(several.bed.gitlab.log().len(), 1, "{:?}", several.bed.gitlab.log());
-    // None for this GitLab: nothing is sent.
+    // No credential for this GitLab: nothing is sent.
     several.bed.gitlab.forget_requests();
     let output =
         several.rotate(&["a-infra", "b-infra"], &[]).without_env("GITLAB_TOKEN").failure(2);
@@ -186,7 +186,7 @@ fn what_cannot_be_written_takes_the_token_back_unless_another_has_it() {
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_secs(1));
             for file in files {
-                // Not what a rotation could read.
+                // A file that a rotation could not read.
                 fs::write(&file, "kind: Secret\n").unwrap();
             }
         })
@@ -214,7 +214,7 @@ fn what_cannot_be_written_takes_the_token_back_unless_another_has_it() {
 #[test]
 fn a_refused_token_is_deleted_and_the_others_go_on() {
     let Some(several) = Several::start() else { return };
-    // `a` and `b` share a token, but no project of GitLab's has both their images.
+    // `a` and `b` share a token, but no GitLab project has both their images.
     several.create("e", "group/second:1.0.0", USER, "token");
     let output = several.rotate(&["a-infra", "e-infra", "c-infra"], &["--commit"]).failure(1);
     output
@@ -223,7 +223,7 @@ fn a_refused_token_is_deleted_and_the_others_go_on() {
         .prints("project `group/hello` and project `group/second`")
         .prints("ok       c-infra: ");
     assert_eq!(several.posts(), 1);
-    // The group that both belong to has one.
+    // Their common group has one.
     let group = ["--gitlab-group", "group", "--commit"];
     several.rotate(&["a-infra", "e-infra"], &group).env("GITLAB_TOKEN", OWNER).success();
     assert_eq!(several.held("a-infra"), several.held("e-infra"));
@@ -233,7 +233,7 @@ fn a_refused_token_is_deleted_and_the_others_go_on() {
 #[test]
 fn a_killed_run_is_cleaned_up_unless_another_repository_has_the_token() {
     let Some(several) = Several::start() else { return };
-    // Killed with the token made, and nothing written.
+    // Killed after the token was created, with nothing written.
     several.bed.gitlab.next("POST", "/deploy_tokens", Fault::DelayAfter(Duration::from_secs(60)));
     let mut command = several.rotate(&["a-infra", "b-infra"], &["--commit"]).command();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -270,13 +270,13 @@ fn a_killed_run_is_cleaned_up_unless_another_repository_has_the_token() {
     several.rotate(&["a-infra"], &["--commit"]).success();
     assert!(several.ids().contains(&id));
     assert!(!journal.exists());
-    // Nobody knows whether one that was moved away has it.
+    // A repository that was moved away may have it.
     put_back();
     several.sandbox.run("mv", &["b-infra", "moved"]).success();
     let output = several.rotate(&["a-infra"], &["--commit"]).failure(3);
     output.says("undetermined whether the deploy token").says("b-infra");
     assert!(several.ids().contains(&id) && entry.exists());
-    // It is gone in GitLab: nothing is left to be known.
+    // It no longer exists in GitLab, so nothing is undetermined.
     several.bed.gitlab.remove_token(id);
     several.rotate(&["a-infra"], &["--commit"]).success();
     assert!(!journal.exists());

@@ -1,5 +1,5 @@
-//! Whatever ends `rotate --from-gitlab` of repositories that share a token: none is lost track of,
-//! and none is deleted that one of them holds.
+//! Whatever ends `rotate --from-gitlab` of repositories that share a token: none is lost, and none
+//! is deleted that one of them has.
 
 use super::super::faults::calls::{begin_at, faults, numbered, traced_run};
 use super::super::faults::some;
@@ -13,7 +13,7 @@ use std::process::Stdio;
 
 const PAIR: [&str; 2] = ["a-infra", "b-infra"];
 
-/// Two repositories with one token, again and again from the same state.
+/// Two repositories with one token, run repeatedly from the same state.
 struct Pair(Several);
 
 impl Pair {
@@ -42,7 +42,7 @@ impl Pair {
         found.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// What the Secrets of the work trees and of HEAD say that they hold and have replaced.
+    /// The tokens that the Secrets of work trees and of HEAD have, and have superseded.
     fn named(&self) -> (Vec<u64>, Vec<u64>) {
         let (mut held, mut superseded) = (Vec::new(), Vec::new());
         for name in PAIR {
@@ -64,8 +64,7 @@ impl Pair {
         (held, superseded)
     }
 
-    /// Fails if a Secret holds a token that is deleted, or none of Secrets and journals tells of a
-    /// live one.
+    /// Fails if a Secret has a deleted token, or a live one is in neither Secrets nor journals.
     #[track_caller]
     fn account(&self, what: &str) {
         let (held, superseded) = self.named();
@@ -85,13 +84,14 @@ impl Pair {
         }
     }
 
-    /// Judges what a run that `what` has ended has left, and has the same command finish.
+    /// Judges the state after a run that `what` has ended, and repeats the command until it
+    /// finishes.
     #[track_caller]
     fn judge(&self, what: &str) {
         self.account(what);
         let again = self.run().output();
         assert_eq!(again.code, Some(0), "{what}: {}{}", again.stdout, again.stderr);
-        // Of what was never made nobody can tell for an hour whether it comes yet.
+        // For an hour, it is undetermined whether a requested token will still appear.
         if !self.entries().is_empty() {
             for file in self.entries() {
                 let mut entry: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -136,7 +136,7 @@ fn killed_at_each_request() {
             run.wait().unwrap();
             pair.account(&what);
             gitlab.release();
-            // A request that was under way is done.
+            // A pending request has completed.
             while method == "POST" && pair.0.ids().len() < 2 {
                 std::thread::yield_now();
             }
@@ -154,7 +154,7 @@ fn at_each_system_call() {
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let all = faults(&numbered(&calls, begin_at(&pair.0.sandbox.path(""), &calls)));
     eprintln!("{} faults", all.len());
-    // Some are of another thread each time: whatever comes of it is judged.
+    // Threads differ between runs, so any result is judged.
     for fault in some(all, 0) {
         pair.reset();
         let (output, _) = traced_run(pair.run(), &log, std::slice::from_ref(&fault));

@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM while the registry does not know the new token yet: whatever is left is in
-//! the journal.
+//! Ctrl-C and SIGTERM while the registry does not know the new token yet: anything left is in the
+//! journal.
 
 use super::super::gitlab::Gitlab;
 use super::super::gitlab_bed::GitlabBed;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A signal, and its number.
+/// A signal and its number.
 const SIGNALS: [(&str, i32); 2] = [("INT", 2), ("TERM", 15)];
 
 #[test]
@@ -20,7 +20,7 @@ fn between_two_tries_a_signal_loses_no_token() {
         let before = (world.secret(), world.sandbox.git(&["rev-parse", "HEAD"]).success().stdout);
         let run = world.rotate(&["--commit"]).without_env("MAKEINFRA_TEST_ADVICE");
         let child = run.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // It was refused once, and a pause is what comes next.
+        // It was refused once, and a pause follows.
         let begun = Instant::now();
         let refused = || {
             world
@@ -41,7 +41,7 @@ fn between_two_tries_a_signal_loses_no_token() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal));
         assert_eq!(code, Some(128 + number), "{said}");
-        // It is there, and the journal has it; or neither is so.
+        // Either both the token and its journal entry exist, or neither.
         world.account(name);
         assert_eq!(
             world.ids().contains(&2),

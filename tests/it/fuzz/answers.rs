@@ -1,4 +1,4 @@
-//! What people answer: single values, files of answers, the record, settings.
+//! Answers of users: single values, answers files, the record, settings.
 
 use super::{MARKER, files, fuzz, is_bounded, is_sample, quotes_no_token, shows_token, text};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use makeinfra::pull_secret::keyring;
 use makeinfra::registry::Platform;
 use makeinfra::templates::TemplateSet;
 
-/// Words of `.makeinfra.yaml` and of files of answers.
+/// Words of `.makeinfra.yaml` and of answers files.
 const WORDS: [&str; 40] = [
     "version: \"0.2.0\"\n",
     "version: 0.2.0\n",
@@ -205,8 +205,7 @@ fn an_answer_that_is_accepted_has_no_control_characters() {
         let Some(text) = text(bytes) else { return };
         for name in Name::ALL {
             let is_fine = !text.contains(char::is_control) && text.len() <= 4096;
-            // Files are named as they are called, arguments are JSON, and zeros may stand before a
-            // number.
+            // File names are free, arguments are JSON, and numbers may have leading zeros.
             let is_free = matches!(
                 name,
                 Name::Output | Name::Config | Name::Args | Name::Port | Name::Replicas
@@ -233,7 +232,7 @@ fn a_record_that_is_read_can_be_written_and_read_again() {
     fuzz("record", &WORDS, files(&["examples/hello-infra/.makeinfra.yaml"]), |bytes| {
         let Some(text) = text(bytes) else { return };
         match Record::parse(text.to_owned()) {
-            // Rendering takes as long as many readings.
+            // Rendering takes as long as parsing many inputs.
             Ok(record) if is_sample(bytes, 64) => {
                 let written = templates.record(&record.answers).unwrap();
                 let again = Record::parse(written.clone()).unwrap();

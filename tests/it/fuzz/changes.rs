@@ -1,5 +1,5 @@
-//! What people have made of a generated repository, and what they had before: the files that
-//! changes and adoptions are planned from.
+//! Edited generated repositories, and repositories before an adoption: the files from which changes
+//! and adoptions are planned.
 
 use super::manifests::WORDS;
 use super::{files, fuzz, is_sample, parts, quotes_no_token};
@@ -11,7 +11,7 @@ use makeinfra::templates::TemplateSet;
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-/// The generated files that have answers, and that people edit.
+/// The generated files that contain answers and that users edit.
 const EDITED: [&str; 5] = [
     "kubernetes/base/deployment.yaml",
     "kubernetes/overlays/production/kustomization.yaml",
@@ -64,7 +64,7 @@ fn the_answers_of_edited_files_make_a_record_that_can_be_read() {
     fuzz("edited-repository", &[&words[..], &WORDS].concat(), Vec::new(), |bytes| {
         let Some(parts) = parts(bytes) else { return };
         let current = answers_in(&tree(&EDITED, &parts), &record);
-        // Rendering takes longer than all else.
+        // Rendering takes longer than everything else.
         if is_sample(bytes, 64) {
             let written = templates.record(&current.answers).unwrap();
             let again = Record::parse(written.clone()).unwrap();
@@ -80,7 +80,7 @@ fn a_repository_is_adopted_or_refused_without_a_quote() {
         let Some(parts) = parts(bytes) else { return };
         let files = tree(&FOREIGN, &parts);
         let _ = (labelled_project(&files), named_files(&files, &[]));
-        // All templates are rendered for it.
+        // It renders all templates.
         if !is_sample(bytes, 256) {
             return;
         }

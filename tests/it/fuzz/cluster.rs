@@ -1,5 +1,5 @@
-//! What a cluster and kubectl say: objects, events, the texts of runtimes, the line of a Makefile
-//! that names kubectl.
+//! Data from a cluster and kubectl: objects, events, texts of runtimes, the Makefile's line with
+//! kubectl.
 
 use super::{files, fuzz, quotes_no_token, shows_token, text};
 use jiff::Timestamp;
@@ -86,7 +86,7 @@ fn diagnosis(evidence: &Evidence) -> Diagnosis {
     known.diagnose()
 }
 
-/// Fails if anything that is shown quotes a token, moves the cursor, or is too long to be read.
+/// Fails if any output quotes a token, moves the cursor, or is too long.
 fn can_be_shown(found: &Diagnosis) {
     for finding in &found.findings {
         let texts = finding.evidence.iter().chain([&finding.message, &finding.subject]);
@@ -119,7 +119,7 @@ fn what_a_cluster_tells_is_diagnosed_and_shown_without_a_token() {
     });
 }
 
-/// The texts that issues have.
+/// Texts from issues.
 fn runtime_texts() -> Vec<Vec<u8>> {
     let texts: serde_json::Value =
         serde_json::from_slice(&files(&["tests/vectors/pull-texts.json"])[0]).unwrap();
@@ -197,7 +197,7 @@ fn a_makefile_has_no_other_program_run_than_a_client_of_kubernetes() {
             if let Some(context) = context_of(text) {
                 assert!(!context.contains('$') && !context.is_empty());
             }
-            // What the user has in the environment may be any program, but needs no shell.
+            // The user's own environment may name any program, but none that needs a shell.
             if let Err(error) = Kubectl::new(Some(text), None, Path::new("/"), None) {
                 quotes_no_token(&makeinfra::error::explain(&error));
             }

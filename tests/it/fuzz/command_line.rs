@@ -1,4 +1,4 @@
-//! What is typed: arguments with a token among them, and paths for a shell.
+//! Command lines: arguments that include a token, and paths for a shell.
 
 use super::{MARKER, fuzz, quotes_no_token, text};
 use clap::CommandFactory;
@@ -37,7 +37,7 @@ fn no_usage_error_quotes_a_token() {
         "man\n",
         "\n",
     ];
-    // Made once: that takes longer than any arguments.
+    // Built once, because that takes longer than parsing arguments.
     let command = RefCell::new(Cli::command());
     fuzz("arguments", &words, Vec::new(), |bytes| {
         let Some(text) = text(bytes) else { return };
@@ -50,7 +50,7 @@ fn no_usage_error_quotes_a_token() {
                 assert!(said.message.len() > 10 && said.message.len() < 1_000 && said.code == 2);
                 assert!(!said.message.contains(char::is_control), "{}", said.message);
             }
-            // Help has no value of anybody's in it.
+            // Help contains no values.
             Err(error) => assert!(!error.to_string().contains(MARKER)),
             Ok(_) => {}
         }

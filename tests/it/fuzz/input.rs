@@ -1,14 +1,14 @@
-//! Inputs: a seed of the corpus with a few mutations. Both are drawn by proptest, which leaves
-//! mutations out of what fails for as long as it still fails.
+//! Inputs: a seed of the corpus with a few mutations. Both are drawn by proptest, which removes
+//! mutations from a failing input while it still fails.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt;
 use std::sync::Arc;
 
-/// The most bytes of an input, as a rule.
+/// The usual size limit of an input in bytes.
 const USUAL: usize = 1 << 10;
-/// The most bytes of any, where there is time: work that grows with the square of it would be seen.
+/// The absolute size limit, if there is time: it exposes quadratic work.
 pub const MOST: usize = 64 << 10;
 
 /// Words of no language in particular.
@@ -59,7 +59,7 @@ const WORDS: [&[u8]; 44] = [
     super::TOKEN.as_bytes(),
 ];
 
-/// What is tried.
+/// An input.
 #[derive(Clone)]
 pub struct Input(pub Vec<u8>);
 
@@ -69,14 +69,14 @@ impl fmt::Debug for Input {
     }
 }
 
-/// What inputs are made from.
+/// The source of inputs.
 pub struct Mutations {
     seeds: Vec<Vec<u8>>,
     words: Vec<&'static [u8]>,
     most: usize,
 }
 
-/// A mutation: which one, and two numbers that say where and what.
+/// A mutation: its kind, and two numbers that determine position and content.
 type Mutation = (u8, u32, u32);
 
 impl Mutations {
@@ -141,12 +141,12 @@ impl Mutations {
     }
 }
 
-/// A number below `end` that gets smaller with `drawn`, so that a shorter failure is a nearer one.
+/// A number below `end` that decreases with `drawn`, so that proptest minimises it.
 fn place(drawn: u32, end: usize) -> usize {
     usize::try_from(drawn).unwrap() % end.max(1)
 }
 
-/// Another number in place of the next one.
+/// Replaces the next number.
 fn number(bytes: &mut Vec<u8>, at: usize, b: u32) {
     const NUMBERS: [&[u8]; 8] =
         [b"0", b"-1", b"65536", b"4294967296", b"99999999999999999999", b"1e400", b"007", b"1.5"];
@@ -161,7 +161,7 @@ fn number(bytes: &mut Vec<u8>, at: usize, b: u32) {
     bytes.splice(start..end, NUMBERS[place(b, NUMBERS.len())].iter().copied());
 }
 
-/// Many of the same word, or of one that opens something.
+/// Repeats a word, or one that opens something.
 fn nest(bytes: &mut Vec<u8>, at: usize, word: &[u8], b: u32) {
     const OPENING: [&[u8]; 8] =
         [b"[", b"{", b"- ", b"{\"a\":", b"[[", b"\n  - a:\n    ", b"? ", b"\\"];
@@ -170,7 +170,7 @@ fn nest(bytes: &mut Vec<u8>, at: usize, word: &[u8], b: u32) {
     bytes.splice(at..at, word.repeat(times));
 }
 
-/// Lines that are copied, swapped, removed or indented.
+/// Copies, swaps, removes or indents lines.
 fn lines(bytes: &mut Vec<u8>, kind: u8, a: u32, b: u32) {
     let mut lines: Vec<Vec<u8>> =
         bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
@@ -187,7 +187,7 @@ fn lines(bytes: &mut Vec<u8>, kind: u8, a: u32, b: u32) {
     *bytes = lines.concat();
 }
 
-/// Repeats the input until it is as large as one may be; gives the limit.
+/// Repeats the input up to the size limit, and returns the limit.
 fn grow(bytes: &mut Vec<u8>, most: usize) -> usize {
     let times = most / bytes.len().max(1);
     *bytes = bytes.repeat(times.max(1));

@@ -1,5 +1,4 @@
-//! Where tokens come from: the answer of GitLab's API, docker's configuration, a file with nothing
-//! but a token.
+//! Token sources: the answer of GitLab's API, docker's configuration, a file with only a token.
 
 use super::super::support::Sandbox;
 use super::{fuzz, quotes_no_token};
@@ -11,7 +10,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
-/// Puts the bytes into a file, of which `source` makes a source.
+/// Writes the bytes to a file that `source` turns into a token source.
 fn read_from_file(
     target: &'static str,
     words: &[&'static str],
@@ -21,10 +20,10 @@ fn read_from_file(
     let file = sandbox.write_private("login", "");
     let registry = RegistryKey::parse("registry.gitlab.com").unwrap();
     let image = ImageRef::parse("registry.gitlab.com/group/project:1").unwrap();
-    // One for all inputs: it prints each warning once.
+    // Shared by all inputs, because it prints each warning once.
     let ui = RefCell::new(Ui::new(true));
     fuzz(target, words, Vec::new(), |bytes| {
-        // Docker's helpers are programs: none is started here.
+        // Docker's helpers are programs, which must not be started here.
         if bytes.to_ascii_lowercase().windows(4).any(|word| word == b"cred") {
             return;
         }

@@ -1,4 +1,4 @@
-//! Manifests of people, and the kustomizations that put them together.
+//! Users' manifests, and the kustomizations that combine them.
 
 use super::{fuzz, parts, quotes_no_token};
 use makeinfra::manifests::{Files, Manifests, below, documents};
@@ -74,7 +74,7 @@ pub const WORDS: [&str; 66] = [
     "data: {.dockercfg: e30=}\n",
 ];
 
-/// Where the parts of an input lie.
+/// The paths of the parts of an input.
 const PATHS: [&str; 6] = [
     "k/kustomization.yaml",
     "k/base/kustomization.yaml",
@@ -120,7 +120,7 @@ fn what_manifests_deploy_is_found_or_a_fault_that_quotes_nothing() {
         }
         let found = Manifests::read(&files, &["k".to_owned()]);
         assert!(found.pulls().count() <= 1_000 + 200 * bytes.len());
-        // A fault is one of a file, or of one of the resources that it makes.
+        // A fault concerns a file, or one of the resources in it.
         assert!(found.faults.len() <= 100 + bytes.len());
         for fault in &found.faults {
             assert!(

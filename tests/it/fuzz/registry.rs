@@ -1,4 +1,4 @@
-//! What registries and token services answer.
+//! Answers of registries and token services.
 
 use super::{fuzz, text};
 use base64::Engine;
@@ -67,7 +67,7 @@ fn a_token_that_is_granted_can_be_sent() {
         "\"*\"",
     ];
     fuzz("token-answer", &words, Vec::new(), |bytes| {
-        // The same bytes as an answer, and as what its token says of itself.
+        // The same bytes as an answer, and as the payload of its token.
         let payload = format!(r#"{{"token":"e30.{}.c2ln"}}"#, URL_SAFE_NO_PAD.encode(bytes));
         for body in [bytes, payload.as_bytes()] {
             let Some(grant) = Grant::read(body) else { continue };

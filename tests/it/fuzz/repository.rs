@@ -1,5 +1,4 @@
-//! What lies in a repository and is git's: attributes. `differential.rs` compares them with git;
-//! here are many more.
+//! Git's attributes. `differential.rs` compares them with git; this target tries many more.
 
 use super::super::support::Sandbox;
 use super::{files, fuzz};
@@ -13,7 +12,7 @@ fn the_last_line_of_an_attribute_file_decides() {
     let sandbox = Sandbox::in_memory();
     let top = sandbox.work("r");
     let git = Repository::init(&top).unwrap();
-    // So that nobody's own configuration counts.
+    // The user's own configuration must not matter.
     git.config().unwrap().set_str("core.attributesFile", "none").unwrap();
     let repo = Repo::find(&top, "check").unwrap();
     let file = top.join(".gitattributes");

@@ -1,5 +1,4 @@
-//! What is encrypted, and what it is encrypted with: key files, ciphertext, docker configs,
-//! Secrets, env files.
+//! Encrypted content and keys: key files, ciphertext, docker configs, Secrets, env files.
 
 use super::{files, fuzz, is_bounded, parts, quotes_no_token, text};
 use base64::Engine;
@@ -51,7 +50,7 @@ fn what_is_encrypted_is_decrypted_and_no_other_bytes_are() {
         let file = key.encrypt(bytes);
         assert!(is_encrypted(&file) && file.len() == bytes.len() + 22);
         assert_eq!(key.decrypt(&file).unwrap().as_slice(), bytes);
-        // What decrypts is what it encrypts.
+        // Encrypting the decrypted text gives the same bytes.
         assert!(key.decrypt(bytes).is_none_or(|plain| key.encrypt(&plain) == bytes));
         let mut other = file;
         let at = bytes.len() * 7 % other.len();
@@ -91,7 +90,7 @@ const CONFIG: [&str; 28] = [
     "\"p\\u0061ssword\"",
 ];
 
-/// The docker configs that were measured.
+/// The measured docker configs.
 fn configs() -> Vec<Vec<u8>> {
     let vectors = &files(&["tests/vectors/docker-configs.json"])[0];
     let vectors: serde_json::Value = serde_json::from_slice(vectors).unwrap();
@@ -182,7 +181,7 @@ fn a_secret_that_is_rotated_holds_the_new_token_and_not_the_old_one() {
                 is_bounded(text.len(), bytes.len());
                 let after = Manifest::parse(text).unwrap();
                 assert!(after.config().keys().any(|key| after.config().holds(key, &token())));
-                // With one entry, nothing is left that could have the old one.
+                // With a single entry, no other one can have the old credentials.
                 let is_alone =
                     had == 1 && after.config().keys().count() == 1 && !after.config().has_more();
                 assert!(
@@ -211,7 +210,7 @@ fn what_is_wrong_with_a_secret_is_said_without_a_quote() {
             Ok(documents) => found.extend(documents.iter().filter_map(Inspected::of)),
             Err(fault) => quotes_no_token(&fault),
         }
-        // A docker config by itself, where the file is one.
+        // A bare docker config, if the file is one.
         for kind in SecretType::ALL {
             let object = format!(
                 r#"{{"kind":"Secret","metadata":{{"name":"a"}},"type":"{}","data":{{"{}":"{}"}}}}"#,
@@ -257,7 +256,7 @@ fn an_env_file_that_gets_a_value_holds_it_and_keeps_the_other_lines() {
         let text = file.set(&key, value);
         is_bounded(text.len(), bytes.len());
         let after = EnvFile::parse(&text);
-        // A line may also go on with what another one has begun, such as a PEM block.
+        // A line may also continue something that another line has begun, such as a PEM block.
         let is_sound = after.traps().all(|(_, trap)| !trap.breaks());
         assert!(!is_sound || after.holds(&key, value));
         assert!(!is_sound || after.set(&key, value) == text);

@@ -1,17 +1,16 @@
-//! The only limit of time in here: an input that takes for ever ends the whole run, with the input
-//! kept.
+//! The only time limit: an input that takes too long ends the whole run, and is kept.
 
 use std::process::abort;
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Far more than any input takes, in a debug build on a busy machine.
+/// Far more than any input takes in a debug build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
 type Current = Mutex<Option<(Instant, Vec<u8>)>>;
 
-/// Looks at what is tried until it is dropped.
+/// Watches the current input until it is dropped.
 pub struct Watch(Arc<Current>);
 
 impl Watch {
@@ -22,10 +21,10 @@ impl Watch {
         Self(current)
     }
 
-    /// Has `input` watched while `run` runs.
+    /// Watches `input` while `run` runs.
     pub fn during(&self, input: &[u8], run: impl FnOnce()) {
         *self.0.lock().unwrap() = Some((Instant::now(), input.to_vec()));
-        // What panics, proptest catches, and tries the next one.
+        // proptest catches a panic and tries the next input.
         run();
         *self.0.lock().unwrap() = None;
     }

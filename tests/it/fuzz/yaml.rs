@@ -74,7 +74,7 @@ fn a_yaml_text_is_read_or_refused_without_a_quote() {
         let all = read_all(text);
         match read::<Value>(text) {
             Ok(one) => {
-                // Merge keys are applied in the one and not in the other.
+                // Only one of the parsers applies merge keys.
                 let is_plain = !text.contains("<<");
                 assert!(
                     !is_plain
@@ -104,26 +104,26 @@ fn paths(document: &Document) -> Vec<Vec<String>> {
     found.split_off(1)
 }
 
-/// What another parser has at `path`.
+/// The value at `path` according to another parser.
 fn at<'v>(value: &'v mut Value, path: &[&str]) -> Option<&'v mut Value> {
     path.iter().try_fold(value, |value, key| value.get_mut(*key))
 }
 
-/// Whether all lines of `one` are in `other`, in their order.
+/// Whether `other` contains all lines of `one`, in order.
 fn has_all_lines(one: &str, other: &str) -> bool {
-    // A byte order mark stays where it is, whatever line comes first.
+    // A byte order mark stays in place, whichever line comes first.
     let [one, other] = [one, other].map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut left = other.lines();
     one.lines().all(|line| left.any(|found| found == line))
 }
 
-/// Fails unless an edit and its opposite leave `text` as it was, but for line breaks, which become
+/// Fails unless an edit followed by its inverse restores `text`, except that line breaks become
 /// those of the first line.
 fn is_undone(text: &str, removed: Option<String>) {
     let bare = |text: &str| text.trim_end().replace("\r\n", "\n");
     match removed {
         Some(removed) => assert_eq!(bare(&removed), bare(text)),
-        // Nothing becomes what another parser cannot read, even if it was so.
+        // The result must not be unreadable for another parser, unless the input was.
         None => assert!(read::<Value>(text).is_err()),
     }
 }
@@ -138,7 +138,7 @@ fn edited(result: Edited) -> Option<String> {
     }
 }
 
-/// Fails unless `after` is `before` with `value` at `path` for another parser, too.
+/// Fails unless another parser agrees that `after` is `before` with `value` at `path`.
 fn agrees(before: &str, after: &str, path: &[&str], value: Option<&str>) {
     let Ok(mut before) = read::<Value>(before) else { return };
     let mut after = read::<Value>(after).unwrap();
@@ -146,7 +146,7 @@ fn agrees(before: &str, after: &str, path: &[&str], value: Option<&str>) {
         assert!(at(&mut after, path).is_none());
         return;
     };
-    // A key that is no string has another name there.
+    // A key that is not a string has another name there.
     let Some(found) = at(&mut after, path) else { return };
     assert_eq!(found, value);
     if let Some(old) = at(&mut before, path) {
@@ -169,7 +169,7 @@ fn an_edit_that_succeeds_is_one_for_every_parser_and_keeps_the_other_lines() {
             assert_eq!(Document::parse(&after).unwrap().scalar(&path).unwrap_or_default(), value);
             agrees(text, &after, &path, Some(value));
             is_bounded(after.len(), text.len());
-            // The same once more changes nothing.
+            // Repeating the edit changes nothing.
             assert_eq!(edited(yaml_edit::set(&after, &path, value)).as_ref(), Some(&after));
         }
         let beside = [&path[..path.len() - 1], &["brand-new"]].concat();

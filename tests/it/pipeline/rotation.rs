@@ -1,5 +1,5 @@
-//! `--ci-rotate`: the files that it adds, and its jobs as gitlab-ci-local runs them, with the
-//! tests' GitLab and registry.
+//! `--ci-rotate`: its additional files, and its jobs run by gitlab-ci-local with the tests' GitLab
+//! and registry.
 
 use super::super::environments::with_environments;
 use super::super::from_gitlab::World;
@@ -33,14 +33,14 @@ fn it_adds_one_file_and_a_job_to_environments_that_deploy_unasked() {
             [".gitlab/staging.yml", "README.md", ".makeinfra.yaml"].contains(&path.as_str());
         assert!(same != is_changed || path.starts_with("secrets/"), "{path}");
     }
-    // Only the job comes on top.
+    // Only the job is added.
     let (before, after) =
         (read(&plain, ".gitlab/staging.yml"), read(&rotating, ".gitlab/staging.yml"));
     let job = after.strip_prefix(&before).unwrap();
     assert!(job.starts_with("\nrotate-staging:\n") && !job.contains("make deploy ENV"), "{job}");
     assert!(read(&rotating, ".makeinfra.yaml").contains("  ci: gitlab\n  ci-rotate: true\n"));
     rotating.is_sound();
-    // One that is alone is deployed by hand.
+    // A single environment is deployed by hand.
     let lone = Sandbox::new();
     lone.new_hello(&["--ci-rotate"]).success();
     assert!(!read(&lone, ".gitlab/production.yml").contains("rotate-"));
@@ -63,7 +63,7 @@ fn it_requires_a_pipeline_of_gitlabs() {
     sandbox.edit(".makeinfra.yaml", "ci: gitlab", "ci: none");
     let check = sandbox.makeinfra(&["update", "hello-infra"]).failure(1);
     check.says("`answers.ci-rotate` requires `answers.ci` to be `gitlab`");
-    // GitLab reads no pipeline below the top of a repository.
+    // GitLab only reads a pipeline at the top of a repository.
     let nested = Sandbox::new();
     nested.run("git", &["init", "-q"]).success();
     nested
@@ -85,7 +85,7 @@ fn it_can_be_switched_on_and_off_later() {
     {
         assert_eq!(read(&sandbox, path), read(&fresh, path), "{path}");
     }
-    // What comes and goes meanwhile has its job, or takes it along.
+    // Environments that are added or removed bring or take their job.
     sandbox.agreed(&["env", "add", "qa", "--commit"]).success();
     let job = read(&sandbox, ".gitlab/qa.yml");
     assert!(
@@ -167,8 +167,8 @@ fn its_jobs_are_a_schedules_and_off_until_all_variables_are_set() {
     assert_eq!(gitlab.jobs(SCHEDULE), off, "only of the default branch");
 }
 
-/// A world whose repository has environments and rotates in its pipeline, and whose token ends in
-/// ten days; shared in a bare repository that stands at the GitLab's URL.
+/// A world whose repository has environments and rotates in its pipeline, with a token that expires
+/// in ten days; pushed to a bare repository at the GitLab's URL.
 fn rotating() -> Option<World> {
     let world = World { bed: GitlabBed::start()?, sandbox: Sandbox::new() };
     let (image, end) = (world.image(), Timestamp::now() + SignedDuration::from_hours(240));
@@ -226,7 +226,7 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
             .trim()
             .to_owned()
     };
-    // As a runner checks it out.
+    // As checked out by a runner.
     let night = |job: &str| {
         let main = in_shared(&["rev-parse", "main"]);
         gitlab.git(&["fetch", "-q", "origin"]);
@@ -259,7 +259,7 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
     assert!(output.stdout.contains("with a merge request to main"), "{}", output.stdout);
     assert_eq!(rotated(), format!("ROTATED_COMMIT={tip}\n"));
     assert_eq!(bed.gitlab.tokens().len(), 2);
-    // The second night takes it up, and the job of the environment takes it from there.
+    // The second night continues with it, and so does the job of the environment.
     night("rotate-token");
     assert_eq!((rotated(), bed.gitlab.tokens().len()), (format!("ROTATED_COMMIT={tip}\n"), 2));
     let output = night("rotate-staging");
@@ -279,7 +279,7 @@ fn a_schedule_opens_a_merge_request_and_brings_the_token_to_the_cluster() {
     });
     let builds: Vec<_> = builds.collect();
     assert!(!builds.is_empty() && builds.iter().all(selects), "{builds:?}");
-    // Once it is merged, nothing is made, and nothing is brought anywhere.
+    // Once it is merged, nothing is created or deployed.
     in_shared(&["update-ref", "refs/heads/main", &tip]);
     assert!(night("rotate-token").stdout.contains("Nothing to do"));
     cluster.answers(&[]);
