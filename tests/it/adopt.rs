@@ -1,4 +1,4 @@
-//! `makeinfra adopt`: what people have stays, and everything else works afterwards.
+//! `makeinfra adopt`: existing content stays, and everything works afterwards.
 
 use super::by_hand::{MAKEFILE, deployment};
 use super::support::{SECRET, Sandbox, TOKEN, all_objects, assert_no_token, files_below, mode};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub const PRODUCTION: &str = "kubernetes/overlays/production";
 
-/// All files below the top, those of git included.
+/// All files below the top, including git's.
 fn everything(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
     let git =
         ["config", "git-crypt/keys/default", "HEAD", "index"].map(|path| format!(".git/{path}"));
@@ -17,7 +17,7 @@ fn everything(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
     files.map(|path| (path.clone(), fs::read(sandbox.hello(&path)).unwrap_or_default())).collect()
 }
 
-/// What kustomize builds, without the labels and the order that are makeinfra's.
+/// The objects that kustomize builds, without makeinfra's labels and order.
 pub fn built(sandbox: &Sandbox, dir: &str) -> Vec<serde_yaml::Value> {
     let output = sandbox.run("kubectl", &["kustomize", dir]).cwd(sandbox.hello("")).success();
     let documents = serde_yaml::Deserializer::from_str(&output.stdout);
@@ -49,7 +49,7 @@ fn the_posts_repository_is_taken_over() {
     done.prints("image        registry.gitlab.com/group/hello:1.0.0").prints("committed as");
     done.prints("`Makefile` is kept and lacks the targets diff, ");
     done.prints("`Makefile` names `kubernetes/deployment.yaml`, `secrets/kubernetes/gitlab.yaml`, where files move away");
-    // Bytes are kept.
+    // Bytes are preserved.
     assert_eq!(sandbox.read("kubernetes/base/deployment.yaml"), deployment);
     assert_eq!(sandbox.read("kubernetes/base/service.yaml"), service);
     assert_eq!(sandbox.read("Makefile"), MAKEFILE);
@@ -83,7 +83,7 @@ fn the_posts_repository_is_taken_over() {
             "kubernetes/base/service.yaml"
         ]
     );
-    // Twice is once.
+    // Repeating it changes nothing.
     let before = sandbox.tree();
     sandbox.adopt(&["--yes", "--commit"]).success().prints("Nothing to do");
     sandbox.here(&["update", "--yes"]).success().prints("Nothing to do");
@@ -149,7 +149,7 @@ fn overlays_become_environments_and_plaintext_is_said_first() {
     );
     done.prints("git-crypt    set up").prints("`.gitlab-ci.yml` names `k8s/overlays/production`");
     assert!(built(&sandbox, "kubernetes/overlays/staging") == before);
-    // Comments, order and quotes are kept.
+    // Comments, order and quotes are preserved.
     let overlay = sandbox.read("kubernetes/overlays/staging/kustomization.yaml");
     for kept in [
         "# Where staging runs.\nnamespace: team-staging\n",
@@ -161,7 +161,7 @@ fn overlays_become_environments_and_plaintext_is_said_first() {
     assert!(!overlay.contains("regcred.yaml"), "{overlay}");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     sandbox.is_sound();
-    // A clone with the exported key opens what was encrypted.
+    // A clone with the exported key decrypts everything.
     let key = sandbox.path("key").display().to_string();
     sandbox.run("git-crypt", &["export-key", &key]).cwd(sandbox.hello("")).success();
     sandbox.run("git", &["clone", "-q", "hello-infra", "clone"]).success();
@@ -183,7 +183,7 @@ fn one_kustomization_becomes_the_base() {
     sandbox.commit_all();
     let before = built(&sandbox, "deploy");
     sandbox.adopt(&["--yes", "--commit"]).success().prints("production (namespace web)");
-    // The Secret is still to come.
+    // The Secret does not exist yet.
     assert!(built(&sandbox, PRODUCTION) == before);
     assert_eq!(
         sandbox.read("kubernetes/base/kustomization.yml").lines().next(),
@@ -236,7 +236,7 @@ fn a_record_that_was_deleted_comes_back() {
                 sandbox.git(&["reset", "-q", "--hard", tree.trim()]).success();
             }
             let before = sandbox.tree();
-            // The name of the directory says nothing.
+            // The name of the directory does not matter.
             fs::rename(sandbox.hello(""), sandbox.work("other")).unwrap();
             sandbox.makeinfra(&["adopt", "other", "--yes", "--commit"]).success();
             fs::rename(sandbox.work("other"), sandbox.hello("")).unwrap();
@@ -358,7 +358,7 @@ fn the_makefile_can_be_taken() {
     assert!(!Record::parse(sandbox.read(Record::FILE)).unwrap().own.contains("Makefile"));
     sandbox.is_sound();
     sandbox.make(&["help"]).success().prints("environments: production");
-    // Later, too.
+    // Also later.
     let sandbox = Sandbox::of_the_post();
     sandbox.adopt(&["--yes", "--commit"]).success();
     sandbox.here(&["update", "--yes", "--commit", "--take", "Makefile"]).success();
@@ -382,7 +382,7 @@ fn dead_ends_point_here() {
 fn attributes_that_cannot_be_read_are_not_taken_for_absent() {
     let sandbox = Sandbox::of_the_post();
     let before = sandbox.tree();
-    // What is no file, nobody can read.
+    // A path that is not a file cannot be read.
     let file = sandbox.write("home/.config/git/attributes", "");
     std::fs::remove_file(&file).unwrap();
     sandbox.run("mkfifo", &[&file.display().to_string()]).success();

@@ -1,4 +1,4 @@
-//! What `makeinfra adopt` says to type next, typed.
+//! The next commands that `makeinfra adopt` prints, typed.
 
 use super::by_hand::{deployment, pull_secret};
 use super::support::{Run, Sandbox, all_objects, assert_no_token};
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 const HOOK: &str = "refuse commits with plaintext below secrets/";
 
-/// The commands of the list, in its order.
+/// The commands of the list, in order.
 fn steps(output: &str) -> Vec<String> {
     let list = output.split_once("\nNext:\n").unwrap().1.lines();
     list.filter_map(|line| line.strip_prefix("  "))
@@ -24,7 +24,7 @@ fn shell(sandbox: &Sandbox, line: &str) -> Run {
     sandbox.run("sh", &["-c", &line]).cwd(sandbox.hello(""))
 }
 
-/// Types all that needs no cluster, and gives the programs that were called.
+/// Types all that need no cluster, and returns the programs that were called.
 fn typed(sandbox: &Sandbox, output: &str) -> Vec<String> {
     let mut done = Vec::new();
     for step in steps(output) {
@@ -59,7 +59,7 @@ fn the_next_steps_are_complete_and_in_order() {
             assert_eq!(typed, expected);
             assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
             sandbox.here(&["check"]).success();
-            // The hook is called.
+            // The hook runs.
             sandbox.put("secrets/kubernetes/open.yaml", "a: b\n");
             sandbox.git(&["-c", "filter.git-crypt.clean=cat", "add", "secrets"]).success();
             sandbox.git(&["commit", "-qm", "Open"]).failure(1).says("plaintext in the index");
@@ -92,7 +92,7 @@ fn what_an_adopted_repository_does_not_get_from_adopt_is_said() {
     let sandbox = Sandbox::of_the_post();
     let first = ["--yes", "--commit", "--namespace", "web", "--project", "shop"];
     sandbox.adopt(&first).success();
-    // Given again, the command finds all done.
+    // Repeating the command finds nothing to do.
     sandbox.adopt(&first).success().prints("Nothing to do");
     for (option, other) in
         [("--project", "other"), ("--namespace", "other"), ("--image", "a/b:1"), ("--ci", "gitlab")]
@@ -137,7 +137,7 @@ fn a_repository_without_a_commit_gets_one_first() {
     typed(&sandbox, &done.stdout);
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert_no_token(&all_objects(&sandbox, &sandbox.hello("")), "an object");
-    // Without `--commit`, the first commit is in the list.
+    // Without `--commit`, the list includes the first commit.
     let sandbox = Sandbox::empty();
     sandbox.put("k8s/app.yaml", &deployment("hello", "registry.gitlab.com/group/hello:1"));
     let done = sandbox.adopt(&["--yes"]).success();

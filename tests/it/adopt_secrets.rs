@@ -1,5 +1,5 @@
-//! `makeinfra adopt` and Secrets in the forms in which people have them: afterwards a rotation
-//! works, or is not advised.
+//! `makeinfra adopt` and Secrets in various forms: afterwards a rotation works, or is not
+//! suggested.
 
 use super::adopt::{self, PRODUCTION};
 use super::by_hand::{deployment, pull_secret};
@@ -14,7 +14,7 @@ fn pull() -> String {
     pull_secret(USER, "gitlab", "dockerconfigjson", "registry.gitlab.com")
 }
 
-/// What kustomize builds, without the namespace that only the overlay names.
+/// The objects that kustomize builds, without the namespace that only the overlay sets.
 fn built(sandbox: &Sandbox, dir: &str) -> Vec<serde_yaml::Value> {
     let mut all = adopt::built(sandbox, dir);
     for one in &mut all {
@@ -29,7 +29,7 @@ fn opaque(name: &str) -> String {
     )
 }
 
-/// `text` as an item of a list.
+/// `text` as a list item.
 fn item(text: &str) -> String {
     format!("- {}\n", text.trim_end().replace('\n', "\n  "))
 }
@@ -230,7 +230,7 @@ fn no_command_makes_a_secret_twice() {
         check.stdout
     );
     assert!(built(&sandbox, PRODUCTION) == before);
-    // Done as the hints say.
+    // As the hints say.
     sandbox.put(file, "");
     sandbox.put("kubernetes/base/kustomization.yaml", "resources:\n- app.yaml\n");
     sandbox.rotate("gldt-Another_8Rz0", &[]).success();

@@ -1,4 +1,4 @@
-//! The rules of ARCHITECTURE.md, held against the source.
+//! Checks the rules of ARCHITECTURE.md against the source.
 
 mod paths;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// The table of ARCHITECTURE.md: module and imports of ours.
+/// The table of ARCHITECTURE.md: modules and their imports.
 fn table() -> Imports {
     let text = fs::read_to_string(repo("ARCHITECTURE.md")).unwrap();
     let rows =
@@ -22,7 +22,7 @@ fn table() -> Imports {
     .collect()
 }
 
-/// Every module at the top of `src`, with the modules of ours that it or a part of it names.
+/// Every top-level module of `src`, with the modules that it, or a part of it, names.
 fn source() -> Imports {
     let mut imports = Imports::new();
     for (path, text) in sources() {
@@ -61,7 +61,7 @@ fn sources() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The lines of `text` that are no comment and no test at its end.
+/// The lines of `text` without comments and the tests at its end.
 fn code(text: &str) -> String {
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
     code.lines()
@@ -70,7 +70,7 @@ fn code(text: &str) -> String {
         .collect()
 }
 
-/// Whether a file holds tests alone.
+/// Whether a file only contains tests.
 fn is_test(path: &str) -> bool {
     path.split('/').any(|part| part.trim_end_matches(".rs") == "tests")
 }
@@ -79,7 +79,8 @@ fn repo(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Lines of code outside tests and comments that hold one of `words`, in files not among `allowed`.
+/// Lines of code outside tests and comments that contain one of `words`, in files not among
+/// `allowed`.
 fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for (path, text) in sources() {
@@ -96,12 +97,12 @@ fn offenders(words: &[&str], allowed: &[&str]) -> Vec<String> {
     found
 }
 
-/// The same, where what is allowed are modules, each with what is below it.
+/// Like [`offenders`], with modules and everything below them as the allowed files.
 fn not_in(modules: &[&str], words: &[&str]) -> Vec<String> {
     offenders(words, &[]).into_iter().filter(|line| !is_of(line, modules)).collect()
 }
 
-/// Whether a line of [`offenders`] is of one of `modules`.
+/// Whether a line of [`offenders`] belongs to one of `modules`.
 fn is_of(line: &str, modules: &[&str]) -> bool {
     modules
         .iter()
@@ -153,12 +154,12 @@ fn only_ui_prints_and_reads_standard_input() {
 
 #[test]
 fn nothing_below_commands_asks_or_prints() {
-    // The conversation asks; a token or another value is asked for where it is read.
+    // Questions are asked in the interview; a token or another value is asked for where it is read.
     let conversation = ["ui", "questions", "credentials", "commands", "lib", "main"];
     assert_eq!(not_in(&conversation, &["Ui"]), Vec::<String>::new());
     let results = [".print(", "ui.wait(", "print_error"];
     assert_eq!(not_in(&["ui", "commands", "main"], &results), Vec::<String>::new());
-    // A credential is only sent where its owner agrees to.
+    // A credential is only sent where its owner has agreed.
     assert_eq!(not_in(&["ui", "commands", "credentials"], &[".decide("]), Vec::<String>::new());
 }
 
@@ -177,13 +178,13 @@ fn only_files_and_repo_write() {
         "OpenOptions",
         "fs::File::create",
         "fs::File::options",
-        // So that all of these are written out.
+        // Forbidden, so that calls are written out in full.
         "use std::fs::",
         "tempfile::",
     ];
-    // The tests collect what is advised, in debug builds.
+    // Debug builds record all hints for the tests.
     assert_eq!(not_in(&["files", "repo", "advice/recorded"], &words), Vec::<String>::new());
-    // libgit2 also compares and merges texts, which needs no repository.
+    // libgit2 also compares and merges texts, for which no repository is needed.
     assert_eq!(
         not_in(&["repo", "change/merge", "change/shown"], &["git2::"]),
         Vec::<String>::new()
@@ -209,7 +210,7 @@ fn only_the_transaction_and_new_have_anything_written() {
     ];
     let writers = ["files", "repo", "commands/transaction", "commands/new"];
     assert_eq!(not_in(&writers, &words), Vec::<String>::new());
-    // What is under way in GitLab is in no repository's files.
+    // The journal of tokens is not among a repository's files.
     let journal = ["files", "commands/deploy_tokens/journal"];
     assert_eq!(not_in(&journal, &["files::keep(", "files::forget("]), Vec::<String>::new());
 }
@@ -258,7 +259,7 @@ fn pure_modules_do_no_io() {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// The guard against nesting is there.
+/// The guard against nesting is in that file.
 #[test]
 fn one_file_calls_the_yaml_parsers() {
     let words = [
@@ -271,7 +272,7 @@ fn one_file_calls_the_yaml_parsers() {
         "saphyr_parser::Parser",
         "yaml_serde",
     ];
-    // JSON's parser has a guard of its own.
+    // The JSON parser has its own guard.
     let allowed = ["yaml.rs", "diagnosis/evidence.rs", "registry/challenge.rs"];
     assert_eq!(offenders(&words, &allowed), Vec::<String>::new());
 }

@@ -1,5 +1,5 @@
-//! Bad input for `new`: one clear error each, which names the option and the rule, and nothing is
-//! left.
+//! Invalid input for `new`: one clear error each, which names the option and the rule, and nothing
+//! is left.
 
 use super::support::*;
 use std::fs;
@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// No DNS label in any of them.
+/// Texts without a DNS label.
 const NO_LABELS: [&str; 14] = [
     "Hello",
     "my_app",
@@ -25,8 +25,8 @@ const NO_LABELS: [&str; 14] = [
     TOKEN,
 ];
 
-/// Runs `new` with `args`, and expects exit code `code`, one error that says `text` and names no
-/// value of `secret`, a hint, and no trace on the disk.
+/// Runs `new` with `args`, and expects exit code `code`, one error that says `text` without quoting
+/// a value of `secret`, a hint, and no trace on the disk.
 #[track_caller]
 pub fn refused(sandbox: &Sandbox, run: Run, code: i32, text: &str) -> Output {
     let before = (files_below(&sandbox.path("work")), files_below(&sandbox.path("home")));
@@ -42,8 +42,8 @@ pub fn refused(sandbox: &Sandbox, run: Run, code: i32, text: &str) -> Output {
     output
 }
 
-/// Checks that each of `values` is refused for `option`, on the command line and in the answers
-/// file, and is not quoted.
+/// Expects that each of `values` is refused for `option`, on the command line and in the answers
+/// file, without being quoted.
 fn refuses(option: &str, rule: &str, values: &[&str]) {
     let sandbox = Sandbox::new();
     for value in values {
@@ -61,7 +61,7 @@ fn refuses(option: &str, rule: &str, values: &[&str]) {
         let words: Vec<_> = words.collect();
         let words =
             [vec!["new", "--no-token"], words.iter().map(String::as_str).collect()].concat();
-        // A project that begins with a dash can only come after `--`.
+        // A project with a leading dash can only follow `--`.
         let words = match option {
             "project" => ["new", "--no-token", "--image", IMAGE, "--", value].to_vec(),
             _ => words,
@@ -181,7 +181,7 @@ fn a_registry_key_must_match_the_image() {
         let output = refused(&sandbox, run, 2, "`--registry` must match the image");
         output.says("pull anonymously").says("hint: --registry registry.gitlab.com\n");
     }
-    // A token in the wrong place may look like a host.
+    // A misplaced token may look like a host.
     let output = refused(
         &sandbox,
         sandbox.new_without_token(&["--registry", "gldt-lower9case"]),
@@ -199,7 +199,7 @@ fn numbers_must_be_whole_and_in_range() {
         &["0", "70000", "-1", "+80", "http", "80 ", "8e3", "0x50", "", TOKEN],
     );
     refuses("replicas", "from 0 to 1000", &["-1", "1001", "two", "1.5", "", TOKEN]);
-    // Without an equals sign, too.
+    // Also without an equals sign.
     let sandbox = Sandbox::new();
     refused(&sandbox, sandbox.new_without_token(&["--replicas", "-1"]), 2, "`--replicas` must");
     refused(&sandbox, sandbox.new_without_token(&["--port", "-1"]), 2, "`--port` must");
@@ -280,7 +280,7 @@ fn every_missing_answer_is_named_in_one_error() {
     let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-env", "PATH"]);
     let output = refused(&sandbox, run, 2, "cannot ask for them");
     assert!(output.stderr.contains("\n  --token-username\n"), "{}", output.stderr);
-    // A dry run needs no token, but the rest.
+    // A dry run only needs no token.
     let output =
         refused(&sandbox, sandbox.makeinfra(&["new", "--dry-run"]), 2, "cannot ask for them");
     assert!(output.stderr.contains("\n  PROJECT, --image\n"), "{}", output.stderr);
@@ -360,7 +360,7 @@ fn the_output_directory_must_be_there_and_writable() {
     refused(&sandbox, sandbox.new_hello(&["--output", "file/below"]), 1, "`file/below`");
     symlink("nowhere", sandbox.work("link")).unwrap();
     refused(&sandbox, sandbox.new_hello(&["--output", "link"]), 1, "`link`");
-    // Nobody can write there, root included.
+    // Not writable, even for root.
     refused(
         &sandbox,
         sandbox.new_hello(&["--output", "/sys"]),

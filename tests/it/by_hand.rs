@@ -1,4 +1,4 @@
-//! Repositories that makeinfra did not make, each called `hello-infra`.
+//! Repositories that makeinfra did not generate, each called `hello-infra`.
 
 use super::support::{Sandbox, TOKEN, USER};
 use base64::Engine;
@@ -22,7 +22,7 @@ pub fn pull_secret(user: &str, name: &str, kind: &str, registry: &str) -> String
 pub const MAKEFILE: &str = "deploy: gitlab-secret\n\tkubectl apply -f kubernetes/deployment.yaml\n\n\
      gitlab-secret:\n\tkubectl get secret gitlab || kubectl apply -f secrets/kubernetes/gitlab.yaml\n";
 
-/// A Deployment without anything that is not needed.
+/// A minimal Deployment.
 pub fn deployment(name: &str, image: &str) -> String {
     format!(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  replicas: 1\n  selector:\n    matchLabels: \
@@ -44,7 +44,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// The blog post's: flat manifests, an encrypted Secret that `get || apply` installs.
+    /// The blog post's repository: flat manifests, an encrypted Secret that `get || apply`
+    /// installs.
     pub fn of_the_post() -> Self {
         let sandbox = Self::empty();
         sandbox.run("git-crypt", &["init"]).cwd(sandbox.hello("")).success();
@@ -94,7 +95,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The output of `helm template`, with a pull Secret in plaintext beside it.
+    /// The output of `helm template`, and a pull Secret in plaintext.
     pub fn of_helm() -> Self {
         let sandbox = Self::empty();
         sandbox.put("rendered/hello.yaml", include_str!("../data/helm-template.yaml"));
@@ -106,7 +107,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// `makeinfra adopt` at its top.
+    /// `makeinfra adopt` at the top.
     pub fn adopt(&self, args: &[&str]) -> super::support::Run {
         self.here(&[&["adopt"], args].concat())
     }

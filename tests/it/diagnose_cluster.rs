@@ -1,5 +1,5 @@
-//! `makeinfra diagnose` and kubectl: what is asked, what the Secret in the cluster tells, and a
-//! kubectl that fails.
+//! `makeinfra diagnose` and kubectl: which requests are made, what the Secret in the cluster
+//! reveals, and a kubectl that fails.
 
 use super::diagnose::evidence;
 use super::stand_in::{StandIn, arm, fails, prints};
@@ -11,7 +11,7 @@ use std::fs;
 
 const STATE: &str = "get --output=json pods,";
 const SECRETS: &str = "get --output=json secret";
-/// A refusal as somebody without credentials.
+/// The refusal of an anonymous pull.
 const ANONYMOUS: &str =
     "failed to authorize: failed to fetch anonymous token: unexpected status: 403 Forbidden";
 const REFUSED: &str =
@@ -22,7 +22,7 @@ fn diagnose(cluster: &StandIn, args: &[&str]) -> Run {
     run.cwd(cluster.sandbox.work("hello-infra")).env("PATH", cluster.sandbox.own_path())
 }
 
-/// Runs it twice, as text and as JSON, and expects no token in either, nor in any call.
+/// Runs it twice, as text and as JSON, and expects no token in either, or in any call.
 #[track_caller]
 fn diagnosed(cluster: &StandIn, args: &[&str]) -> (Output, Value) {
     let (text, json) = (
@@ -39,7 +39,7 @@ fn diagnosed(cluster: &StandIn, args: &[&str]) -> (Output, Value) {
     (text, json.json())
 }
 
-/// Expects this first cause with this exit code, and gives it.
+/// Expects this first cause with this exit code, and returns it.
 #[track_caller]
 fn cause(cluster: &StandIn, id: &str, code: i32) -> Value {
     let (text, found) = diagnosed(cluster, &[]);
@@ -57,14 +57,14 @@ fn field<'v>(finding: &'v Value, name: &str) -> &'v str {
     finding[name].as_str().unwrap()
 }
 
-/// The state of a namespace in which the one pod waits for its image.
+/// The state of a namespace whose only pod waits for its image.
 fn waits(message: &str) -> Value {
     let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": message}});
     let status = json!({"name": "hello", "ready": false, "state": waiting, "lastState": {}});
     state(evidence(&json!({"phase": "Pending", "containerStatuses": [status]}), &[]))
 }
 
-/// One in which it runs.
+/// The state of a namespace whose only pod is running.
 fn runs() -> Value {
     let running = json!({"running": {"startedAt": "2026-11-23T20:00:10Z"}});
     let status = json!({"name": "hello", "ready": true, "state": running, "lastState": {}});
@@ -83,7 +83,7 @@ fn state(mut list: Value) -> Value {
     list
 }
 
-/// The Secret as the cluster has it.
+/// The Secret in the cluster's format.
 fn secret(kind: &str, config: &Value) -> Value {
     let key = format!(".{kind}");
     json!({
@@ -167,12 +167,13 @@ fn kubectl_is_the_one_of_the_variable_and_of_the_makefile() {
     answers(&cluster, &runs(), &of_file(&cluster));
     diagnose(&cluster, &[]).success();
     assert_eq!(first(&cluster)[..3], ["--as=ci", "--context", "staging"]);
-    // A variable of the user's own may have variables and paths; one begins where the Makefile is.
+    // The user's own variable may contain variables and paths; a relative path starts at the
+    // Makefile.
     answers(&cluster, &runs(), &of_file(&cluster));
     diagnose(&cluster, &[]).env("KUBECTL", "A=1 ../../bin/kubectl").success();
     let environment = fs::read_to_string(cluster.sandbox.path("bin/environment")).unwrap();
     assert!(environment.lines().any(|line| line == "A=1"));
-    // The Makefile may be a stranger's: it chooses among what the user has, and nothing more.
+    // An untrusted Makefile can only select from what the user has.
     for value in [
         "../../bin/kubectl",
         "sh -c 'touch pwned'",
@@ -188,7 +189,7 @@ fn kubectl_is_the_one_of_the_variable_and_of_the_makefile() {
             .says("KUBECTL=kubectl makeinfra diagnose");
         diagnose(&cluster, &[]).env("KUBECTL", "kubectl").success();
     }
-    // What only a shell understands is not run.
+    // A value that only a shell could interpret is not run.
     for value in ["kubectl; touch pwned", "$(touch pwned)", "kubectl | tee pwned"] {
         let output = diagnose(&cluster, &[]).env("KUBECTL", value).failure(1);
         output.says("cannot read `KUBECTL`").says("hint: KUBECTL=");
@@ -201,7 +202,7 @@ fn the_secret_in_the_cluster_decides_before_the_file() {
     let cluster = StandIn::new();
     let registry = "registry.gitlab.com";
     let outdated = "make gitlab-secret";
-    // Flawed in the cluster alone: the file is the cure.
+    // Flawed in the cluster only: deploying the file fixes it.
     for (config, word) in [
         (json!({"auths": {registry: entry(TOKEN)}}), "kubectl 1.9.0"),
         (json!({"gitlab.com": entry(TOKEN)}), "no registry key matches"),
@@ -213,14 +214,14 @@ fn the_secret_in_the_cluster_decides_before_the_file() {
         assert!(field(&found, "message").contains(word), "{found:#}");
         assert!(field(&found, "hint").contains(outdated), "{found:#}");
     }
-    // A token that was rotated in the file alone.
+    // A token that was only rotated in the file.
     answers(
         &cluster,
         &waits(REFUSED),
         &secret("dockercfg", &json!({registry: entry("gldt-old-one-1")})),
     );
     assert!(field(&cause(&cluster, "secret-outdated", 1), "hint").contains(outdated));
-    // Where the runtime does not tell whether anything was sent.
+    // The runtime does not say whether credentials were sent.
     let denied = "Requesting bearer token: invalid status code from registry 403 (Forbidden)";
     answers(
         &cluster,
@@ -235,7 +236,7 @@ fn the_secret_in_the_cluster_decides_before_the_file() {
     assert!(field(&cause(&cluster, "token-refused", 1), "hint").contains("new deploy token"));
     answers(&cluster, &waits(ANONYMOUS), &of_file(&cluster));
     assert!(field(&cause(&cluster, "secret-changed-since", 1), "hint").contains("make restart"));
-    // Not there, or something else.
+    // Missing, or something else.
     answers(&cluster, &waits(ANONYMOUS), &Value::Null);
     assert!(field(&cause(&cluster, "secret-missing", 1), "hint").contains(outdated));
     let other = json!({"kind": "Secret", "metadata": {"name": "gitlab", "namespace": "hello"}, "type": "Opaque", "data": {}});
@@ -319,7 +320,7 @@ fn what_an_older_rollout_met_is_over() {
     items.extend([older, set("hello-55d8b4f5c7", "9"), set("hello-7d9d9b64f8", "10")]);
     answers(&cluster, &list, &of_file(&cluster));
     cause(&cluster, "token-refused", 1);
-    // After a rollback the older one is the newer one.
+    // After a rollback, the older one counts as newer.
     let set = list["items"].as_array_mut().unwrap().iter_mut();
     for set in set.filter(|item| {
         item["kind"] == "ReplicaSet" && item["metadata"]["name"] == "hello-55d8b4f5c7"
@@ -414,7 +415,7 @@ fn no_answer_of_kubectl_makes_it_panic_or_tell_a_token() {
         assert!(matches!(text.code, Some(1 | 3)), "{}", text.stdout);
         assert!(!found["causes"][0]["hint"].as_str().unwrap().is_empty());
     }
-    // A Secret that cannot be read is one that is not known.
+    // An unreadable Secret counts as unknown.
     for there in ["not JSON", half, "{\"kind\": 7}"] {
         cluster.answers(&[prints(STATE, &waits(REFUSED).to_string()), prints(SECRETS, there)]);
         cause(&cluster, "token-refused", 1);

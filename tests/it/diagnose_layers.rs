@@ -1,5 +1,5 @@
-//! `makeinfra diagnose` and whoever speaks: a cause claims no more than the text, the pod and the
-//! Secrets prove.
+//! `makeinfra diagnose` and layers: a cause claims no more than the text, the pod and the Secrets
+//! prove.
 
 use super::diagnose::{evidence, found_in};
 use super::support::Sandbox;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 const IMAGE: &str = "registry.example.com/group/app:1";
-/// Docker Hub, Harbor and plain registries say so to whoever shows nothing, too.
+/// The answer of Docker Hub, Harbor and plain registries, also to anonymous pulls.
 const DENIED: &str = "failed to resolve reference \"registry.example.com/group/app:1\": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
 const REFUSED: &str =
     "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized";
@@ -36,7 +36,7 @@ fn with_secret(mut list: Value, namespace: &str, registry: &str, user: &str) -> 
     list
 }
 
-/// The first cause of `list`, which must have this id.
+/// The first cause of `list`, which must be `id`.
 #[track_caller]
 fn told(list: &Value, id: &str) -> (String, String) {
     let found = found_in(&Sandbox::new(), list);

@@ -1,12 +1,12 @@
-//! `makeinfra diagnose` and pods that ended: what was mended since is no cause, what was not is
-//! one.
+//! `makeinfra diagnose` and pods that ended: a problem that was fixed since is not a cause, one
+//! that was not is.
 
 use super::diagnose::found_in;
 use super::support::Sandbox;
 use serde_json::{Value, json};
 
-/// A pod of `kind` and `owner` that was made at this minute, in `phase`, ended with `code` if it
-/// has one.
+/// A pod of `kind` and `owner` that was created at this minute, in `phase`, with exit code `code`
+/// if it ended.
 fn pod((kind, owner): (&str, &str), minute: u32, phase: &str, code: Option<i64>) -> Value {
     let state = match (phase, code) {
         (_, Some(code)) => {
@@ -48,7 +48,7 @@ fn object(kind: &str, name: &str, minute: u32, condition: &str) -> Value {
     })
 }
 
-/// Verdict, and the causes with their subjects.
+/// The verdict, and the causes with their subjects.
 #[track_caller]
 fn told(items: &[Value]) -> (String, Vec<String>) {
     let found = found_in(&Sandbox::new(), &json!({"kind": "List", "items": items}));
@@ -70,15 +70,15 @@ const SET: (&str, &str) = ("ReplicaSet", "hello-7d9d9b64f8");
 fn an_eviction_is_over_when_a_later_pod_works() {
     let (gone, works) = (evicted(SET, 1), pod(SET, 2, "Running", None));
     tells(&[gone.clone(), works.clone()], "fine", &[]);
-    // The one that works was there before: what was to come after the other one is missing.
+    // The working pod was there before, so the other one's successor is missing.
     tells(&[works, evicted(SET, 3)], "cause", &["pod hello-7d9d9b64f8-p3: evicted"]);
-    // Of several the last one tells, and what keeps its successor from working comes first.
+    // The last of several counts, and what keeps its successor from working comes first.
     tells(&[gone.clone(), evicted(SET, 2)], "cause", &["pod hello-7d9d9b64f8-p2: evicted"]);
     let waits = pod(SET, 2, "Pending", None);
     let causes =
         ["pod hello-7d9d9b64f8-p2: no-pull-secret-named", "pod hello-7d9d9b64f8-p1: evicted"];
     tells(&[gone.clone(), waits], "cause", &causes);
-    // A pod of another Deployment, or of another namespace, settles nothing.
+    // A pod of another Deployment or namespace settles nothing.
     let mut elsewhere = pod(SET, 2, "Running", None);
     elsewhere["metadata"]["namespace"] = json!("other");
     let other = pod(("ReplicaSet", "shop-7d9d9b64f8"), 2, "Running", None);
@@ -102,16 +102,16 @@ fn a_run_that_failed_is_over_when_a_later_one_ended() {
         "cause",
         &["pod nightly-29670003-p3: container-failed"],
     );
-    // One that has only begun may fail as well.
+    // A run that has just begun may fail as well.
     tells(
         &[failed.clone(), run(2, "Running", None)],
         "cause",
         &["pod nightly-29670001-p1: container-failed"],
     );
-    // Another Job is no later run.
+    // Another Job is not a later run.
     let migrate = pod(("Job", "migrate"), 2, "Succeeded", Some(0));
     tells(&[failed, migrate], "cause", &["pod nightly-29670001-p1: container-failed"]);
-    // A Job that was tried again.
+    // A Job that was retried.
     let job = ("Job", "migrate");
     tells(&[pod(job, 1, "Failed", Some(1)), pod(job, 2, "Succeeded", Some(0))], "fine", &[]);
 }
@@ -122,7 +122,7 @@ fn what_a_container_ended_with_is_told_with_a_command_that_works() {
     let found = found_in(&Sandbox::new(), &list);
     let told = &found["causes"][0];
     assert_eq!(told["message"], "container `hello` ended with exit code 3");
-    // There was no container before it: kubectl has no `--previous` for it.
+    // There was no earlier container, so kubectl's `--previous` does not apply.
     assert_eq!(told["hint"], "kubectl --namespace hello logs migrate-p1 --container hello");
     assert_eq!(told["evidence"], json!(["Error, exit code 3"]));
 }
@@ -132,14 +132,14 @@ fn a_job_without_pods_tells_by_itself() {
     let failed = object("Job", "migrate", 1, "Failed");
     tells(std::slice::from_ref(&failed), "cause", &["Job migrate: job-failed"]);
     tells(&[object("Job", "migrate", 1, "Complete")], "fine", &[]);
-    // Its pod tells more.
+    // Its pod has more details.
     let pod = pod(("Job", "migrate"), 1, "Failed", Some(3));
     tells(&[failed.clone(), pod], "cause", &["pod migrate-p1: container-failed"]);
     let [first, second] = ["nightly-29670001", "nightly-29670002"];
     tells(&[object("Job", first, 1, "Failed"), object("Job", second, 2, "Complete")], "fine", &[]);
     let both = [object("Job", first, 1, "Failed"), object("Job", second, 2, "Failed")];
     tells(&both, "cause", &["Job nightly-29670002: job-failed"]);
-    // A CronJob that has not run yet is fine, one that is suspended worth a line.
+    // A CronJob that has not run yet is fine; one that is suspended is worth a note.
     tells(&[object("CronJob", "nightly", 1, "")], "fine", &[]);
     tells(&[object("CronJob", "nightly", 1, "suspended")], "fine", &["CronJob nightly: suspended"]);
 }
@@ -167,13 +167,13 @@ fn what_keeps_one_workload_from_having_pods_is_not_over_because_another_has_some
         "cause",
         &["ReplicaSet api-7d9d9b64f8: quota-exceeded"],
     );
-    // Its own later pods make it good.
+    // Its own later pods settle it.
     tells(
         &[worker.clone(), early, pod(("ReplicaSet", "api-7d9d9b64f8"), 2, "Running", None)],
         "fine",
         &[],
     );
-    // Without events the Deployment tells.
+    // Without events, the Deployment has the reason.
     let said = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: q"});
     let deployment = json!({
         "kind": "Deployment", "metadata": {"name": "api", "namespace": "hello"}, "spec": {"replicas": 1}, "status": {"conditions": [said]},

@@ -27,7 +27,7 @@ fn kubectl_runs_it_as_a_plugin() {
 fn the_pre_commit_framework_runs_it() {
     let Some(program) = cached("pre-commit-4.7.0/bin/pre-commit") else { return };
     let sandbox = Sandbox::with_hello();
-    // The hooks' own repository, and one that uses them.
+    // The hooks' repository, and one that uses them.
     fs::create_dir(sandbox.work("makeinfra")).unwrap();
     let hooks = super::examples::repo(".pre-commit-hooks.yaml");
     fs::copy(hooks, sandbox.work("makeinfra/.pre-commit-hooks.yaml")).unwrap();

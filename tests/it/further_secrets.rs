@@ -1,5 +1,5 @@
-//! Secrets beside the pull secret: what real kustomizes read of them, and what `check` says of
-//! their files.
+//! Secrets besides the pull secret: how real kustomizes read their files, and what `check` says
+//! about them.
 
 use super::check::{Checked, check};
 use super::secret_set::{ENV, KUSTOMIZATION, set_key, text};
@@ -13,7 +13,7 @@ use std::fs;
 
 const OVERLAY: &str = "kubernetes/overlays/production";
 
-/// What each kustomize at hand, of the oldest supported version too, makes of the overlay.
+/// The output of every available kustomize for the overlay, including the oldest supported version.
 fn builds(sandbox: &Sandbox) -> Vec<Vec<Value>> {
     let kubectl = kubectl().map(|program| (program, "kustomize"));
     let floor = cached("kustomize-5.0.1/kustomize").map(|program| (program, "build"));
@@ -43,7 +43,7 @@ fn data(secret: &Value) -> BTreeMap<String, Vec<u8>> {
     pairs.map(|(key, value)| (key.as_str().unwrap().to_owned(), decoded(value))).collect()
 }
 
-/// Values that are hard on whoever writes lines: the same ones in every run.
+/// Difficult values for a line-based format, the same ones in every run.
 struct Nasty(u64);
 
 impl Nasty {
@@ -119,7 +119,7 @@ fn kustomize_reads_every_value_back_byte_for_byte() {
     }
     let mut nasty = Nasty(1);
     for round in 0..2 {
-        // The second round gives keys other values, of which many need another form.
+        // In the second round, keys get other values, many of which need another form.
         values.extend((0..40).map(|at| (format!("K{at}.x-y_z"), nasty.value())));
         for (key, value) in values.iter().filter(|(key, _)| round == 0 || key.starts_with('K')) {
             let output = set_key(&sandbox, key, value, &[]);
@@ -166,7 +166,7 @@ fn a_value_changes_the_name_by_which_pods_ask_for_its_secret() {
     assert_eq!(checked.code, Some(0), "{:?}", checked.checks);
 }
 
-/// What `check` says of `env`, the text of the env file; never `hunter2`.
+/// What `check` says about an env file with the text `env`; never `hunter2`.
 #[track_caller]
 fn said_of(env: impl AsRef<[u8]>) -> (Checked, String) {
     let sandbox = Sandbox::with_hello();
@@ -245,7 +245,7 @@ fn a_file_that_no_kustomization_names_is_told() {
     assert_eq!(checked.problems(), ["secrets-listed"]);
     assert!(checked.said("secrets-listed").contains("secrets/kubernetes/db.d/LOST"));
     fs::remove_dir_all(sandbox.hello("secrets/kubernetes/db.d")).unwrap();
-    // Somebody may keep other things there, for other tools.
+    // Users may keep other files there, for other tools.
     sandbox.write_private("work/hello-infra/secrets/ansible/vault.yaml", "a: b\n");
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["secrets-listed"]));

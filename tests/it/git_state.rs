@@ -1,11 +1,10 @@
-//! Repositories in states that git makes and few people know: what is not understood is refused,
-//! and nothing is written.
+//! Repositories in unusual states of git: anything unsupported is refused, and nothing is written.
 
 use super::support::{Run, SECRET, Sandbox, have};
 use std::fs;
 use std::process::Command;
 
-/// A commit of the generated repository.
+/// A commit in the generated repository.
 pub fn commit(sandbox: &Sandbox) -> Run {
     sandbox.rotate("gldt-Second", &["--no-input", "--commit"])
 }
@@ -100,7 +99,7 @@ fn a_commit_on_an_alias_of_a_branch_moves_the_branch() {
         let newest = said_by_git(&sandbox, &["rev-parse", &format!("{log}@{{0}}")]);
         assert_eq!(newest, said_by_git(&sandbox, &["rev-parse", "HEAD"]), "{log}");
     }
-    // One that names itself has no end.
+    // A reference to itself has no end.
     sandbox.write("work/hello-infra/.git/refs/heads/trunk", format!("ref: {branch}\n"));
     commit(&sandbox).failure(1);
 }
@@ -171,7 +170,7 @@ fn a_broken_file_in_the_place_of_an_object_is_replaced() {
         run().success();
         let objects =
             said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]);
-        // The same once more: with the dates of the tests, every object has the same name.
+        // Repeated: with the tests' fixed dates, every object has the same id.
         sandbox.git(&["reset", "-q", "--hard", &head]).success();
         let ids = objects.lines().filter_map(|line| line.split_whitespace().next());
         let ids: Vec<_> = ids.filter(|id| !before.contains(id)).collect();
@@ -197,8 +196,8 @@ fn a_directory_of_objects_that_git_makes_or_removes_at_the_same_moment_is_no_fai
         return;
     }
     let sandbox = Sandbox::with_hello();
-    // Every other call says that the directory is there. The file in it then finds none, and it is
-    // made after all.
+    // Every other call reports that the directory exists. Creating the file in it then fails, and
+    // the directory is created after all.
     let inject = ["-e", "trace=mkdir,mkdirat", "-e", "inject=mkdir,mkdirat:error=EEXIST:when=1+2"];
     traced(&inject, commit(&sandbox)).success();
     sandbox.git(&["fsck", "--strict"]).success();
@@ -314,7 +313,7 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     commit(&sandbox).failure(1).says("it is a symbolic link").says("hint: ls -l");
     assert!(place.is_symlink());
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
-    // A linked work tree has an index of its own.
+    // A linked work tree has its own index.
     let sandbox = Sandbox::with_hello();
     let script = "git -c filter.git-crypt.smudge=cat worktree add -q ../tree -b other && cp -r secrets ../tree";
     sandbox.run("sh", &["-c", script]).cwd(sandbox.hello("")).success();
@@ -333,7 +332,7 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
 #[test]
 fn a_loose_object_without_its_end_is_named_and_not_read_for_ever() {
     let sandbox = Sandbox::with_hello();
-    // zlib cannot make noise shorter.
+    // Data that zlib cannot compress.
     let mut state = 1_u32;
     let noise = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -4,10 +4,10 @@
 use super::support::{IMAGE, Sandbox, TOKEN, USER};
 use serde_json::{Value, json};
 
-/// The keys that every object has, in their order.
+/// The keys that every object has, in order.
 const BASE: [&str; 5] = ["repo", "changed", "files", "warnings", "next"];
 
-/// Expects the base keys with their types, and gives the names of the others.
+/// Expects the base keys with their types, and returns the names of the others.
 #[track_caller]
 fn own_keys(object: &Value) -> String {
     let names: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
@@ -161,7 +161,7 @@ fn a_failure_is_an_object_as_well() {
         let keys: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys, ["message", "cause", "hint", "code"], "{args:?}");
         assert_eq!(error["code"], code, "{args:?}");
-        // The same as people read.
+        // The same as in the text output.
         output.says(&format!("error: {}\n", error["message"].as_str().unwrap()));
         for (key, before) in [("cause", "  "), ("hint", "hint: ")] {
             assert!(error[key].is_null() || error[key].is_string(), "{args:?}: {object}");

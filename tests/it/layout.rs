@@ -1,4 +1,4 @@
-//! The one layout of a generated repository: every path with its mode, and which file decides what.
+//! The layout of a generated repository: every path with its mode, and which file determines what.
 
 use super::support::*;
 use serde_json::Value;
@@ -78,7 +78,7 @@ pub fn paths(layout: &str) -> Vec<String> {
     layout.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
 }
 
-/// The files of the work tree with the modes that git gives them.
+/// The files of the work tree, with git's modes.
 fn on_disk(sandbox: &Sandbox) -> String {
     let line = |path: String| {
         let mode = fs::symlink_metadata(sandbox.hello(&path)).unwrap().permissions().mode();
@@ -87,7 +87,7 @@ fn on_disk(sandbox: &Sandbox) -> String {
     files_below(&sandbox.work("hello-infra")).into_iter().map(line).collect()
 }
 
-/// The files of the first commit with their modes.
+/// The files of the first commit, with their modes.
 fn in_git(sandbox: &Sandbox) -> String {
     let tree =
         sandbox.git(&["ls-tree", "-r", "--format=%(objectmode) %(path)", "HEAD"]).success().stdout;
@@ -95,7 +95,7 @@ fn in_git(sandbox: &Sandbox) -> String {
     tree
 }
 
-/// What a directory of the generated repository builds.
+/// The objects that a directory of the generated repository builds.
 fn build(sandbox: &Sandbox, dir: &str) -> Vec<Value> {
     let built = sandbox.run("kubectl", &["kustomize", dir]).cwd(sandbox.hello("")).success().stdout;
     serde_yaml::Deserializer::from_str(&built)
@@ -103,7 +103,7 @@ fn build(sandbox: &Sandbox, dir: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The one object of a kind in what was built.
+/// The only object of a kind among built ones.
 #[track_caller]
 fn only<'v>(objects: &'v [Value], kind: &str) -> &'v Value {
     let found: Vec<_> = objects.iter().filter(|object| object["kind"] == kind).collect();
@@ -166,7 +166,7 @@ fn without_a_token_only_the_pull_secret_is_missing() {
     sandbox.new_without_token(&[]).success();
     assert_eq!(on_disk(&sandbox), WITHOUT_TOKEN);
     assert_eq!(in_git(&sandbox), WITHOUT_TOKEN);
-    // An empty kustomization is an error to kustomize, an empty list is none.
+    // kustomize fails on an empty kustomization, but not on an empty list.
     let text = fs::read_to_string(sandbox.hello("secrets/kubernetes/kustomization.yaml")).unwrap();
     assert!(text.ends_with("\nresources: []\n"), "{text}");
     if have("kubectl") {
@@ -219,7 +219,7 @@ fn the_pull_secret_has_the_posts_type_unless_another_is_asked_for() {
             [key],
             "{args:?}"
         );
-        // The overlay says where it goes, and `make gitlab-secret` finds it by its label.
+        // The overlay sets its namespace, and `make gitlab-secret` finds it by its label.
         assert_eq!(secret["metadata"].get("namespace"), None);
         assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/component"], "pull-secret");
     }
@@ -234,7 +234,7 @@ fn the_base_builds_without_the_key() {
     let unlocked = build(&sandbox, "kubernetes/base");
     let kinds: Vec<_> = unlocked.iter().map(|object| object["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["Service", "Deployment"]);
-    // A fresh clone is locked: the overlay cannot be built in it, the base can.
+    // A new clone is locked: the base can be built in it, the overlay cannot.
     let url = format!("file://{}", sandbox.hello("").display());
     sandbox.run("git", &["clone", "-q", &url, "clone"]).success();
     let kustomize =
@@ -275,9 +275,9 @@ fn an_overlay_says_only_what_differs_from_the_base() {
             only(objects, "Deployment").pointer(&format!("{container}/resources")).unwrap().clone()
         };
         assert_eq!(resources(&built), resources(&base), "{name}");
-        // A host of its own is what differs.
+        // Its own host is what differs.
         assert_eq!(only(&built, "Ingress").pointer("/spec/rules/0/host").unwrap(), host, "{name}");
-        // The tag is the overlay's, and the base says so.
+        // The overlay sets the tag, as a comment in the base says.
         assert_eq!(deployment.pointer(&format!("{container}/image")).unwrap(), IMAGE, "{name}");
         for object in &built {
             let labels = &object["metadata"]["labels"];
@@ -287,7 +287,7 @@ fn an_overlay_says_only_what_differs_from_the_base() {
                 (&Value::from("hello"), &Value::from(name))
             );
         }
-        // Labels of ours are metadata alone: in a selector or a template they would be immutable.
+        // Our labels are only in metadata: in a selector or a template they would be immutable.
         assert!(!deployment["spec"].to_string().contains("makeinfra/"), "{name}");
     }
     let image = fs::read_to_string(sandbox.hello("kubernetes/base/deployment.yaml")).unwrap();

@@ -1,12 +1,12 @@
-//! What users see as a whole: help pages, plans, reports and errors, each in a file of
-//! `tests/outputs`. After an intended change: `make outputs`, and read the difference.
+//! The complete output as users see it: help pages, plans, reports and errors, each in a file of
+//! `tests/outputs`. After an intended change, run `make outputs` and read the diff.
 
 use super::examples::{repo, update};
 use super::older::Edit;
 use super::support::{IMAGE, Run, Sandbox, TOKEN, USER, assert_no_token};
 use std::fs;
 
-/// What a run printed, without what differs from run to run.
+/// The output of a run, without what differs between runs.
 pub fn printed(sandbox: &Sandbox, args: &[&str], run: Run) -> String {
     let output = run.output();
     let real = sandbox.path("work").canonicalize().unwrap();
@@ -41,7 +41,7 @@ pub fn is(name: &str, text: &str) {
     assert_eq!(text, expected, "{} differs: `make outputs` writes it anew", file.display());
 }
 
-/// Runs `makeinfra ARGS` beside the repository, and expects the output called `name`.
+/// Runs `makeinfra ARGS` next to the repository, and expects the output `name`.
 #[track_caller]
 fn shows(sandbox: &Sandbox, name: &str, args: &[&str]) {
     is(name, &printed(sandbox, args, sandbox.makeinfra(args).stdin(TOKEN)));
@@ -200,7 +200,7 @@ fn errors() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.work("empty")).unwrap();
     shows(&sandbox, "error-no-image", &["new", "hello", "--no-input"]);
-    // Bare, a group of commands shows its help, as `help` does.
+    // Without a subcommand, a group of commands shows its help.
     for (args, page) in [
         (&[][..], "help-bare"),
         (&["env"], "help-env-bare"),

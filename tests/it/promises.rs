@@ -1,5 +1,5 @@
-//! The token is in the plain Secret file and nowhere else: no output, file, name, object, argument
-//! or variable, after success of every kind and after every failure.
+//! The token is in the plaintext Secret file and nowhere else: in no output, file, name, object,
+//! argument or variable, after every success and every failure.
 
 use super::support::*;
 use base64::Engine;
@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A sandbox without the token's file, so that nothing at all may hold the token.
+/// A sandbox without the token's file, so that no file may contain the token.
 fn bare() -> Sandbox {
     let sandbox = Sandbox::new();
     fs::remove_file(sandbox.path("token")).unwrap();
@@ -30,7 +30,8 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Fails if anything below the sandbox holds the token but the plain Secret, with mode 0600.
+/// Fails if anything in the sandbox except for the plaintext Secret, with mode 0600, contains the
+/// token.
 #[track_caller]
 fn nothing_holds_the_token(sandbox: &Sandbox) {
     let mut found = Vec::new();
@@ -50,7 +51,7 @@ fn nothing_holds_the_token(sandbox: &Sandbox) {
     }
     for git in found.iter().filter(|path| path.ends_with(".git")) {
         let dir = git.parent().unwrap();
-        // One that was killed early is no repository yet.
+        // A run that was killed early left no repository yet.
         if sandbox.run("git", &["rev-parse", "--git-dir"]).cwd(dir).output().code == Some(0) {
             assert_no_token(&all_objects(sandbox, dir), "a git object");
         }
@@ -159,12 +160,12 @@ fn it_is_nowhere_after_a_failure() {
         new(&sandbox, &["--output", ".."]).stdin(format!("{TOKEN}{end}")).failure(code);
         nothing_holds_the_token(&sandbox);
     }
-    // A git configuration that nobody can read.
+    // An unreadable git configuration.
     let sandbox = bare();
     sandbox.write("home/.gitconfig", "[user\nname =\n");
     silent(&new(&sandbox, &[]).output());
     nothing_holds_the_token(&sandbox);
-    // Nowhere to print the result to.
+    // Standard output that cannot be written.
     if Path::new("/dev/full").exists() {
         let sandbox = bare();
         let run = new(&sandbox, &[]).command();
@@ -244,7 +245,7 @@ fn no_process_shows_it() {
             "--token-json" => json!({"username": USER, "token": TOKEN}).to_string(),
             _ => TOKEN.to_owned(),
         };
-        // It has the token by now and waits for more.
+        // It has read the token and waits for more input.
         child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
         sleep(Duration::from_millis(50));
         for file in ["cmdline", "environ", "comm"] {
@@ -259,7 +260,7 @@ fn no_process_shows_it() {
     }
 }
 
-/// Stops a run again and again in the middle and looks at all that is there, then kills it.
+/// Repeatedly stops a run in the middle, examines everything that exists, and kills it.
 #[test]
 fn at_no_time_can_others_read_it() {
     let mut seen = 0;

@@ -1,5 +1,5 @@
-//! Every command of the README and of the pages in `docs/` runs, and what they say of the program
-//! is true.
+//! Every command of the README and of `docs/` runs, and their statements about the program are
+//! true.
 
 use super::docs::{commands, page, pages};
 use super::examples::repo;
@@ -21,7 +21,7 @@ fn clone() -> Sandbox {
 fn the_first_command_makes_a_repository() {
     let sandbox = clone();
     let first = commands(&page("README.md")).remove(0);
-    // The program itself is built already; all else is the line as it stands.
+    // The program is built already; everything else is as in the line.
     let line = first.replace("cargo run --release --", env!("CARGO_BIN_EXE_makeinfra"));
     assert_ne!(line, first);
     let output = sandbox.run("sh", &["-c", &line]).cwd(sandbox.work("clone")).success();
@@ -35,7 +35,7 @@ fn runs_elsewhere(path: &str, line: &str) -> bool {
     match path {
         "docs/tokens.md" => finish::DOCS.contains(&line),
         "docs/many-repositories.md" => finish::together::DOCS.contains(&line),
-        // `tests/dist` installs what was built, on root file systems of its own.
+        // `tests/dist` installs the built packages on root file systems of its own.
         walkthrough::PAGE | "docs/install.md" => true,
         _ => false,
     }
@@ -62,8 +62,7 @@ fn the_other_commands_do_what_the_pages_say() {
     assert!(count > 35, "{count}");
 }
 
-/// Runs `line` in the repository, with what is asked for on a terminal; `false` if it is not known
-/// here.
+/// Runs `line` in the repository, answering prompts; `false` if it is unknown here.
 fn does(sandbox: &Sandbox, line: &str) -> bool {
     let token = sandbox.path("token").display().to_string();
     let given = ["--token-username", USER, "--token-file", &token];
@@ -79,7 +78,7 @@ fn does(sandbox: &Sandbox, line: &str) -> bool {
             let commands = if words[0] == "test" { "tests/tools cargo test" } else { "clippy fmt" };
             assert!(commands.split(' ').all(|command| plan.contains(command)), "{plan}");
         }
-        // As in the first command of the README; the tests have built the program.
+        // As in the README's first command; the tests have built the program.
         "cargo build --release" => {}
         "makeinfra rotate --commit" => {
             answered(&[&given[..], &["--email", "a@b.c"]].concat());
@@ -140,7 +139,7 @@ fn does(sandbox: &Sandbox, line: &str) -> bool {
             assert!(!exists("secrets/kubernetes/database.env"));
         }
         "makeinfra check ../*-infra" | "makeinfra update ../*-infra --commit" => {
-            // Another one beside it.
+            // A second repository next to it.
             let other = sandbox.work("other-infra");
             if !other.exists() {
                 sandbox.run("cp", &["-r", "hello-infra", "other-infra"]).success();
@@ -154,7 +153,7 @@ fn does(sandbox: &Sandbox, line: &str) -> bool {
             answered(&["--strict"]);
         }
         "makeinfra diagnose" | "makeinfra check --running" => {
-            // There is no cluster here.
+            // There is no cluster.
             sandbox.makeinfra(&words).cwd(&hello).env("KUBECONFIG", "/nowhere").failure(3);
         }
         "make set-image ENV=production FROM=staging" => {
@@ -171,7 +170,7 @@ fn does(sandbox: &Sandbox, line: &str) -> bool {
                 words.get(1).map_or("production", |word| word.strip_prefix("ENV=").unwrap());
             let overlay = format!("--kustomize=kubernetes/overlays/{environment}");
             assert!(make(&[&["-n"], &words[..]].concat()).success().stdout.contains(&overlay));
-            // There is no cluster here, and nobody to ask.
+            // There is no cluster, and no terminal.
             if have("kubectl") {
                 make(&words).env("KUBECONFIG", "/nowhere").failure(2);
             }

@@ -1,5 +1,4 @@
-//! The archive of released templates: it stays as it was released, and it renders what it always
-//! did.
+//! The archive of released templates: it never changes, and always renders the same files.
 
 use super::examples::{repo, update};
 use super::matrix;
@@ -11,7 +10,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// What one record gives with `set`, as one id: every path, mode and content counts.
+/// The id of everything that a record renders to with `set`: all paths, modes and contents.
 fn rendered(set: &TemplateSet, record: &Record) -> Oid {
     let mut list = String::new();
     for file in set.render(&record.answers, &[]).unwrap() {
@@ -22,7 +21,7 @@ fn rendered(set: &TemplateSet, record: &Record) -> Oid {
     Oid::hash_object(ObjectType::Blob, list.as_bytes()).unwrap()
 }
 
-/// What is kept of a version: an id and the answers of each row of the matrix, as one line of JSON.
+/// The stored line for a version: an id and the answers of each row of the matrix, as JSON.
 fn kept(version: &str, set: &TemplateSet) -> String {
     let line = |tree: &matrix::Tree| {
         let text = fs::read_to_string(tree.root.join(Record::FILE)).unwrap();
@@ -38,7 +37,7 @@ fn record(version: &str, answers: &serde_json::Value) -> Record {
         .unwrap()
 }
 
-/// The rows of `kept` that give something else now.
+/// The rows of `kept` whose result has changed.
 fn changed(version: &str, set: &TemplateSet, kept: &str) -> Vec<String> {
     let rows = kept.lines().map(|line| line.split_once(' ').unwrap());
     rows.filter(|(id, answers)| {
@@ -143,7 +142,7 @@ fn a_release_adds_its_templates_once_and_never_changes_them() {
 
 #[test]
 fn files_of_the_archive_are_used() {
-    // Until a version is released there are none.
+    // There are none until a version is released.
     let below = |dir: &str| {
         let dir = repo(dir);
         if dir.exists() { files_below(&dir) } else { Vec::new() }
@@ -232,8 +231,8 @@ fn a_record_of_another_version_is_refused_with_both_versions_and_the_way_out() {
         sandbox.here(&["check"]).failure(1).prints(&said);
         assert_eq!(sandbox.tree(), before);
     }
-    // What needs templates says that it has none of a version that was never released; the rest
-    // goes on.
+    // Commands that need templates report that those of an unreleased version are missing; others
+    // work.
     with("\"0.2.0-rc.77\"");
     sandbox.here(commands[0]).failure(1).says("has no templates of version 0.2.0-rc.77");
     sandbox.here(&["secret", "list"]).success();

@@ -1,4 +1,4 @@
-//! `makeinfra rotate`: a new token, and nothing else changed.
+//! `makeinfra rotate`: changes the token and nothing else.
 
 use super::new::is_clean;
 use super::support::{
@@ -31,7 +31,7 @@ pub fn docker_config(manifest: &str) -> serde_json::Value {
     serde_json::from_slice(&STANDARD.decode(base64).unwrap()).unwrap()
 }
 
-/// The lines of `after` that are not in `before`, and the other way round.
+/// The lines of `after` that are not in `before`, and the reverse.
 fn changed_lines(before: &str, after: &str) -> (Vec<String>, Vec<String>) {
     let missing = |from: &str, other: &str| -> Vec<String> {
         let other: Vec<_> = other.lines().collect();
@@ -40,7 +40,7 @@ fn changed_lines(before: &str, after: &str) -> (Vec<String>, Vec<String>) {
     (missing(before, after), missing(after, before))
 }
 
-/// Replaces the generated Secret with one of that content, as a user would have written it.
+/// Replaces the generated Secret by one that a user has written.
 pub fn write_secret(sandbox: &Sandbox, text: &str) {
     fs::write(sandbox.hello(SECRET), text).unwrap();
 }
@@ -153,7 +153,7 @@ fn an_unknown_expiry_is_a_warning_and_is_recorded_by_what_is_printed() {
         "Record when the deploy token expires\n"
     );
     assert_eq!(checked().warnings(), Vec::<&str>::new());
-    // Nothing else has changed, and it can be said again.
+    // Nothing else has changed, and repeating it succeeds.
     let annotation = "  annotations:\n    makeinfra/expires-at: \"2999-01-01\"\n";
     let after = text("staging");
     assert_eq!(
@@ -268,7 +268,7 @@ fn converts_between_the_two_types_and_back() {
 #[test]
 fn the_record_follows_the_secret_file() {
     let sandbox = Sandbox::with_hello();
-    // The overlay says where the Secret goes, whatever its file says.
+    // The overlay sets the Secret's namespace, whatever its file says.
     let text = secret(&sandbox).replace("metadata:\n", "metadata:\n  namespace: other\n");
     write_secret(&sandbox, &text);
     let comment = format!("# keep me\n{}", record(&sandbox));
@@ -341,7 +341,7 @@ fn git_is_clean_after_a_commit_even_without_git_crypt() {
     let sandbox = Sandbox::with_hello();
     sandbox.rotate(TOKEN, &["--commit", "--secret-type", "dockerconfigjson"]).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    // A PATH with git alone: the filter is required and cannot be run.
+    // A PATH with only git: the filter is required and cannot run.
     let git = sandbox.run("sh", &["-c", "command -v git"]).success().stdout;
     fs::create_dir_all(sandbox.path("bin")).unwrap();
     std::os::unix::fs::symlink(git.trim(), sandbox.path("bin/git")).unwrap();
@@ -365,7 +365,7 @@ fn the_commit_holds_what_git_crypt_would_have_stored() {
     assert!(status.contains(&format!("    encrypted: {SECRET}")), "{status}");
 }
 
-/// What is refused, with what words, and that nothing changed.
+/// Expects a refusal with these words, and that nothing has changed.
 #[track_caller]
 fn refused(sandbox: &Sandbox, args: &[&str], words: &[&str]) -> Output {
     refused_as(1, sandbox, args, words)
@@ -450,7 +450,7 @@ fn refuses_a_secret_that_it_does_not_understand() {
 fn refuses_what_is_no_repository_of_ours() {
     let sandbox = Sandbox::new();
     sandbox.makeinfra(&["rotate", "--no-input"]).failure(1).says("no git repository at");
-    // What is no directory may be a token: it is not quoted.
+    // An argument that is not a directory may be a token, so it is not quoted.
     let output = sandbox.makeinfra(&["rotate", TOKEN, "--no-input"]).failure(2);
     output.says("`REPO` must be a directory").says("hint: ");
     sandbox.run("git", &["init", "-q"]).success();

@@ -1,5 +1,5 @@
-//! A registry beside the project's own: its entry comes, gets another token and goes, and all else
-//! stays.
+//! A registry besides the project's own: its entry is added, rotated and removed, and everything
+//! else stays.
 
 use super::registry_bed::Bed;
 use super::rotate::docker_config;
@@ -19,7 +19,7 @@ fn remove(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.makeinfra(&[&["rotate", "hello-infra", "--remove-registry"][..], args].concat())
 }
 
-/// The entries of a Secret file: user name and password by registry key, in their order.
+/// The entries of a Secret file: user name and password by registry key, in order.
 fn entries(sandbox: &Sandbox, file: &str) -> Vec<(String, String)> {
     let config = docker_config(&fs::read_to_string(sandbox.hello(file)).unwrap());
     let entries = config.get("auths").unwrap_or(&config).as_object().unwrap().clone();
@@ -57,7 +57,7 @@ fn an_entry_comes_is_rotated_and_goes() {
         let subject = sandbox.git(&["log", "-1", "--format=%s"]).success().stdout;
         assert_eq!(subject, "Add ghcr.io to the pull secret\n");
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-        // The same command again, and written otherwise.
+        // The same command again, also in another notation.
         for host in ["ghcr.io", "https://ghcr.io", "https://ghcr.io/v2/"] {
             let again = rotate(&sandbox, SECOND, &["--add-registry", host, "--commit", "--json"])
                 .success()
@@ -68,7 +68,7 @@ fn an_entry_comes_is_rotated_and_goes() {
                 "{host}"
             );
         }
-        // A new token for it alone, with an expiry of its own.
+        // A new token for it alone, with its own expiry.
         let args = ["--registry", "ghcr.io", "--expires-at", "2099-01-01", "--commit"];
         let output = rotate(&sandbox, "Marker_third", &args).success();
         assert!(
@@ -80,7 +80,7 @@ fn an_entry_comes_is_rotated_and_goes() {
         let text = fs::read_to_string(sandbox.hello(SECRET)).unwrap();
         assert!(text.contains("makeinfra/expires-at: \"2099-05-01\"\n"), "{text}");
         assert!(text.contains("makeinfra/other-expiries: ghcr.io=2099-01-01\n"), "{text}");
-        // The project's own token, which is what a rotation without an option is about.
+        // The project's own token, which a rotation without options changes.
         sandbox.rotate("Marker_own", &["--commit"]).success();
         let now = [
             pair("registry.gitlab.com", "gitlab+deploy-token-2:Marker_own"),
@@ -89,7 +89,7 @@ fn an_entry_comes_is_rotated_and_goes() {
         assert_eq!(entries(&sandbox, SECRET), now);
         assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("ghcr.io=2099-01-01"));
         assert_eq!(fs::read(sandbox.hello(".makeinfra.yaml")).unwrap(), record);
-        // Back to how it began.
+        // Back to the initial state.
         let args = [
             "rotate",
             "hello-infra",
@@ -122,19 +122,19 @@ fn every_environment_gets_the_entry_or_the_named_one() {
     sandbox.new_hello(&["--env", "staging", "--env", "production"]).success();
     let file = |name: &str| format!("secrets/kubernetes/{name}/gitlab.secret.yaml");
     let (staging, production) = (file("staging"), file("production"));
-    // Even where their own tokens differ.
+    // Even if the environments' own tokens differ.
     sandbox.rotate("Marker_own", &["--env", "staging", "--commit"]).success();
     rotate(&sandbox, SECOND, &["--add-registry", "ghcr.io", "--commit"]).success();
     let second = pair("ghcr.io", &format!("ada:{SECOND}"));
     assert_eq!(entries(&sandbox, &staging)[1], second);
     assert_eq!(entries(&sandbox, &production), [own(), second.clone()]);
-    // It is one token, so one rotation is for both.
+    // Both share one token, so one rotation changes both.
     rotate(&sandbox, "Marker_third", &["--registry", "ghcr.io", "--commit"]).success();
     assert_eq!(entries(&sandbox, &staging)[1], entries(&sandbox, &production)[1]);
     rotate(&sandbox, SECOND, &["--add-registry", "quay.io", "--env", "staging", "--commit"])
         .success();
     assert_eq!((entries(&sandbox, &staging).len(), entries(&sandbox, &production).len()), (3, 2));
-    // One that lacks it is named, and the hint works when typed.
+    // An environment that lacks it is named, and the hint works when typed.
     let check = sandbox.here(&["check"]).output().stdout;
     assert!(
         check.contains(&format!(
@@ -237,13 +237,13 @@ fn the_hint_for_an_image_of_another_registry_works_when_typed() {
             .cwd(sandbox.hello(""))
             .stdin(token)
     };
-    // Only a token that the registry takes is written.
+    // Only a token that the registry accepts is written.
     typed(&pull["hint"], "gldt-another", &["--check"])
         .failure(13)
         .says(&format!("rotate --add-registry {host} --check"));
     typed(&pull["hint"], TOKEN, &["--check"]).success();
     assert_eq!(online().0["status"], "ok");
-    // A refusal leads to the entry that is meant.
+    // The hint about a refusal names the right entry.
     bed.knows("gldt-another", "group", "read_registry");
     let hint = online().0["hint"].as_str().unwrap().to_owned();
     assert!(hint.ends_with(&format!("makeinfra rotate --registry {host} --check")), "{hint}");

@@ -1,4 +1,4 @@
-//! `make set-image`: one line of the overlay changes, or nothing does.
+//! `make set-image` changes one line of the overlay, or nothing.
 
 use super::environments::with_environments;
 use super::support::{Sandbox, mode};
@@ -72,7 +72,7 @@ fn what_is_no_tag_is_refused() {
         &long,
     ] {
         sandbox.make(&["set-image", &format!("TAG={tag}")]).failure(2).says("error: ");
-        // The environment chooses none.
+        // Inherited variables are ignored.
         sandbox.make(&["set-image"]).env("TAG", tag).failure(2).says("error: ");
     }
     for digest in
@@ -104,7 +104,7 @@ fn other_images_are_left_alone() {
     fs::write(sandbox.hello(KUSTOMIZATION), text(&format!("digest: {}", digest()))).unwrap();
     sandbox.make(&["set-image", "TAG=5"]).success();
     assert_eq!(kustomization(&sandbox), text("newTag: \"5\""));
-    // It does not guess where the line would be.
+    // It does not guess the position of the line.
     fs::write(sandbox.hello(KUSTOMIZATION), text("# no tag")).unwrap();
     sandbox.make(&["set-image", "TAG=6"]).failure(2).says("no single newTag or digest");
     assert_eq!(kustomization(&sandbox), text("# no tag"));
@@ -147,7 +147,7 @@ fn line_ends_and_comments_stay() {
             assert_eq!(kustomization(&sandbox), text(&changed));
             sandbox.make(&["set-image", &format!("DIGEST={}", digest())]).success();
             sandbox.make(&["set-image", "TAG=1.2.3"]).success();
-            // Behind a digest, a comment is taken for the tag that it has.
+            // The comment after a digest is its tag.
             assert_eq!(kustomization(&sandbox), text("newTag: \"1.2.3\""));
         }
     }
@@ -160,9 +160,9 @@ fn a_failure_leaves_the_old_file_and_nothing_else() {
     let overlay = || fs::read_dir(sandbox.hello("kubernetes/overlays/production")).unwrap().count();
     let files = overlay();
     for (program, script) in [
-        // The last step fails; the file is whole until then.
+        // The last step fails; the file is intact until then.
         ("mv", "#!/bin/sh\nexit 1\n"),
-        // What is written is incomplete.
+        // The written file is incomplete.
         ("sed", "#!/bin/sh\nhead -c 20 /dev/zero\nexit 1\n"),
         ("awk", "#!/bin/sh\nhead -c 20 /dev/zero\nexit 1\n"),
         ("cp", "#!/bin/sh\nexit 1\n"),

@@ -1,5 +1,5 @@
-//! The generated scripts under every POSIX shell and every awk: what they say, how they end, what
-//! they ask of kubectl and what they leave behind is the same, and what it has to be.
+//! The generated scripts with every POSIX shell and every awk: output, exit code, kubectl calls and
+//! files are the same, and correct.
 
 mod expiry;
 
@@ -16,32 +16,31 @@ use std::process::Stdio;
 
 const SHELLS: [&str; 4] = ["dash", "bash --posix", "busybox sh", "mksh"];
 const AWKS: [&str; 4] = ["mawk", "gawk", "original-awk", "busybox awk"];
-/// What a scene that says nothing has to show.
+/// The expected text of a scene without output.
 const NOTHING: &str = "";
 const KUSTOMIZATION: &str = "kubernetes/overlays/production/kustomization.yaml";
 const ENVIRONMENT: &str = "kubernetes/overlays/production/environment.mk";
 const HOOK: &str = ".githooks/pre-commit";
 const PLAIN: &str = "error: plaintext in the index: secrets/plain.txt\n";
 
-/// Those of the programs that are there.
+/// Those programs that are installed.
 fn present(programs: [&'static str; 4]) -> Vec<&'static str> {
     programs.into_iter().filter(|command| have(command.split(' ').next().unwrap())).collect()
 }
 
-/// A repository, its cluster, and one shell and one awk that everything in it runs with.
+/// A repository, its cluster, and the shell and awk with which everything in it runs.
 struct Stage {
     cluster: StandIn,
-    /// Where the scenes play.
+    /// The directory of the scenes.
     dir: PathBuf,
     with: String,
-    /// The scenes so far, each with all that it showed.
+    /// The scenes so far, each with all of its output.
     scenes: Vec<(String, String)>,
 }
 
 impl Stage {
     fn new(sandbox: Sandbox, shell: &str, awk: &str) -> Self {
-        // That it was started is recorded, so that no scene plays with the machine's own shell
-        // alone.
+        // Records that it was started, so that no scene only uses the system's own shell.
         let script = format!("#!/bin/sh\necho >>\"${{0%/*}}/started\"\nexec {shell} \"$@\"\n");
         sandbox.write_program("sh", &script);
         sandbox.write_program("awk", &format!("#!/bin/sh\nexec {awk} \"$@\"\n"));
@@ -50,7 +49,7 @@ impl Stage {
         Self { cluster: StandIn { sandbox }, dir, with, scenes: Vec::new() }
     }
 
-    /// From here on the scenes play in another directory, whose hook git runs with this shell, too.
+    /// Changes to another directory, whose hook git runs with this shell, too.
     fn enter(&mut self, name: &str) {
         self.dir = self.cluster.sandbox.work(name);
         let hook = fs::read_to_string(self.dir.join(HOOK)).unwrap();
@@ -67,8 +66,7 @@ impl Stage {
         sandbox.run(program, args).cwd(&self.dir).env("PATH", sandbox.own_path())
     }
 
-    /// `make`, with words that a space divides. The recipes are for the shell, too: make would take
-    /// `/bin/sh`.
+    /// `make`, with words separated by spaces. Recipes also run in this shell instead of `/bin/sh`.
     fn make(&self, typed: &str) -> Run {
         let shell = format!("SHELL={}", self.shell());
         let words: Vec<_> = [&*shell].into_iter().chain(typed.split(' ')).collect();
@@ -79,13 +77,13 @@ impl Stage {
         self.run("git", args).success().stdout
     }
 
-    /// Writes and stages a file, as it is.
+    /// Writes and stages a file, unfiltered.
     fn add(&self, name: &str, text: impl AsRef<[u8]>) {
         fs::write(self.dir.join(name), text).unwrap();
         self.git(&["add", "--", name]);
     }
 
-    /// `make` succeeds and shows a text: its own, kubectl's or one of the overlay.
+    /// Expects that `make` succeeds and prints a text: its own, kubectl's or one of the overlay.
     #[track_caller]
     fn succeeds(&mut self, typed: &str, answers: &[String], text: &str) {
         self.played(typed, self.make(typed), answers, 0, text);
@@ -100,14 +98,14 @@ impl Stage {
         self.run("git", &["commit", "-q", "-m", message])
     }
 
-    /// The hook lets a commit pass, and says nothing.
+    /// Expects that the hook lets a commit pass silently.
     #[track_caller]
     fn commits(&mut self, message: &str) {
         self.played("git commit", self.commit(message), &[], 0, NOTHING);
         assert_eq!(self.git(&["log", "-1", "--format=%s"]).trim(), message);
     }
 
-    /// The check and the hook refuse what is staged.
+    /// Expects that the check and the hook refuse what is staged.
     #[track_caller]
     fn refuses(&mut self, text: &str) {
         self.fails("check-secrets", &[], text);
@@ -126,7 +124,7 @@ impl Stage {
         self.ended(code, text);
     }
 
-    /// The same on a terminal, which gets a reply to what it asks.
+    /// Runs it on a terminal, with a reply to its question.
     #[track_caller]
     fn asked(&mut self, typed: &str, answers: &[String], reply: &str, code: i32, text: &str) {
         self.before(answers);
@@ -153,7 +151,7 @@ impl Stage {
     fn after(&mut self, scene: &str, code: Option<i32>, said: &str) {
         let started = fs::read(self.cluster.sandbox.path("bin/started")).unwrap();
         assert!(!started.is_empty(), "{scene} was played without {}", self.with);
-        // Both ends of a pipe start at once.
+        // Both ends of a pipe start at the same time.
         let mut calls: Vec<_> = self.cluster.calls().iter().map(|call| call.join(" ")).collect();
         calls.sort();
         let file = fs::read_to_string(self.cluster.sandbox.hello(KUSTOMIZATION)).unwrap();
@@ -182,15 +180,14 @@ fn shells() -> Pairs {
     present(AWKS).first().map_or_else(Vec::new, |awk| shells_with(awk))
 }
 
-/// Every shell with one awk, and every awk with one shell: neither can tell which the other is.
+/// Every shell with one awk, and every awk with one shell: they do not affect each other.
 fn shells_and_awks() -> Pairs {
     let shells = shells();
     let others = present(AWKS).into_iter().skip(1).filter_map(|awk| Some((shells.first()?.0, awk)));
     [shells.clone(), others.collect()].concat()
 }
 
-/// Plays the same scenes with each shell and its awk, and expects of all what the first ones
-/// showed.
+/// Plays the same scenes with each pair, and expects the same output as from the first.
 #[track_caller]
 fn play(with: &[(&str, &str)], sandbox: fn() -> Sandbox, scenes: fn(&mut Stage)) {
     let stage = |(shell, awk): &(&str, &str)| {
@@ -268,7 +265,7 @@ fn every_posix_shell_and_awk_deploys_the_same() {
     });
 }
 
-/// What the cluster has, in answers: what is used, a list with leftovers, and volume claims.
+/// The cluster's answers: what is used, a list with leftovers, and volume claims.
 fn leftovers() -> [String; 3] {
     let claims =
         "PersistentVolumeClaim/data-db-0 statefulset/db\nPersistentVolumeClaim/keep statefulset/";
@@ -368,7 +365,7 @@ fn every_posix_shell_and_awk_writes_the_same_tag() {
             let digest = format!("sha256:{}", "0a".repeat(32));
             let typed = format!("set-image ENV=production DIGEST={digest}");
             stage.succeeds(&typed, &[], &format!("\n    digest: {digest}\n"));
-            // The comment behind a digest goes, the end of the line stays.
+            // The comment after a digest is removed, the line ending stays.
             let text = fs::read_to_string(stage.cluster.sandbox.hello(KUSTOMIZATION)).unwrap();
             let text = text.replace("0a0a\n", "0a0a  # 1.0.0\n").replace('\n', "\r\n");
             fs::write(stage.cluster.sandbox.hello(KUSTOMIZATION), text).unwrap();
@@ -389,7 +386,7 @@ fn every_posix_shell_and_awk_writes_the_same_tag() {
     );
 }
 
-// No scene around `secrets/` has a use for awk: one that fails shows it.
+// No scene about `secrets/` uses awk, which a failing awk proves.
 
 #[test]
 fn every_posix_shell_guards_a_locked_clone_the_same() {
@@ -413,7 +410,7 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         stage.fails("check-secrets", &[], text);
         stage.commits("without it");
 
-        // Names and contents that a shell could take for something else.
+        // Names and contents that a shell could misinterpret.
         for name in
             ["secrets/-n", "secrets/a\\tb", "secrets/ä b ", "secrets/$(pwd)", "secrets/two\nlines"]
         {
@@ -450,7 +447,7 @@ fn every_posix_shell_guards_an_unlocked_repository_the_same() {
         stage.succeeds("check-secrets", &[], NOTHING);
         stage.add("README.md", "changed\n");
         stage.commits("a good commit");
-        // What was staged before the filter was there.
+        // Staged before the filter existed.
         let blob =
             stage.run("git", &["hash-object", "-w", "--no-filters", "--stdin"]).stdin("plain\n");
         let entry = format!("100644,{},secrets/plain.txt", blob.success().stdout.trim());

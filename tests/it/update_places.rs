@@ -1,5 +1,5 @@
-//! Where `makeinfra update` runs, and over what: a folder of a larger repository, file systems
-//! without modes, links, a git that signs, merges of two people's components.
+//! Unusual places for `makeinfra update`: a folder of a larger repository, file systems without
+//! modes, links, a git that signs, merges of two users' components.
 
 use super::older::Edit;
 use super::support::{Run, Sandbox, files_below, have, mode};
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 const KEPT: &str = "refs/makeinfra/update";
 
-/// A field that changed, and a line of the README.
+/// A changed field, and a line of the README.
 const CHANGES: [Edit; 2] = [
     (
         "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
@@ -32,20 +32,20 @@ fn git(sandbox: &Sandbox, args: &[&str]) -> String {
     sandbox.git(args).success().stdout
 }
 
-/// Makes the same field another one here.
+/// Changes the same field in the repository.
 fn disagree(sandbox: &Sandbox) {
     sandbox.edit(DEPLOYMENT, "revisionHistoryLimit: 9", "revisionHistoryLimit: 3");
     sandbox.commit_all();
 }
 
-/// Decides the conflict of [`disagree`] for what is here.
+/// Resolves the conflict of [`disagree`] in favour of the repository.
 fn decide(sandbox: &Sandbox) {
     sandbox.git(&["checkout", "-q", "--ours", "--", DEPLOYMENT]).success();
     sandbox.git(&["add", "--", DEPLOYMENT]).success();
     sandbox.git(&["-c", "core.editor=true", "cherry-pick", "--continue"]).success();
 }
 
-/// Every file below `dir`, with its time of change.
+/// All files below `dir`, with their modification times.
 fn times(dir: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
     let file = |path: String| {
         let at = dir.join(&path);
@@ -63,7 +63,7 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     let sandbox = Sandbox::new();
     sandbox.run("git", &["init", "-q"]).success();
     sandbox.run("git-crypt", &["init"]).success();
-    // Named as a file of the folder.
+    // It has the name of a file in the folder.
     sandbox.write("work/README.md", "To deploy you need a ladder.\n");
     sandbox.write("work/other/notes", "first\n");
     sandbox.run("git", &["add", "README.md", "other"]).success();
@@ -81,7 +81,7 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     assert_eq!(git(&sandbox, &["status", "--porcelain"]), "M  other/notes\n");
     update(&sandbox, &["--check"]).success();
 
-    // With conflicts, and back.
+    // With conflicts, aborted.
     sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
     disagree(&sandbox);
     sandbox.write("work/other/notes", "edited and not committed\n");
@@ -103,7 +103,7 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     sandbox.git(&["cherry-pick", "--abort"]).success();
     assert!(sandbox.tree() == tree && git(&sandbox, &["rev-parse", "HEAD"]) == head);
     assert_eq!(git(&sandbox, &["status", "--porcelain"]), " M other/notes\n?? other/new\n");
-    // And on.
+    // With conflicts, continued.
     update(&sandbox, &["--conflicts"]).failure(12);
     decide(&sandbox);
     let changed = git(&sandbox, &["diff", "--name-only", "HEAD^", "HEAD"]);
@@ -116,8 +116,8 @@ fn a_folder_of_a_larger_repository_is_updated_alone() {
     update(&sandbox, &["--check"]).success();
 }
 
-/// A repository of a version in which the script that deploys could not be run, in a git that takes
-/// no modes from its files.
+/// A repository of a version whose deploy script was not executable, in a git with `core.fileMode`
+/// off.
 fn without_modes() -> Sandbox {
     let own = TemplateSet::embedded();
     let hook =
@@ -126,7 +126,7 @@ fn without_modes() -> Sandbox {
         [("dot_githooks/executable_pre-commit", "", ""), ("dot_githooks/pre-commit", "", hook)];
     let sandbox = Sandbox::older(&[&CHANGES[..], &edits].concat(), &[]);
     sandbox.git(&["config", "core.fileMode", "false"]).success();
-    // Somebody's own mode.
+    // A mode that a user has set.
     sandbox.git(&["update-index", "--chmod=+x", "README.md"]).success();
     sandbox.git(&["commit", "-qm", "Edit"]).success();
     sandbox
@@ -144,7 +144,7 @@ fn modes_arrive_where_the_file_system_has_none() {
     update(&sandbox, &["--yes", "--commit"]).success();
     assert_eq!(modes(&sandbox, &paths), ["100755", "100644", "100755"]);
     assert_eq!(git(&sandbox, &["diff", "--name-only", "HEAD^", "HEAD"]).lines().count(), 4);
-    // Nothing is left of it once modes count again, but what somebody wanted in the index alone.
+    // With `core.fileMode` on, only the user's change in the index is left.
     let status = git(&sandbox, &["-c", "core.fileMode=true", "status", "--porcelain"]);
     assert_eq!(status, " M README.md\n");
     assert_eq!(mode(&sandbox.hello(".githooks/pre-commit")) & 0o111, 0o111);
@@ -225,8 +225,7 @@ fn two_components_that_were_added_on_two_branches_are_healed_after_the_merge() {
         sandbox.git(&["checkout", "-q", "-"]).success();
         sandbox.agreed(&["add", "worker", "--port", "none", "--commit"]).success();
         sandbox.git(&["merge", "-q", "other"]).failure(1);
-        // git's markers share the lines of the two that are alike; what people want is both as a
-        // whole.
+        // git's markers share the lines that both have in common; users want both parts in full.
         let record = |stage: &str| git(&sandbox, &["show", &format!(":{stage}:{}", Record::FILE)]);
         let (ours, theirs) = (record("2"), record("3"));
         sandbox.put(Record::FILE, &(ours + theirs.split_once("  components:\n").unwrap().1));
@@ -254,7 +253,7 @@ fn two_components_that_were_added_on_two_branches_are_healed_after_the_merge() {
 #[test]
 fn a_check_writes_nothing() {
     let sandbox = Sandbox::older(&CHANGES, &[]);
-    // What git would like to refresh.
+    // Stat data that git would refresh.
     sandbox.put("Makefile", &sandbox.read("Makefile"));
     let all = || (times(&sandbox.hello(".git")), times(&sandbox.hello("")));
     let before = all();
@@ -262,7 +261,7 @@ fn a_check_writes_nothing() {
     update(&sandbox, &["--check", "--json"]).failure(1).prints("\"due\"");
     update(&sandbox, &["--dry-run"]).success();
     assert!(all() == before);
-    // Where nothing can be written at all.
+    // On a read-only file system.
     let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && ! touch \"$1/x\" 2>/dev/null || exit 99
         cd \"$1\" && exec \"$2\" update --check";
     let program = env!("CARGO_BIN_EXE_makeinfra");
@@ -376,7 +375,7 @@ fn what_is_printed_as_json_can_be_read_by_programs() {
     assert!(done["next"][0].as_str().unwrap().starts_with("make diff"), "{done}");
 }
 
-/// Takes [`disagree`] back.
+/// Reverts [`disagree`].
 fn disagree_not(sandbox: &Sandbox) {
     sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
     assert!(fs::metadata(sandbox.hello(DEPLOYMENT)).unwrap().permissions().mode() & 0o111 == 0);

@@ -1,5 +1,5 @@
-//! docs/walkthrough.md, typed from its first line to its last: the blog post's own repository, a
-//! GitLab, a registry, and a cluster that has what was deployed to it.
+//! docs/walkthrough.md, typed from the first line to the last, with the blog post's own repository,
+//! a GitLab, a registry, and a cluster with what was deployed.
 
 use super::by_hand::{deployment, pull_secret};
 use super::diagnose::evidence;
@@ -16,7 +16,7 @@ pub const PAGE: &str = "docs/walkthrough.md";
 
 const BY_HAND: &str = "secrets/kubernetes/gitlab.yaml";
 
-/// The page, with the section of each command.
+/// The commands of the page, each with its section.
 fn steps() -> Vec<(String, String)> {
     let text = page(PAGE);
     let mut steps = Vec::new();
@@ -43,7 +43,7 @@ struct Story {
 }
 
 impl Story {
-    /// The repository of the post, with the Secret that kubectl 1.9.0 made, deployed.
+    /// The repository of the post, deployed, with the Secret that kubectl 1.9.0 created.
     fn start() -> Option<Self> {
         if !have("git-crypt") {
             return None;
@@ -69,7 +69,7 @@ impl Story {
         &self.cluster.sandbox
     }
 
-    /// The cluster has this state, and the Secret of the file.
+    /// Sets the state of the cluster, with the Secret of the file.
     fn has(&self, secret: &str, state: &Value) {
         let mut secret: Value = serde_yaml::from_str(&self.sandbox().read(secret)).unwrap();
         secret["metadata"]["namespace"] = json!("hello");
@@ -81,7 +81,7 @@ impl Story {
         ]);
     }
 
-    /// The namespace with one pod, and its image.
+    /// The namespace with one pod and its image.
     fn state(&self, status: &Value) -> Value {
         let mut list = evidence(status, &[]);
         list["items"][0]["spec"]["containers"][0]["image"] =
@@ -117,7 +117,7 @@ impl Story {
         self.state(&json!({"phase": "Running", "containerStatuses": [status]}))
     }
 
-    /// The line as it stands, with what a terminal would be asked for behind it.
+    /// Types a line as it stands, and answers its prompts.
     fn type_in(&self, line: &str, answers: &[&str]) -> Run {
         let program = env!("CARGO_BIN_EXE_makeinfra");
         let line = line.replace("makeinfra ", &format!("{program} "));
@@ -128,7 +128,7 @@ impl Story {
             .env("GITLAB_TOKEN", MAINTAINER)
     }
 
-    /// What was applied is what the cluster has.
+    /// Expects that the cluster has what was applied.
     #[track_caller]
     fn was_deployed(&self) {
         let overlay = "apply kubernetes/overlays/production";
@@ -141,7 +141,7 @@ impl Story {
         self.has(SECRET, &self.runs());
     }
 
-    /// 20 days before the token ends.
+    /// Advances to 20 days before the token expires.
     fn a_year_passes(&self) {
         let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(20 * 24);
         let date = soon.strftime("%Y-%m-%d").to_string();
@@ -165,7 +165,7 @@ fn the_walkthrough_leads_from_the_first_403_to_a_rotation_a_year_later() {
         let output: Output = match (section.as_str(), line.as_str()) {
             (_, "makeinfra diagnose --namespace hello") => {
                 let found = typed(&[]).failure(1);
-                // As the page shows it.
+                // As shown on the page.
                 let text = page(PAGE);
                 found.prints(text.lines().find(|line| line.starts_with("cause: ")).unwrap());
                 found
@@ -187,7 +187,7 @@ fn the_walkthrough_leads_from_the_first_403_to_a_rotation_a_year_later() {
             }
             (_, "make setup") => typed(&[]).success(),
             (_, "rm secrets/kubernetes/gitlab.secret.yaml && makeinfra rotate --commit") => {
-                // Not before.
+                // Not possible before.
                 story.type_in("makeinfra rotate --commit", &given).failure(1).says("cannot rotate");
                 typed(&given).success()
             }
@@ -250,7 +250,7 @@ fn the_walkthrough_leads_from_the_first_403_to_a_rotation_a_year_later() {
     assert_eq!(ids, [2]);
     assert!(!fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains(TOKEN));
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
-    // The plaintext is nowhere: neither here nor where it was pushed.
+    // The plaintext is neither here nor where it was pushed.
     assert_no_token(&all_objects(sandbox, &sandbox.hello("")), "an object");
     assert_no_token(&all_objects(sandbox, story.remote.as_ref()), "an object of the remote");
 }

@@ -1,4 +1,4 @@
-//! What people have written is copied, and stays where it is.
+//! Users' edits are copied, and stay in place.
 
 use super::super::environments::{built, with_environments};
 use super::super::hints_typed::typed;
@@ -14,7 +14,7 @@ fn edits_are_copied_and_stay_where_they_were_made() {
     sandbox.append("Makefile", "# ours\n");
     sandbox.append(".gitlab-ci.yml", "# ours\n");
     sandbox.append(".gitlab/production.yml", "# ours\n");
-    // A manifest of one's own, and a Service that is not wanted.
+    // A user's own manifest, and a Service that was removed.
     sandbox.put("kubernetes/base/budget.yaml", BUDGET);
     let base = "kubernetes/base/kustomization.yaml";
     sandbox.edit(base, "  - service.yaml\n", "  - budget.yaml\n");
@@ -133,7 +133,7 @@ fn lines_that_end_as_on_windows_stay_so() {
             "{path}: {text:?}"
         );
     }
-    // git itself looks at the size until it has read such a file once.
+    // git itself compares sizes until it has read such a file once.
     sandbox.git(&["add", "-A"]).success();
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let fresh = Sandbox::new();
@@ -213,7 +213,7 @@ fn a_hand_made_overlay_is_only_recorded() {
     let record = record.unwrap();
     assert!(record.contains(entry), "{record}");
     output.prints("- no job of the pipeline deploys it: `.gitlab/qa.yml` does not exist\n");
-    // What `check` advises for that works.
+    // The hint of `check` works.
     let check = sandbox.here(&["check"]).failure(1).stdout;
     let (_, hint) = check.split_once(".gitlab/qa.yml: it is missing").unwrap();
     let hint = hint.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();
@@ -246,7 +246,7 @@ fn a_hand_made_overlay_takes_nothing_from_another_one() {
         entry,
         "      namespace: hello-qa\n      protect: false\n      secrets: secrets/kubernetes/qa\n"
     );
-    // A namespace that is taken is told with what to edit.
+    // A namespace that is in use is reported with the file to edit.
     for file in ["kustomization.yaml", "environment.mk"] {
         let text = sandbox.read(&format!("{dir}/{file}"));
         sandbox.put(&format!("kubernetes/overlays/demo/{file}"), &text);

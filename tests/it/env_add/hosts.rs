@@ -10,7 +10,7 @@ fn production_has_the_host_itself() {
     sandbox.new_hello(&["--ingress", "hello.example.com", "--env", "staging"]).success();
     let output = sandbox.agreed(&["env", "add", "production", "--commit"]).success();
     output.prints("protected    yes: make asks first\nhost         hello.example.com\n");
-    // The patch of staging, with the host that base has.
+    // The patch of staging, with the host in the base.
     let Some(built) = built(&sandbox, "kubernetes/overlays/production") else { return };
     let ingress = built.iter().find(|one| one["kind"] == "Ingress").unwrap();
     assert_eq!(ingress["spec"]["rules"][0]["host"], "hello.example.com");

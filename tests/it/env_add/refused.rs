@@ -33,7 +33,7 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
         !sandbox.hello("secrets/kubernetes/live").exists()
             && !sandbox.hello(".gitlab/live.yml").exists()
     );
-    // What cannot be edited for sure is not edited.
+    // Files that cannot be edited safely are refused.
     sandbox.edit("kubernetes/overlays/staging/kustomization.yaml", "images:", "images: &images");
     sandbox
         .agreed(&["env", "add", "demo"])

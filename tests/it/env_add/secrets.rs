@@ -5,7 +5,7 @@ use super::super::hints_typed::{hint, typed};
 use super::super::support::{Sandbox, files_below, mode};
 use std::fs;
 
-/// With a further Secret, which the Deployment uses.
+/// A repository with a further Secret that the Deployment uses.
 pub fn with_database() -> Sandbox {
     let sandbox = Sandbox::with_hello();
     for (secret, key, value) in [
@@ -71,7 +71,7 @@ fn a_locked_clone_cannot_copy_the_token() {
     let output = sandbox.agreed(&["env", "add", "staging"]).failure(10);
     output.says("it is locked");
     assert_eq!(sandbox.tree(), before);
-    // The key is there: git decrypts what it checks out.
+    // With the key, git decrypts at checkout.
     typed(&sandbox, hint(&output)).success();
     sandbox.agreed(&["env", "add", "staging", "--dry-run"]).success();
     sandbox.agreed(&["add", "worker", "--port", "none"]).success();

@@ -1,4 +1,4 @@
-//! What is committed, and what a killed run leaves to the next one.
+//! What is committed, and what a killed run leaves for the next one.
 
 use super::super::support::Sandbox;
 use super::repeated;

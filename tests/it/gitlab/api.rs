@@ -1,5 +1,5 @@
-//! The REST API as GitLab 19's source has it: `deploy_tokens.rb`, `members.rb`, and the finders of
-//! `helpers.rb` in `lib/api`.
+//! The REST API according to GitLab 19's source: `deploy_tokens.rb`, `members.rb`, and the finders
+//! of `helpers.rb` in `lib/api`.
 
 use super::credentials::{authenticate, required};
 use super::http::{Answer, Request};
@@ -10,18 +10,18 @@ use serde_json::{Map, Value, json};
 
 pub type Result<T = Answer> = std::result::Result<T, Answer>;
 
-/// Does what is asked and answers.
+/// Executes a request, and returns the answer.
 pub fn answer(state: &mut State, request: &Request) -> Answer {
     let answer = route(state, request).unwrap_or_else(|error| error);
     dated(answer, state)
 }
 
-/// With the server's date, which every answer has.
+/// Adds the server's date, which every answer has.
 pub fn dated(answer: Answer, state: &State) -> Answer {
     answer.with("Date", state.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
-/// One request on its way.
+/// A request in progress.
 struct Call<'r> {
     request: &'r Request,
     /// Path segments after `/api/v4`, decoded.
@@ -92,8 +92,7 @@ fn route(state: &mut State, request: &Request) -> Result {
 }
 
 impl Call<'_> {
-    /// The place of `:id` and who asks, for whom it exists at all; `None` is somebody without a
-    /// credential.
+    /// The place of `:id` if the user may see it, and the user; `None` without a credential.
     fn place<'s>(&self, state: &'s State, kind: Kind) -> Result<(&'s Place, Option<&'s Person>)> {
         let scopes: &[&str] =
             if self.request.method == "GET" { &["api", "read_api"] } else { &["api"] };
@@ -133,7 +132,7 @@ impl Call<'_> {
         }
     }
 
-    /// The place where somebody with this role wants something.
+    /// The place of `:id`, for which the user must have this role.
     fn place_for(&self, state: &State, kind: Kind, role: Role) -> Result<Place> {
         let (place, person) = self.place(state, kind)?;
         let own = person.and_then(|person| person.role(&place.path));
@@ -250,7 +249,7 @@ impl Call<'_> {
     }
 }
 
-/// `gldt-` and 20 letters that nobody can guess.
+/// `gldt-` and 20 random letters.
 fn fresh_value() -> String {
     let mut bytes = [0; 10];
     getrandom::fill(&mut bytes).unwrap();
@@ -261,7 +260,7 @@ fn is_of(token: &DeployToken, place: &Place, id: u64) -> bool {
     token.id == id && token.kind == place.kind && token.place == place.id
 }
 
-/// `lib/api/personal_access_tokens/self_information.rb`: any scope is enough.
+/// `lib/api/personal_access_tokens/self_information.rb`: any scope is sufficient.
 fn own_token(state: &State, request: &Request) -> Result {
     let person = required(state, request, &[])?;
     if person.oauth {
@@ -327,7 +326,7 @@ fn forbidden() -> Answer {
     message(403, "403 Forbidden")
 }
 
-/// What a record that is not there gives (`lib/api/api.rb`).
+/// The answer for a missing record (`lib/api/api.rb`).
 fn gone() -> Answer {
     message(404, "404 Not found")
 }

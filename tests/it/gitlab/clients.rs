@@ -1,5 +1,5 @@
-//! Two clients of others hold the server to what GitLab is: python-gitlab, and GitLab's own Go
-//! client.
+//! Two independent clients verify that the server behaves like GitLab: python-gitlab, and GitLab's
+//! own Go client.
 
 use super::{DeployToken, Gitlab, Role};
 use crate::support::cached;
@@ -34,7 +34,7 @@ fn gitlab() -> Gitlab {
     gitlab
 }
 
-/// Runs a client and compares all that it got with what the server holds.
+/// Runs a client, and compares everything that it got with the server's state.
 fn hold(client: &mut Command) {
     let gitlab = gitlab();
     let output = client.arg(gitlab.url()).output().unwrap();
@@ -99,7 +99,7 @@ fn hold(client: &mut Command) {
     assert_eq!((pages("page=2"), pages("page=3")), (2, 2), "all pages of two lists: {log:#?}");
 }
 
-/// A token that was just made, and its value.
+/// A newly created token, and its value.
 fn take(got: &mut Value, name: &str, id: u64) -> (Value, String) {
     let mut token = in_milliseconds(&got[name]);
     assert_eq!(token["id"], id);
@@ -109,7 +109,7 @@ fn take(got: &mut Value, name: &str, id: u64) -> (Value, String) {
     (token, value.to_owned())
 }
 
-/// With its end as the server writes it; Go leaves out milliseconds.
+/// The token with its expiry as the server writes it; Go omits milliseconds.
 fn in_milliseconds(token: &Value) -> Value {
     let mut token = token.clone();
     if let Some(end) = token["expires_at"].as_str() {

@@ -1,12 +1,11 @@
-//! Who asks: credentials, what has become of them, and their scopes.
+//! Authentication: credentials, their state, and their scopes.
 
 use super::api::{Result, message};
 use super::http::{Answer, Request};
 use super::state::{Person, Standing, State};
 use serde_json::json;
 
-/// Who sent the request; `None` is somebody without a credential. `scopes` are those of which one
-/// is enough.
+/// The sender of a request; `None` without a credential. One of `scopes` is required.
 pub fn authenticate<'s>(
     state: &'s State,
     request: &Request,
@@ -45,7 +44,7 @@ pub fn authenticate<'s>(
     Ok(Some(person))
 }
 
-/// The same where nobody is served without a credential.
+/// Like [`authenticate`], but requires a credential.
 pub fn required<'s>(state: &'s State, request: &Request, scopes: &[&str]) -> Result<&'s Person> {
     authenticate(state, request, scopes)?.ok_or_else(|| message(401, "401 Unauthorized"))
 }

@@ -1,36 +1,36 @@
-//! What the network, a proxy or an overloaded server does to the next requests.
+//! Faults of the network, a proxy or an overloaded server, to be applied to the next requests.
 
 use super::http::Answer;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-/// What happens to a request.
+/// A fault.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// This is answered, and nothing is done.
+    /// Gives this answer without executing the request.
     Answer(Answer),
-    /// The connection ends before anything is done.
+    /// Closes the connection before executing the request.
     DropBefore,
-    /// It is done, and then the connection ends without an answer.
+    /// Executes the request, then closes the connection without an answer.
     DropAfter,
-    /// It is done, and the connection ends in the middle of the answer.
+    /// Executes the request, and closes the connection in the middle of the answer.
     CutOff,
-    /// It waits for [`super::Gitlab::release`] and is done then.
+    /// Holds the request until [`super::Gitlab::release`], then executes it.
     HoldBefore,
-    /// It is done, and the answer waits for [`super::Gitlab::release`].
+    /// Executes the request, and holds the answer until [`super::Gitlab::release`].
     HoldAfter,
-    /// It is done so much later.
+    /// Executes the request after this time.
     Delay(Duration),
-    /// It is done, and the answer comes so much later.
+    /// Executes the request, and answers after this time.
     DelayAfter(Duration),
     /// The answer's `Link` leads to this origin, `http://HOST:PORT`.
     LinksTo(String),
-    /// The answer comes without these headers.
+    /// Omits these headers from the answer.
     Without(&'static [&'static str]),
 }
 
 impl Fault {
-    /// A JSON answer of GitLab's own.
+    /// A JSON answer by GitLab itself.
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         Self::Answer(Answer::json(status, body))
     }
@@ -43,12 +43,12 @@ impl Fault {
         Self::Answer(Answer::new(status, "text/html", page))
     }
 
-    /// 429 as the API's own limits give it; a `Retry-After` may be missing.
+    /// 429 as from the API's own limits; `Retry-After` may be missing.
     pub fn too_many_requests(retry_after: Option<u32>) -> Self {
         Self::limited("application/json", r#"{"message":"429 Too Many Requests"}"#, retry_after)
     }
 
-    /// 429 as `Rack::Attack` gives it, in plain text.
+    /// 429 as from `Rack::Attack`, in plain text.
     pub fn retry_later(retry_after: Option<u32>) -> Self {
         Self::limited("text/plain", "Retry later\n", retry_after)
     }
@@ -66,12 +66,12 @@ impl Fault {
     }
 }
 
-/// A fault and the requests that it is for.
+/// A fault and the requests to which it applies.
 pub struct Planned {
     method: &'static str,
     within: String,
     fault: Fault,
-    /// How many requests are left.
+    /// The number of requests left.
     left: u32,
 }
 
@@ -81,7 +81,7 @@ impl Planned {
     }
 }
 
-/// The first of `planned` that is for this request; it counts down.
+/// Takes the first of `planned` that applies to this request.
 pub fn take(planned: &mut Vec<Planned>, method: &str, target: &str) -> Option<Fault> {
     let fits = |one: &Planned| one.method == method && target.contains(&one.within);
     let index = planned.iter().position(fits)?;
@@ -93,7 +93,7 @@ pub fn take(planned: &mut Vec<Planned>, method: &str, target: &str) -> Option<Fa
     Some(fault)
 }
 
-/// Where requests are held until somebody lets them go on.
+/// Holds requests until they are released.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<Held>,
@@ -103,7 +103,7 @@ pub struct Gate {
 #[derive(Default)]
 struct Held {
     waiting: u32,
-    /// How many of those may go on.
+    /// How many of them may continue.
     passes: u32,
     open: bool,
 }
@@ -118,7 +118,7 @@ impl Gate {
         held.waiting -= 1;
     }
 
-    /// Returns once a request is held.
+    /// Waits until a request is held.
     pub fn wait(&self) {
         let held = self.state.lock().unwrap();
         let nobody = |held: &mut Held| held.waiting == held.passes;
@@ -127,20 +127,20 @@ impl Gate {
         assert!(!waited.1.timed_out(), "no request came that is held");
     }
 
-    /// How many requests are held now.
+    /// The number of requests currently held.
     pub fn waiting(&self) -> usize {
         let held = self.state.lock().unwrap();
         (held.waiting - held.passes) as usize
     }
 
-    /// Lets those go on that are held.
+    /// Releases the held requests.
     pub fn release(&self) {
         let mut held = self.state.lock().unwrap();
         held.passes = held.waiting;
         self.changed.notify_all();
     }
 
-    /// Holds nobody from now on.
+    /// Stops holding requests.
     pub fn open(&self) {
         self.state.lock().unwrap().open = true;
         self.changed.notify_all();

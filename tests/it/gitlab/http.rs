@@ -1,5 +1,4 @@
-//! HTTP/1.1 as far as the GitLab server of the tests needs it: bodies, keep-alive, and answers that
-//! break off.
+//! HTTP/1.1 as far as the tests' GitLab server needs it: bodies, keep-alive, and truncated answers.
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,18 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What a client sent.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
-    /// Path and query as sent.
+    /// Path and query, as sent.
     pub target: String,
     headers: Vec<(String, String)>,
     pub body: String,
 }
 
 impl Request {
-    /// A header's value; its name is in any case.
+    /// A header's value; the name is case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -27,13 +26,13 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The header that held the API credential, as `NAME: VALUE`; `None` if there was none.
+    /// The header with the API credential, as `NAME: VALUE`; `None` if there was none.
     pub fn credential(&self) -> Option<String> {
         let names = ["PRIVATE-TOKEN", "Authorization"];
         names.into_iter().find_map(|name| Some(format!("{name}: {}", self.header(name)?)))
     }
 
-    /// Reads one; `None` at the end of the connection.
+    /// Reads a request; `None` at the end of the connection.
     fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut line = || {
             let mut text = String::new();
@@ -58,7 +57,7 @@ impl Request {
     }
 }
 
-/// What the server says.
+/// An answer.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     pub status: u16,
@@ -75,7 +74,7 @@ impl Answer {
         Self::new(status, "application/json", body.to_string())
     }
 
-    /// With a header more, in place of one of that name.
+    /// Adds or replaces a header.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.into()));
@@ -88,7 +87,7 @@ pub enum Reply {
     Answer(Answer),
     /// It ends in the middle of the body.
     CutOff(Answer),
-    /// It ends without a byte.
+    /// It ends without an answer.
     Drop,
 }
 
@@ -101,7 +100,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// With `tls` it speaks https.
+    /// Starts the server, with https if `tls`.
     pub fn start(
         tls: Option<Arc<ServerConfig>>,
         reply: impl Fn(Request) -> Reply + Send + Sync + 'static,
@@ -134,7 +133,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread up.
+        // Wakes the thread.
         let _ = TcpStream::connect(&self.address);
         let _ = self.thread.take().map(thread::JoinHandle::join);
         for stream in &*self.open.lock().unwrap() {
@@ -143,7 +142,7 @@ impl Drop for Server {
     }
 }
 
-/// Answers one request after the other, until either side has enough.
+/// Answers requests until either side closes the connection.
 fn serve(stream: impl Read + Write, reply: &impl Fn(Request) -> Reply) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream) {
@@ -161,7 +160,7 @@ fn serve(stream: impl Read + Write, reply: &impl Fn(Request) -> Reply) {
     }
 }
 
-/// What the token service at `address` answers to a GET.
+/// The answer of the token service at `address` to a GET.
 pub fn forward(request: &Request, address: &str) -> Answer {
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     let agent =

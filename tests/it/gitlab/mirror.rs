@@ -1,4 +1,4 @@
-//! The live tokens as the token service of the test bed reads them: a JSON file for each.
+//! Mirrors the live tokens to JSON files for the test bed's token service, one file per token.
 
 use super::state::State;
 use serde_json::json;
@@ -7,27 +7,27 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A directory that is kept equal to the tokens that sign in.
+/// A directory that is kept equal to the valid tokens.
 pub struct Mirror {
     dir: PathBuf,
-    /// What tells its files from those of another server in the same directory.
+    /// Distinguishes its files from those of another server in the same directory.
     prefix: String,
-    /// How long a fresh token is refused.
+    /// How long a new token is refused.
     delay: Duration,
-    /// When each token was seen first.
+    /// When each token was first seen.
     seen: BTreeMap<u64, Instant>,
     written: BTreeMap<u64, String>,
 }
 
 impl Mirror {
-    /// Tokens that are there already are visible at once.
+    /// Existing tokens are visible immediately.
     pub fn new(dir: PathBuf, prefix: String, delay: Duration, state: &State) -> Self {
         let long_ago = Instant::now().checked_sub(delay).unwrap();
         let seen = state.tokens.iter().map(|token| (token.id, long_ago)).collect();
         Self { dir, prefix, delay, seen, written: BTreeMap::new() }
     }
 
-    /// Writes what is new and removes what is gone.
+    /// Writes new tokens and deletes removed ones.
     pub fn sync(&mut self, state: &State) {
         let now = state.now();
         let mut wanted = BTreeMap::new();

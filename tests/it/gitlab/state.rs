@@ -1,10 +1,10 @@
-//! What a GitLab server knows: projects, groups, people and their credentials, deploy tokens, and
+//! The state of a GitLab server: projects, groups, users and their credentials, deploy tokens, and
 //! the time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-/// Roles with the numbers that GitLab gives them (`lib/gitlab/access.rb`).
+/// Roles, with GitLab's numbers (`lib/gitlab/access.rb`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     Guest = 10,
@@ -14,25 +14,25 @@ pub enum Role {
     Owner = 50,
 }
 
-/// What a place is.
+/// The kind of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Project,
     Group,
 }
 
-/// A project or a group, where deploy tokens can be.
+/// A project or a group, which can have deploy tokens.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub kind: Kind,
     pub id: u64,
     /// `group/hello`
     pub path: String,
-    /// Whether everybody may see it.
+    /// Whether it is public.
     pub public: bool,
 }
 
-/// What has become of a credential.
+/// The state of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Valid,
@@ -40,15 +40,15 @@ pub enum Standing {
     Revoked,
 }
 
-/// Somebody with one credential.
+/// A user with one credential.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub id: u64,
     pub credential: String,
-    /// Whether it is one of OAuth, which GitLab takes as `Bearer` alone.
+    /// Whether it is an OAuth token, which GitLab only accepts as `Bearer`.
     pub oauth: bool,
     pub standing: Standing,
-    /// Paths of projects and groups.
+    /// Roles by path of the project or group.
     pub roles: Vec<(String, Role)>,
     pub scopes: Vec<String>,
 }
@@ -58,13 +58,13 @@ impl Person {
         format!("person-{}", self.id)
     }
 
-    /// The role that the member list of `path` itself has.
+    /// The role in the member list of `path` itself.
     pub fn direct(&self, path: &str) -> Option<Role> {
         let own = self.roles.iter().filter(|(place, _)| place.eq_ignore_ascii_case(path));
         own.map(|(_, role)| *role).max()
     }
 
-    /// The role that comes from the groups above `path`.
+    /// The role inherited from the groups above `path`.
     pub fn inherited(&self, path: &str) -> Option<Role> {
         let above = self.roles.iter().filter(|(place, _)| is_below(path, place));
         above.map(|(_, role)| *role).max()
@@ -74,7 +74,7 @@ impl Person {
         self.direct(path).max(self.inherited(path))
     }
 
-    /// Whether this person is a member of `place`, or, if it is a group, of something below it.
+    /// Whether this user is a member of `place`, or, if it is a group, of something below it.
     pub fn sees(&self, place: &Place) -> bool {
         let below =
             |(path, _): &(String, Role)| place.kind == Kind::Group && is_below(path, &place.path);
@@ -88,16 +88,16 @@ fn is_below(path: &str, group: &str) -> bool {
         && path[..group.len()].eq_ignore_ascii_case(group)
 }
 
-/// A deploy token with all that GitLab stores of it.
+/// A deploy token with everything that GitLab stores about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeployToken {
-    /// 0 takes the next one.
+    /// 0 for the next free number.
     pub id: u64,
     pub kind: Kind,
     /// Number of its project or group.
     pub place: u64,
     pub name: String,
-    /// `None` stands for `gitlab+deploy-token-ID`.
+    /// `None` for `gitlab+deploy-token-ID`.
     pub username: Option<String>,
     /// The secret value.
     pub token: String,
@@ -108,7 +108,7 @@ pub struct DeployToken {
 }
 
 impl DeployToken {
-    /// One as people make it by hand: `read_registry` for the project, no expiry.
+    /// A token as created by hand: `read_registry` for the project, no expiry.
     pub fn by_hand(project: u64, name: &str, token: &str) -> Self {
         Self {
             id: 0,
@@ -127,18 +127,18 @@ impl DeployToken {
         self.username.clone().unwrap_or_else(|| format!("gitlab+deploy-token-{}", self.id))
     }
 
-    /// Whether it signs in: this counts to the second.
+    /// Whether it can sign in, to the second.
     pub fn is_active(&self, now: Timestamp) -> bool {
         !self.revoked && self.expires_at.is_none_or(|end| end >= now)
     }
 
-    /// The flag of the API, which compares dates and so lags until midnight.
+    /// The API's flag, which compares dates and so lags until midnight.
     pub fn is_flagged_expired(&self, now: Timestamp) -> bool {
         let date = |time: Timestamp| time.strftime("%F").to_string();
         self.expires_at.is_some_and(|end| date(end) < date(now))
     }
 
-    /// What the API shows of it: never the value.
+    /// The API's representation, without the value.
     pub fn shown(&self, now: Timestamp) -> Value {
         json!({
             "id": self.id, "name": self.name, "username": self.username(),
@@ -148,31 +148,31 @@ impl DeployToken {
     }
 }
 
-/// The server's clock: it stands still once it was set.
+/// The server's clock, which stands still once it was set.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
     Real,
     Set(Timestamp),
 }
 
-/// All of it.
+/// The whole state.
 #[derive(Debug)]
 pub struct State {
     /// `http://HOST:PORT`
     pub origin: String,
-    /// The path below which it is, such as `/root`; empty: none.
+    /// The path of the instance, such as `/root`; empty for none.
     pub root: String,
     /// Host of its registry.
     pub registry: String,
     pub clock: Clock,
     pub places: Vec<Place>,
-    /// Former paths of projects with their numbers.
+    /// Former paths of projects, with their numbers.
     pub moved: Vec<(String, u64)>,
     pub people: Vec<Person>,
     pub tokens: Vec<DeployToken>,
-    /// Ids are never used twice.
+    /// Ids are never reused.
     last_token: u64,
-    /// Whether a proxy before it decodes `%2F` in a path.
+    /// Whether a proxy decodes `%2F` in paths.
     pub decodes_slashes: bool,
 }
 
@@ -192,7 +192,7 @@ impl State {
         }
     }
 
-    /// Where the instance is, without a slash at the end.
+    /// The URL of the instance, without a trailing slash.
     pub fn url(&self) -> String {
         format!("{}{}", self.origin, self.root)
     }
@@ -222,7 +222,7 @@ impl State {
         self.people.iter_mut().find(|person| person.credential == credential).unwrap()
     }
 
-    /// Keeps a token, with the next id if it has none, and returns its id.
+    /// Adds a token, with the next id if it has none, and returns its id.
     pub fn add(&mut self, mut token: DeployToken) -> u64 {
         if token.id == 0 {
             token.id = self.last_token + 1;

@@ -1,4 +1,4 @@
-//! The server's own rules.
+//! Tests of the server itself.
 
 mod network;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const MAINTAINER: &str = "glpat-maintainer";
 const TOKENS: &str = "/projects/7/deploy_tokens";
 
-/// An answer as the tests look at it.
+/// An answer for the tests.
 struct Got {
     status: u16,
     body: Value,
@@ -28,7 +28,7 @@ impl Got {
 }
 
 impl Gitlab {
-    /// `METHOD PATH` below `/api/v4`, as somebody with `credential`; none if it is empty.
+    /// `METHOD PATH` below `/api/v4`, with `credential` unless it is empty.
     fn try_call(&self, line: &str, credential: &str, body: &Value) -> Result<Got, ureq::Error> {
         let (method, path) = line.split_once(' ').unwrap();
         let agent = ureq::Agent::config_builder()
@@ -74,7 +74,7 @@ fn wanted() -> Value {
     json!({"name": "hello", "scopes": ["read_registry"]})
 }
 
-/// With one project in a group and its maintainer.
+/// A server with one project in a group, and its maintainer.
 fn gitlab() -> Gitlab {
     let gitlab = Gitlab::start();
     gitlab.group(3, "group").project(7, "group/hello");

@@ -1,4 +1,4 @@
-//! Percent-encoding, and forms.
+//! Percent-encoding and forms.
 
 use serde_json::{Map, Value};
 

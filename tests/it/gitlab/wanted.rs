@@ -1,4 +1,4 @@
-//! What a POST of a deploy token asks for, and what is refused of it.
+//! The request to create a deploy token, and why it is refused.
 
 use super::api::{Result, bad, message};
 use super::http::Request;
@@ -17,7 +17,7 @@ pub const SCOPES: [&str; 7] = [
     "write_virtual_registry",
 ];
 
-/// What a POST asks for.
+/// The parameters of a POST.
 pub struct Wanted {
     pub name: String,
     pub username: Option<String>,
@@ -26,7 +26,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What Grape refuses is refused before anybody's rights are looked at.
+    /// Refusals by Grape precede any check of permissions.
     pub fn of(request: &Request, query: &Map<String, Value>) -> Result<Self> {
         let json =
             request.header("Content-Type").is_some_and(|kind| kind.starts_with("application/json"));
@@ -70,7 +70,7 @@ impl Wanted {
         })
     }
 
-    /// What the model refuses (`app/models/deploy_token.rb`).
+    /// Refusals by the model (`app/models/deploy_token.rb`).
     pub fn check(&self) -> Result<()> {
         let fits = |c: char| c.is_ascii_alphanumeric() || ".+_-".contains(c);
         let mut errors = Vec::new();
@@ -87,7 +87,7 @@ impl Wanted {
     }
 }
 
-/// A date is its first second in UTC; a fraction of a second is dropped.
+/// A date stands for its first second in UTC; fractions of a second are dropped.
 fn moment(text: &str) -> Option<Timestamp> {
     let time = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse()).ok()?;
     Timestamp::from_second(time.as_second()).ok()

@@ -1,4 +1,5 @@
-//! Night after night: what earlier ones have left is known from the branch and from GitLab alone.
+//! One night after another: the state that earlier ones left is known from the branch and from
+//! GitLab alone.
 
 use super::super::gitlab::Fault;
 use super::super::gitlab_bed::MAINTAINER;
@@ -12,8 +13,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Fails unless every token that was made was deleted before the next one: never more than one
-/// beside those in use.
+/// Fails unless every new token was deleted before the next one was created, so that there is never
+/// more than one besides those in use.
 #[track_caller]
 fn one_at_a_time(writes: &[String], nights: usize) {
     let methods: Vec<_> = writes.iter().map(|line| line.split(' ').next().unwrap()).collect();
@@ -53,13 +54,13 @@ fn no_token_is_left_of_three_nights_whose_push_is_refused() {
             .says(&format!("deleted the new deploy token {}", night + 1));
         assert_eq!(shared.ids(), [1], "night {night}");
         shared.is_untouched(&format!("night {night}"));
-        // As git itself would have it, and with a line in its log.
+        // As git itself would leave it, with a reflog entry.
         shared.git_in("night", &["fsck", "--strict"]);
         shared.assert_no_secret(&output);
     }
     one_at_a_time(&shared.writes(), 3);
     assert_eq!(shared.branch(), "");
-    // The same clone can go on as soon as it may.
+    // The same clone can continue once it may push.
     fs::remove_file(shared.world.sandbox.work("shared.git/hooks/pre-receive")).unwrap();
     shared.propose(&[]).success();
     assert_eq!(shared.ids(), [1, 5]);
@@ -113,7 +114,7 @@ fn what_a_night_has_pushed_that_was_killed_meanwhile_is_taken_up() {
     until(&|| shared.world.sandbox.path("pushing").exists());
     run.kill().unwrap();
     run.wait().unwrap();
-    // The git that it had started goes on alone.
+    // The git that it started continues on its own.
     shared.world.sandbox.write("go", "");
     until(&|| !shared.branch().is_empty());
     // Also in the same clone, whose journal has the token.
@@ -135,7 +136,7 @@ fn a_token_that_was_replaced_and_never_deleted_keeps_a_third_from_being_made() {
     let output = shared.night(&["--due-in", "100d"]).failure(1);
     output.says("GitLab still has the deploy token 1 `by hand`").says("production had it before");
     assert_eq!(shared.ids(), [1, 2]);
-    // One that has ended is in nobody's way.
+    // An expired token does not matter.
     let past = "2026-01-01T00:00:00Z".parse().unwrap();
     shared.world.bed.gitlab.change_token(1, |token| token.expires_at = Some(past));
     shared.night(&["--due-in", "100d"]).success();
@@ -165,7 +166,7 @@ fn three_nights_make_one_token_and_one_merge_request() {
         // It is merged, and the branch stays.
         shared.merge(how);
         shared.night(&[]).success().prints("Nothing to do");
-        // It ends soon again, and the first one is gone.
+        // It expires soon again, and the first one no longer exists.
         shared.world.bed.gitlab.remove_token(1);
         shared.night(&["--due-in", "100d"]).success();
         assert_ne!(shared.branch(), first, "{how}");
@@ -198,7 +199,7 @@ fn a_branch_with_the_work_of_others_is_left_alone() {
     let commit = |what: &str| format!("{what} && git commit -q -a -m edited");
     let tip = on_branch(&commit("echo edited >>README.md"));
     refused(&tip, "it changes `README.md`, too");
-    // A Secret that others encrypt, or do not encrypt, is no token of this repository's.
+    // A Secret that others encrypt, or leave in plaintext, is not a token of this repository.
     let plain = format!("git -c filter.git-crypt.clean=cat add {SECRET}; git commit -q -m plain");
     let tip = on_branch(&format!("echo '# edited' >>{SECRET} && {plain}"));
     refused(&tip, "is not encrypted with the key of this repository");
@@ -206,13 +207,13 @@ fn a_branch_with_the_work_of_others_is_left_alone() {
     let tip = on_branch(&commit(&format!("echo '# edited' >>{SECRET}")));
     refused(&tip, "has no token that replaced the one in HEAD");
     assert_eq!(shared.ids(), [1]);
-    // What people add to a rotation that is open leaves it open.
+    // Commits that users add to an open rotation leave it open.
     shared.git_in("shared.git", &["branch", "-D", BRANCH]);
     shared.night(&[]).success();
     let tip = on_branch(&commit("echo edited >>README.md"));
     shared.night(&[]).success().prints("has the deploy token 2");
     assert_eq!(shared.branch(), tip);
-    // Somebody has changed the Secret on main meanwhile.
+    // Somebody has changed the Secret on main in the meantime.
     let secret = shared.world.secret() + "# edited\n";
     fs::write(shared.world.sandbox.hello(SECRET), secret).unwrap();
     shared.git_in("hello-infra", &["commit", "-q", "-a", "-m", "edited"]);
@@ -233,7 +234,7 @@ fn a_branch_whose_token_is_gone_is_not_taken_up() {
 #[test]
 fn a_push_whose_answer_is_lost_is_looked_for() {
     let Some(shared) = Shared::start() else { return };
-    // git dies after it, or before it, and what is there tells.
+    // git dies after or before the push, and the remote's state tells.
     let real = shared.world.sandbox.run("sh", &["-c", "command -v git"]).success().stdout;
     let git = |push: &str, rest: &str| {
         let real = real.trim();
@@ -249,7 +250,7 @@ fn a_push_whose_answer_is_lost_is_looked_for() {
     run(&shared).failure(1).says("refused the branch").says("deleted the new deploy token 2");
     shared.is_untouched("not arrived");
     let real_push = format!("{} \"$@\";", real.trim());
-    // Nobody can tell: the token stays, and so does the commit.
+    // Undetermined: the token stays, and so does the commit.
     git(
         &real_push,
         &format!(
@@ -261,7 +262,7 @@ fn a_push_whose_answer_is_lost_is_looked_for() {
     output.says("undetermined whether `origin` has the new token").says("the token is kept");
     assert_eq!(shared.ids(), [1, 3]);
     assert_eq!(shared.branch(), shared.git_in("night", &["rev-parse", "HEAD"]).stdout.trim());
-    // The next night takes it up.
+    // The next night continues with it.
     shared.night(&[]).success().prints("has the deploy token 3");
     // It has arrived.
     shared.git_in("shared.git", &["branch", "-D", BRANCH]);
@@ -355,11 +356,11 @@ fn of_several_tokens_the_first_to_end_is_replaced_and_no_other_secret_grows_old(
     let secret = "secrets/kubernetes/staging/gitlab.secret.yaml";
     shared.night(&[]).success().prints(&format!("Rotated {secret}, committed as "));
     let tip = shared.branch();
-    // The other one has its turn once this one is merged; named, it is still one merge request at a
-    // time.
+    // The other environment has its turn once this one is merged; also if it is named, there is
+    // only one merge request at a time.
     shared.night(&[]).success().prints("has the deploy token 2");
     shared.night(&["--env", "production"]).success().prints("has the deploy token 2");
-    // A pull Secret that is newer than that of the branch must not be brought back from there.
+    // A pull Secret that is newer than that of the branch must not be overwritten.
     run(&["rotate", "--env", "production", "--keep-token", "--expires-at", &days(9), "--commit"]);
     shared.git_in("hello-infra", &["push", "-q"]);
     shared.night(&[]).failure(1).says(&format!("`{SECRET}` was changed in HEAD since it was made"));

@@ -1,4 +1,4 @@
-//! Faults, connections, what is kept of requests, and the mirror.
+//! Faults, connections, recorded requests, and the mirror.
 
 use super::super::{DeployToken, Fault, Gitlab, Role};
 use super::{MAINTAINER, TOKENS, gitlab, wanted};
