@@ -1,5 +1,4 @@
-//! Bad tokens for `new`, and tokens in bad places: one clear error each, and nothing is quoted or
-//! left.
+//! Invalid and misplaced tokens for `new`: one clear error each, and nothing is quoted or left.
 
 use super::bad_input::refused;
 use super::support::*;

@@ -1,4 +1,4 @@
-//! `makeinfra check`: each fault is found, by its own check alone, and a good repository has none.
+//! `makeinfra check`: each problem is found by its own check alone, and a good repository has none.
 
 use super::examples::repo;
 use super::rotate::{manifest, write_secret};
@@ -16,14 +16,14 @@ use std::path::Path;
 
 const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// What a run of `check --json` said.
+/// The result of `check --json`.
 pub struct Checked {
     pub code: Option<i32>,
     pub checks: Vec<Value>,
 }
 
 impl Checked {
-    /// The ids of the checks that ended as `status`.
+    /// The ids of the checks with this status.
     pub fn ids(&self, status: &str) -> BTreeSet<&str> {
         let with = self.checks.iter().filter(|check| check["status"] == status);
         with.map(|check| check["id"].as_str().unwrap()).collect()
@@ -37,7 +37,7 @@ impl Checked {
         self.ids("warning").into_iter().collect()
     }
 
-    /// Everything that the check `id` said.
+    /// The messages of the check `id`.
     pub fn said(&self, id: &str) -> String {
         let said = self.checks.iter().filter(|check| check["id"] == id);
         said.map(|check| {
@@ -48,7 +48,7 @@ impl Checked {
     }
 }
 
-/// Runs `check` twice, as text and as JSON: both agree, show no token, and never say `error:`.
+/// Runs `check` twice, as text and as JSON: both agree, show no token, and never print `error:`.
 #[track_caller]
 pub fn check_in(sandbox: &Sandbox, dir: &str, args: &[&str]) -> Checked {
     let run = |more: &[&str]| {
@@ -86,7 +86,7 @@ pub fn edit(sandbox: &Sandbox, file: &str, old: &str, new: &str) {
     fs::write(sandbox.hello(file), text.replace(old, new)).unwrap();
 }
 
-/// Stages `text` in plain, as `git add` does where git-crypt is not set up.
+/// Stages `text` in plaintext, as `git add` does without git-crypt.
 pub fn stage_plain(sandbox: &Sandbox, path: &str, text: &str) {
     let hash =
         sandbox.git(&["hash-object", "-w", "--no-filters", "--stdin"]).stdin(text).success().stdout;
@@ -141,8 +141,8 @@ fn a_fresh_repository_is_in_order_whatever_the_options() {
             (Some(0), vec![], vec![]),
             "{args:?}"
         );
-        // There are no further environments; without git there is nothing to say of the first six,
-        // of merges, of hooks, of what it takes and of earlier records, without a commit nothing of
+        // There are no further environments. Without git, the first six checks are left out, and
+        // those of merges, hooks, tracked files and earlier records; without a commit, those of
         // HEAD and of records.
         let left_out = match () {
             () if args.contains(&"--no-git") => 13,
@@ -172,12 +172,12 @@ fn a_repository_without_its_token_says_what_to_type() {
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.problems()), (Some(1), vec!["pull-secret-present"]));
     assert!(checked.said("pull-secret-present").contains("makeinfra rotate"));
-    // Not to be taken for in order.
+    // Not to be mistaken for ok.
     assert!(checked.said("pull-secret-matches-images").contains("not checked"));
     assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));
 }
 
-/// The checks that ask no registry.
+/// The checks that need no registry.
 fn offline() -> impl Iterator<Item = &'static Id> {
     Id::ALL.iter().filter(|id| !id.is_online())
 }
@@ -205,7 +205,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             break_it(sandbox, Id::SecretsHead);
             commit(sandbox, "Mend it");
         }
-        // As a merge leaves it in which both sides have changed the file.
+        // As after a merge in which both sides have changed the file.
         Id::SecretsMerged => {
             let blob = sandbox.git(&["rev-parse", &format!("HEAD:{SECRET}")]).success().stdout;
             let stages: String = (1..=3)
@@ -230,7 +230,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
                 .unwrap();
         }
         Id::CommitHook => fs::remove_file(sandbox.hello(".githooks/pre-commit")).unwrap(),
-        // As a commit leaves it that was stopped after its branch had moved.
+        // As after a commit that was stopped when its branch had moved.
         Id::IndexCurrent => {
             sandbox.rotate("gldt-Second", &["--commit"]).success();
             let earlier = sandbox.git(&["rev-parse", &format!("HEAD^:{SECRET}")]).success().stdout;
@@ -256,7 +256,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
             secret("dockercfg", &auth(&format!("gitlab-ci-token:{TOKEN}")));
         }
         Id::PullSecretName => edit(sandbox, SECRET, "  name: gitlab", "  name: github"),
-        // All that an overlay includes is in its namespace.
+        // Everything in an overlay is in its namespace.
         Id::PullSecretNamespace => {
             let pod = "kind: Pod\nmetadata: {name: debug, namespace: default}\nspec: {imagePullSecrets: [{name: gitlab}], \
                        containers: [{name: a, image: 'registry.gitlab.com/group/debug:1'}]}\n";
@@ -316,7 +316,7 @@ fn break_it(sandbox: &Sandbox, id: Id) {
 
 #[test]
 fn each_check_finds_its_fault_and_no_other_one_does() {
-    // One environment alone has no other's host.
+    // A single environment cannot share a host with another one.
     let others = [
         Id::HostsDiffer,
         Id::SecretsUsed,
@@ -329,7 +329,7 @@ fn each_check_finds_its_fault_and_no_other_one_does() {
         break_it(&sandbox, *id);
         let checked = check(&sandbox, &[]);
         let said = checked.said(id.as_str());
-        // Every pull gives a file the mode that others can read: a warning.
+        // Every pull resets a file to a mode that others can read: a warning.
         let found = match id {
             Id::SecretsMode | Id::FilesTracked | Id::CommitHook => {
                 (checked.code == Some(0), checked.warnings())
@@ -355,7 +355,7 @@ fn what_is_printed_for_git_brings_the_file_there() {
             .success();
         assert_eq!(check(&sandbox, &["--strict"]).code, Some(0), "{json}");
     }
-    // The same where a file is written.
+    // The same when a file is written.
     let sandbox = Sandbox::with_hello();
     sandbox.write("work/hello-infra/.git/info/exclude", "kubeconfig*\n");
     let add = ["add", "kubeconfig-sync", "--port", "none", "--yes", "--json"];
@@ -430,7 +430,7 @@ fn a_machine_without_git_crypt_is_told_what_git_cannot_do_there() {
     );
     sandbox.write_program("git-crypt", "#!/bin/sh\n");
     assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok");
-    // One that is configured by its place.
+    // A filter that is configured by path.
     sandbox.git(&["config", "filter.git-crypt.clean", "'/nowhere/git-crypt' clean"]).success();
     let found = run(&sandbox.path("bin").display().to_string());
     assert_eq!(found["status"], "warning");
@@ -589,7 +589,7 @@ fn a_public_image_is_recorded() {
     };
     assert!(!add("open", &["--public"]).stderr.contains("pulled without credentials"));
     assert_eq!(check(&sandbox, &["--strict"]).code, Some(0));
-    // Another one needs to be named, and the line that is printed records it.
+    // Another one must be named, and the printed line records it.
     assert!(add("closed", &[]).stderr.contains("pulled without credentials"));
     assert_eq!(check(&sandbox, &[]).problems(), ["pull-secret-matches-images"]);
     let checked = check(&sandbox, &["--public", "quay.io/group/closed"]);
@@ -601,7 +601,7 @@ fn a_public_image_is_recorded() {
     let notes: Vec<_> = checked.ids("note").into_iter().collect();
     assert_eq!((checked.problems(), notes), (vec![], Vec::<&str>::new()));
     assert_eq!(check(&sandbox, &[]).problems(), Vec::<&str>::new());
-    // And it stays where other commands write the record.
+    // It stays when other commands write the record.
     add("third", &["--public"]);
     assert_eq!(check(&sandbox, &[]).problems(), Vec::<&str>::new());
     sandbox.edit(".makeinfra.yaml", line, "public: [UPPER]");
@@ -637,7 +637,7 @@ fn the_measured_keyring_decides() {
     // Every seventeenth of 230: keys and images of all kinds.
     for row in rows.iter().step_by(17) {
         let (key, image) = (row["key"].as_str().unwrap(), row["image"].as_str().unwrap());
-        // Where nothing is private, no key is needed.
+        // Public images need no key.
         if ImageRef::parse_unpinned(image)
             .is_ok_and(|image| image.normalized_name().starts_with("docker.io/library/"))
         {
@@ -655,7 +655,7 @@ fn the_measured_keyring_decides() {
             check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
         let found = checked.ids("ok").contains("pull-secret-matches-images");
         // Its digests are too short for a runtime: such an image is refused before any key is
-        // looked at.
+        // considered.
         assert!(found == row["matches"] || checked.problems().contains(&"images-pinned"), "{row}");
     }
 }

@@ -1,5 +1,5 @@
-//! `makeinfra check` compares Makefile, overlays and `.makeinfra.yaml`, and finds two environments
-//! with one host.
+//! `makeinfra check` compares Makefile, overlays and `.makeinfra.yaml`, and finds environments that
+//! share a host.
 
 use super::check::{Checked, check};
 use super::hints_typed::typed;
@@ -8,7 +8,7 @@ use std::fs;
 
 const STAGING: &str = "kubernetes/overlays/staging/kustomization.yaml";
 
-/// A repository with the environments `staging` and `production`, each with a host of its own.
+/// A repository with the environments `staging` and `production`, each with its own host.
 fn two(args: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     let both = ["--env", "staging", "--env", "production", "--ingress", "hello.example.org"];
@@ -16,7 +16,7 @@ fn two(args: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// What is wrong after `old` was replaced in a file of a good repository.
+/// The findings after replacing `old` in a file of a good repository.
 #[track_caller]
 fn edited(file: &str, old: &str, new: &str) -> Checked {
     let sandbox = two(&[]);
@@ -121,7 +121,7 @@ fn a_file_that_is_missing_is_named() {
                 said.contains(&format!("{file}: it is missing: ")) && said.contains(why),
                 "{said}"
             );
-            // The advice works.
+            // The hint works.
             let hint = said.split_once('(').unwrap().1.trim_end().trim_end_matches(')').to_owned();
             typed(&sandbox, &format!("{hint}{}", if is_committed { " --yes" } else { "" }))
                 .success();
@@ -160,19 +160,19 @@ fn two_environments_with_one_host_are_a_problem_in_one_cluster() {
     assert_eq!(checked.problems(), ["hosts-differ"]);
     let said = checked.said("hosts-differ");
     assert!(said.contains("`hello.example.org`") && said.contains("production"), "{said}");
-    // Without the patch, the host is that of base.
+    // Without the patch, the host is that of the base.
     let sandbox = two(&[]);
     let text = fs::read_to_string(sandbox.hello(STAGING)).unwrap();
     fs::write(sandbox.hello(STAGING), &text[..text.find("patches:").unwrap()]).unwrap();
     assert_eq!(check(&sandbox, &[]).problems(), ["hosts-differ"]);
-    // In different clusters they do not get in each other's way.
+    // In different clusters they do not conflict.
     let sandbox = two(&["--context", "staging=one", "--context", "production=two"]);
     sandbox.edit(STAGING, own, other);
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["hosts-differ"]));
 }
 
-/// The base's Deployment with variables of the Secret `login`.
+/// The base's Deployment with variables from the Secret `login`.
 fn with_login(sandbox: &Sandbox) {
     let file = "kubernetes/base/deployment.yaml";
     sandbox.edit(
@@ -202,7 +202,7 @@ fn a_secret_that_one_environment_lacks_is_a_problem() {
     sandbox.git(&["add", "-A"]).success();
     let found = check(&sandbox, &["--strict"]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
-    // What is optional may be missing.
+    // An optional Secret may be missing.
     sandbox.edit(
         "kubernetes/base/deployment.yaml",
         "{name: login}",
@@ -245,7 +245,7 @@ fn whether_a_locked_secret_is_there_is_unknown() {
         "{}",
         checked.said("secrets-used")
     );
-    // It is known to be missing once it can be read.
+    // Once the kustomization can be read, the Secret is known to be missing.
     sandbox.edit("secrets/kubernetes/kustomization.yaml", "name: db", "name: other");
     assert_eq!(check(&sandbox, &[]).warnings(), ["secrets-used"]);
 }

@@ -1,5 +1,4 @@
-//! `makeinfra check` on repositories that people wrote by hand, and on files that nobody should
-//! write.
+//! `makeinfra check` on repositories written by hand, and on malicious files.
 
 use super::check::{check, check_in, edit};
 use super::examples::repo;
@@ -12,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// The pull secret of all hand-written repositories.
+/// The pull secret of all repositories written by hand.
 fn secret(namespace: &str) -> String {
     manifest("dockercfg", r#"{"registry.gitlab.com":{"auth":"dTpw"}}"#)
         .replace("namespace: hello", &format!("namespace: {namespace}"))
@@ -29,7 +28,7 @@ fn template(kind: &str) -> String {
     workload(kind, "{template: {spec: POD}}")
 }
 
-/// Checks `kubernetes/app.yaml` of a directory outside of git.
+/// Checks `kubernetes/app.yaml` in a directory outside git.
 #[track_caller]
 fn check_file(text: impl AsRef<[u8]>) -> super::check::Checked {
     let sandbox = Sandbox::new();
@@ -38,7 +37,7 @@ fn check_file(text: impl AsRef<[u8]>) -> super::check::Checked {
     check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"])
 }
 
-/// The repository of the blog post, before makeinfra: Makefile beside the manifests, no record.
+/// The blog post's repository: the Makefile is next to the manifests, and there is no record.
 fn blog_post(sandbox: &Sandbox) {
     sandbox.run("git", &["init", "-q", "-b", "main", "hello-infra"]).success();
     for (path, text) in [
@@ -73,7 +72,7 @@ fn the_repository_of_the_blog_post_has_one_fault() {
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["makefile-targets"]));
     assert!(checked.said("makefile-targets").contains("never updates a Secret that exists"));
-    // What the post fell for, with kubectl 1.9.
+    // The mistake in the post, with kubectl 1.9.
     fs::write(
         sandbox.hello(SECRET),
         manifest("dockercfg", r#"{"auths":{"registry.gitlab.com":{"auth":"dTpw"}}}"#),
@@ -101,7 +100,7 @@ fn options_name_the_files_of_any_repository() {
     );
     assert_eq!((checked.code, checked.problems()), (Some(0), vec![]));
     assert!(checked.said("workloads-found").contains("2 workloads"));
-    // From elsewhere, with the same words.
+    // From another directory, with the same messages.
     let args = ["x", "--manifests", "x/deploy/one", "--secret", "x/vault/b.yml"];
     assert_eq!(check_in(&sandbox, ".", &args).problems(), ["pull-secret-namespace"]);
 }
@@ -146,7 +145,7 @@ fn a_service_account_names_the_pull_secret_for_its_pods() {
     ] {
         assert!(check_file(&text).problems().contains(&"workloads-name-pull-secret"), "{text}");
     }
-    // Nobody knows an account that is not there: somebody may have patched it in the cluster.
+    // An unknown account may have been patched in the cluster.
     let checked = check_file(with(&named, "default"));
     assert_eq!(checked.problems(), [""; 0]);
     assert_eq!(
@@ -155,7 +154,7 @@ fn a_service_account_names_the_pull_secret_for_its_pods() {
     );
 }
 
-/// What is pulled, in one line each, sorted.
+/// The pulls, one per line, sorted.
 pub fn pulls(manifests: &Manifests) -> Vec<String> {
     let mut lines: Vec<_> = manifests
         .pulls()
@@ -361,7 +360,7 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
         let text = format!("resources: [../k{}]", level - 1);
         sandbox.write(&format!("work/x/kubernetes/m{}/kustomization.yaml", level - 1), text);
     }
-    // The same with components, which make nothing themselves.
+    // The same with components, which produce nothing themselves.
     sandbox.write("work/x/kubernetes/c/kustomization.yaml", "components: [../c39]");
     for level in 0..40 {
         let below = level.max(1) - 1;
@@ -370,7 +369,7 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
     }
     sandbox.write("work/x/kubernetes/a/kustomization.yaml", "resources: [../b]");
     sandbox.write("work/x/kubernetes/b/kustomization.yaml", "resources: [../a]");
-    // One below the other, deeper than any stack, and one file many times.
+    // Nested deeper than any stack, and one file many times.
     for level in 0..12_000 {
         let text = format!("resources: [../d{}]", level + 1);
         sandbox.write(&format!("work/x/kubernetes/d{level}/kustomization.yaml"), text);

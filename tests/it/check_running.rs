@@ -1,5 +1,5 @@
-//! `makeinfra check --running`: whether the pods that run could be pulled again, by what the
-//! cluster and its registries say.
+//! `makeinfra check --running`: whether running pods could be pulled again, according to the
+//! cluster and its registries.
 
 use super::registry_bed::Bed;
 use super::stand_in::{StandIn, fails, prints};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const STATE: &str = "get --output=json pods,serviceaccounts,";
 const SECRETS: &str = "get --output=json secret";
 
-/// What the cluster has: pods by Deployment, each with a `ReplicaSet`.
+/// The content of the cluster: pods by Deployment, each with a `ReplicaSet`.
 struct Cluster {
     stand_in: StandIn,
     items: Vec<Value>,
@@ -25,7 +25,7 @@ impl Cluster {
         Self { stand_in: StandIn::new(), items: vec![account], secrets: Vec::new() }
     }
 
-    /// Pods of a Deployment that run `image`.
+    /// Adds pods of a Deployment that run `image`.
     fn runs(&mut self, name: &str, pods: usize, image: &str, pull_secrets: &[&str]) -> &mut Value {
         let named: Vec<_> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
         let spec =
@@ -79,8 +79,8 @@ impl Cluster {
             .env("PATH", self.stand_in.sandbox.own_path())
     }
 
-    /// What is said of what runs: status and message by subject, as text and as JSON the same. No
-    /// token is anywhere.
+    /// The findings about running pods: status and message by subject, the same as text and as
+    /// JSON. No token appears anywhere.
     #[track_caller]
     fn told(&self, code: i32) -> BTreeMap<String, (String, String)> {
         let outputs = [self.check(&["--json"]).output(), self.check(&[]).output()];
@@ -93,7 +93,7 @@ impl Cluster {
         about(&outputs[0])
     }
 
-    /// What is said of the pods of one Deployment.
+    /// The finding about the pods of one Deployment.
     #[track_caller]
     fn of(&self, code: i32, subject: &str) -> (String, String) {
         let told = self.told(code);
@@ -156,7 +156,7 @@ fn a_token_that_the_registry_refuses_by_now_is_found_before_the_next_node_finds_
         "problem",
         &["runs from the node's cache; the next pull fails", "refuses the sign-in"],
     );
-    // The Secret tells when its token ended, the registry does not.
+    // The Secret has the token's expiry, the registry does not say.
     cluster.secrets[0]["metadata"]["annotations"] = json!({"makeinfra/expires-at": "2024-02-29"});
     says(
         &cluster.of(1, "Deployment hello (2 pods)"),
@@ -186,7 +186,7 @@ fn a_secret_of_another_namespace_or_for_another_registry_does_not_help() {
     let told = cluster.of(1, "Deployment hello");
     says(&told, "problem", &["the pull secret `gitlab` has no credentials for", "/group/hello"]);
     assert_eq!(bed.sign_ins(), Vec::<String>::new());
-    // Another one that helps is enough, and a public image needs none.
+    // Another Secret that works is sufficient, and a public image needs none.
     cluster.has_token("second", bed.host());
     cluster.items.truncate(1);
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab", "second", "third"]);
@@ -213,7 +213,8 @@ fn the_next_pod_gets_what_its_template_or_the_service_account_names_by_then() {
     let Some(bed) = Bed::start() else { return };
     let mut cluster = Cluster::new();
     cluster.has_token("gitlab", bed.host());
-    // The pod has what its account named when it was made; the account names another one now.
+    // The pod has its account's pull secret from when it was created; the account has another one
+    // now.
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"])["spec"]["template"]["spec"]
         ["imagePullSecrets"] = json!([]);
     cluster.items[0]["imagePullSecrets"] = json!([{"name": "gone"}]);
@@ -221,7 +222,7 @@ fn the_next_pod_gets_what_its_template_or_the_service_account_names_by_then() {
     says(&told, "problem", &["the Secret `gone` is not in namespace `hello`"]);
     cluster.items[0]["imagePullSecrets"] = json!([{"name": "gitlab"}]);
     says(&cluster.of(0, "Deployment hello"), "ok", &["can be pulled"]);
-    // A template that was changed since counts, too.
+    // A changed template counts, too.
     cluster.items.truncate(1);
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"])["spec"]["template"]["spec"]
         ["imagePullSecrets"] = json!([{"name": "gone"}]);

@@ -1,5 +1,5 @@
-//! Attributes by which git changes ciphertext on its way in: `check` names them, and nothing is
-//! written under them.
+//! Attributes that make git alter ciphertext: `check` names them, and nothing is written with them
+//! in effect.
 
 use super::check::check;
 use super::support::{SECRET, Sandbox, have};
@@ -8,7 +8,7 @@ const LINES: [(&str, &str); 6] = [
     ("* text", "text"),
     ("*.yaml text=input", "text"),
     ("* !text eol=lf", "eol"),
-    // The generated file at the top says `eol=lf`.
+    // The generated file at the top has `eol=lf`.
     ("* !text", "eol"),
     ("* !text crlf", "text"),
     ("* working-tree-encoding=ISO-8859-1", "working-tree-encoding"),
@@ -68,8 +68,8 @@ fn what_git_leaves_to_its_look_at_the_bytes_is_no_problem() {
     }
 }
 
-/// What is said here of git is so: `git add` stores other bytes than git-crypt gives it, or the
-/// same ones.
+/// Verifies the claims about git: `git add` stores the bytes that git-crypt outputs, or different
+/// ones.
 #[test]
 fn git_changes_ciphertext_by_these_attributes_and_by_no_others() {
     if !have("git-crypt") {
@@ -77,7 +77,7 @@ fn git_changes_ciphertext_by_these_attributes_and_by_no_others() {
     }
     let changed = |line: &str| {
         let sandbox = with_attributes(line);
-        // One in nine ciphertexts of this length has a CRLF.
+        // One in nine ciphertexts of this length contains a CRLF.
         let script = "for number in $(seq 60); do
                 seq \"$number\" $((number + 1600)) > text
                 stored=$(git hash-object --path secrets/a.yaml text)

@@ -1,5 +1,5 @@
-//! The pages that people read: every link leads somewhere, each page begins with its question, and
-//! the tables of ids are the program's. `readme.rs` runs their commands.
+//! The documentation: every link is valid, each page begins with its question, and the tables of
+//! ids match the program. `readme.rs` runs the commands.
 
 use super::examples::repo;
 use makeinfra::checks::{EnvironmentHint, Id};
@@ -7,7 +7,7 @@ use makeinfra::diagnosis::{Cause, Diagnosis};
 use makeinfra::error::Outcome;
 use std::fs;
 
-/// The most that the README may have.
+/// The maximum length of the README.
 const LINES_OF_README: usize = 120;
 
 /// README, CONTRIBUTING and all of `docs/`: path and text.
@@ -32,7 +32,7 @@ pub fn commands(text: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).collect()
 }
 
-/// The lines of a page outside of its blocks.
+/// The lines of a page outside blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut in_block = false;
     text.lines().filter(move |line| {
@@ -42,8 +42,8 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a heading is called in a link, as forges make it: letters, digits, `-` and `_` in lower
-/// case, blanks as `-`.
+/// The anchor of a heading, as forges generate it: letters, digits, `-` and `_` in lower case,
+/// blanks as `-`.
 fn anchor(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
     heading
@@ -76,7 +76,7 @@ fn ids(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What stands below the heading `title` up to the next of its level or above.
+/// The text below the heading `title`, up to the next heading of its level or above.
 #[track_caller]
 fn section<'t>(text: &'t str, title: &str) -> &'t str {
     let rest = text.split_once(&format!("\n{title}\n")).unwrap_or_else(|| panic!("no `{title}`")).1;

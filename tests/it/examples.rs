@@ -1,20 +1,20 @@
-//! `examples/` is what the program makes: `make examples` writes it anew.
+//! `examples/` is the output of the program; `make examples` regenerates it.
 
 use super::support::{Sandbox, files_below, mode};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A path in the project's own repository.
+/// A path in this project's repository.
 pub fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Whether golden files are to be written anew instead of compared.
+/// Whether golden files are rewritten instead of compared.
 pub fn update() -> bool {
     std::env::var_os("MAKEINFRA_UPDATE").is_some()
 }
 
-/// What the README's first command makes, but without git.
+/// The result of the README's first command, without git.
 fn generate(sandbox: &Sandbox) -> PathBuf {
     let answers = repo("examples/answers.yaml").display().to_string();
     let args = [

@@ -1,10 +1,9 @@
-//! The exit codes by which a pipeline can tell what it has to do: documented, promised, and the
-//! same in JSON.
+//! The exit codes that pipelines can distinguish: documented, stable, and the same in JSON.
 
 use super::support::*;
 use std::fs;
 
-/// Expects that the command fails with `code`, in JSON, too.
+/// Expects that the command fails with `code`, also in JSON.
 #[track_caller]
 fn fails(sandbox: &Sandbox, code: i32, args: &[&str]) {
     sandbox.makeinfra(args).failure(code);

@@ -1,5 +1,5 @@
-//! What `make deploy` says of a rollout that fails: the pods, the last warnings, and what finds the
-//! cause.
+//! What `make deploy` prints about a failing rollout: the pods, the last warnings, and the command
+//! that finds the cause.
 
 use super::environments::with_environments;
 use super::stand_in::{StandIn, fails, prints};
@@ -32,7 +32,7 @@ fn a_failed_rollout_shows_the_pods_and_the_last_warnings() {
         output.says("hello-x   0/1   ImagePullBackOff\n").says("event 21\n").says("event 30\n");
         assert!(!output.stderr.contains("event 20"), "{}", output.stderr);
         output.says(&format!("{TIMED_OUT}\nhint: makeinfra diagnose\n"));
-        // It is the last that is done.
+        // It is the last step.
         assert!(cluster.steps().last().unwrap().starts_with("events"), "{target}");
     }
 }

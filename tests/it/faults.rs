@@ -1,9 +1,9 @@
-//! Done means done: whatever stops a command, and whenever, exit 0 says that HEAD, index and files
-//! are new, another exit that they are as before or what has changed, and the same command can be
-//! given again.
+//! Whatever stops a command, at any time: exit 0 means that HEAD, index and files are new; any
+//! other exit means that they are as before, or that the output says what has changed, and the
+//! command can be repeated.
 //!
-//! One table of commands, and one judgement for all that is done to them. `make faults` tries
-//! everything, `make test` every tenth of it.
+//! One table of commands, and one judgement for all faults. `make faults` tries all of them, `make
+//! test` a part.
 
 mod beside;
 pub mod calls;
@@ -23,14 +23,14 @@ use makeinfra::templates::TemplateSet;
 use std::collections::BTreeMap;
 use std::{env, fs};
 
-/// A command that writes, and the repository in which it does so.
+/// A command that writes, and the repository for it.
 pub struct Case {
     pub name: &'static str,
     prepare: fn() -> Sandbox,
     args: fn(&Sandbox) -> Vec<String>,
-    /// What it says where all is done already and committed; nothing if that is no error.
+    /// The message if everything is done and committed already; empty if that is not an error.
     is_done_already: &'static str,
-    /// Whether it makes a key, by which all is another each time.
+    /// Whether it creates a key, which makes the result different each time.
     has_new_key: bool,
 }
 
@@ -161,8 +161,8 @@ pub fn case(name: &str) -> &'static Case {
     CASES.iter().find(|case| case.name == name).unwrap()
 }
 
-/// Of many things to try: all if `make faults` asks, else one in `MAKEINFRA_FAULTS_STEP` (default
-/// 150), beginning with the one at `first`: every tenth takes half an hour.
+/// All items if `make faults` asks for it, otherwise every `MAKEINFRA_FAULTS_STEP`th (default 150),
+/// beginning with `first`: every tenth takes half an hour.
 pub fn some<T>(all: Vec<T>, first: usize) -> impl Iterator<Item = T> {
     let chosen = env::var("MAKEINFRA_FAULTS_STEP").ok().and_then(|step| step.parse().ok());
     let step = if env::var_os("MAKEINFRA_FAULTS").is_some() { 1 } else { chosen.unwrap_or(150) };
@@ -170,7 +170,7 @@ pub fn some<T>(all: Vec<T>, first: usize) -> impl Iterator<Item = T> {
     all.into_iter().skip(first).step_by(step)
 }
 
-/// A repository in which a command runs again and again, each time from the same state.
+/// A repository in which a command runs repeatedly, each time from the same state.
 pub struct Bed {
     pub case: &'static Case,
     pub sandbox: Sandbox,
@@ -179,7 +179,7 @@ pub struct Bed {
     done: State,
 }
 
-/// What a run leaves behind.
+/// The state after a run.
 #[derive(PartialEq, Eq)]
 pub struct State {
     files: BTreeMap<String, (u32, Vec<u8>)>,
@@ -187,16 +187,16 @@ pub struct State {
     /// The subject of the last commit.
     subject: String,
     status: String,
-    /// What git is told of git-crypt, and whether there is a key.
+    /// Git's configuration of git-crypt, and whether there is a key.
     setup: (Vec<u8>, bool),
 }
 
-/// Which state a repository is in.
+/// The kind of state that a repository is in.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     Before,
     Done,
-    /// Neither, with what tells it from both.
+    /// Neither, with the differences from both.
     Between(String),
 }
 
@@ -207,7 +207,7 @@ impl Bed {
         bed
     }
 
-    /// The same of a command that `run` runs.
+    /// Like [`Bed::new`], for a command that `run` runs.
     fn from(case: &'static Case, run: impl FnOnce(Run)) -> Self {
         let sandbox = (case.prepare)();
         let args = (case.args)(&sandbox);
@@ -220,7 +220,7 @@ impl Bed {
         Self { done, ..bed }
     }
 
-    /// As it was before any run.
+    /// Restores the state before any run.
     pub fn reset(&self) {
         for entry in fs::read_dir(self.sandbox.work("")).unwrap() {
             let path = entry.unwrap().path();
@@ -239,12 +239,12 @@ impl Bed {
         self.again_with(&[])
     }
 
-    /// The same with `more` arguments.
+    /// The command with `more` arguments.
     pub fn again_with(&self, more: &[&str]) -> Run {
         let args: Vec<_> =
             self.args.iter().map(String::as_str).chain(more.iter().copied()).collect();
         let run = self.sandbox.makeinfra(&args);
-        // What the tests record of hints must not fail.
+        // Recording hints must not be affected by faults.
         let run = run.without_env("MAKEINFRA_TEST_ADVICE");
         if self.is_new() { run } else { run.cwd(self.sandbox.hello("")) }
     }
@@ -269,15 +269,15 @@ impl Bed {
         }
     }
 
-    /// The files that are not as they should be once all is done.
+    /// The files that are not as they should be when everything is done.
     pub fn differing(&self) -> Vec<String> {
         let found = State::of(&self.sandbox).files;
         let is_other = |path: &&String| found.get(*path) != self.done.files.get(*path);
         found.keys().chain(self.done.files.keys()).filter(is_other).cloned().collect()
     }
 
-    /// Judges what a run that was disturbed by `what` has said and done, and expects that the same
-    /// command finishes.
+    /// Judges output and state of a run that was disturbed by `what`, and repeats the command until
+    /// it finishes.
     #[track_caller]
     pub fn judge(&self, what: &str, output: &Output) {
         let what = format!("{}, {what}", self.case.name);
@@ -288,7 +288,7 @@ impl Bed {
         let said = format!("{what}: exit {:?}, {}", output.code, output.stderr);
         match (output.code, &found) {
             (Some(0), found) => assert_eq!(*found, Found::Done, "{said}"),
-            // Whoever is killed says nothing.
+            // A killed process prints nothing.
             (_, Found::Before) | (None, Found::Done) => {}
             (Some(_), Found::Done) => assert!(output.stderr.contains("is committed as"), "{said}"),
             (None, Found::Between(how)) => {
@@ -301,15 +301,15 @@ impl Bed {
                 self.moves_back(output);
             }
         }
-        // Where nothing can be deleted any more, `.gitattributes` stays without its key: people
-        // delete it themselves.
+        // If no file can be deleted any more, `.gitattributes` stays without its key, and users
+        // must delete it.
         let cannot_delete = what.contains("inject=unlink:error") && what.ends_with('+');
         if !(self.case.has_new_key && cannot_delete && output.code != Some(0)) {
             self.finishes(&what, found == Found::Done);
         }
     }
 
-    /// Types the `mv` of a hint, if there is one: only people can bring back what is named there.
+    /// Types the `mv` of a hint, if there is one: only the user can restore the named files.
     #[track_caller]
     fn moves_back(&self, output: &Output) {
         let mut hints = output.stderr.lines().filter_map(|line| line.strip_prefix("hint: "));
@@ -318,7 +318,7 @@ impl Bed {
         }
     }
 
-    /// Expects that no kustomization names a file that is missing.
+    /// Expects that no kustomization refers to a missing file.
     #[track_caller]
     fn lists_only_what_is_there(&self, what: &str) {
         let files = State::of(&self.sandbox).files;
@@ -339,7 +339,7 @@ impl Bed {
         }
     }
 
-    /// Expects that the same command finishes.
+    /// Expects that repeating the command finishes.
     #[track_caller]
     pub fn finishes(&self, what: &str, is_done: bool) {
         let output = self.again().output();
@@ -392,7 +392,7 @@ impl State {
             files: files.filter(|path| !is_temporary(path)).map(file).collect(),
             head: sandbox.git(&["rev-parse", "HEAD"]).success().stdout,
             subject: sandbox.git(&["log", "-1", "--format=%s"]).success().stdout,
-            // What cannot be deleted stays until the next run.
+            // A file that cannot be deleted stays until the next run.
             status: lines_without(
                 &sandbox.git(&["status", "--porcelain", "--untracked-files=all"]).success().stdout,
                 is_temporary,
@@ -404,7 +404,7 @@ impl State {
         }
     }
 
-    /// Whether it is the same with another key: all but the ids of commits.
+    /// Whether it is the same state with another key, ignoring commit ids.
     fn is_like(&self, other: &Self) -> bool {
         self.files == other.files
             && [&self.subject, &self.status] == [&other.subject, &other.status]
@@ -420,7 +420,7 @@ impl State {
     }
 }
 
-/// Whether a run that was killed has left it behind, which the next one takes away.
+/// Whether it is a leftover of a killed run, which the next one deletes.
 fn is_temporary(path: &str) -> bool {
     path.contains(".makeinfra-") || path.rsplit('.').next() == Some("lock")
 }
@@ -437,8 +437,8 @@ fn top(dir: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
-/// An older repository with an edit of each kind: what is merged, a file that moves and was edited,
-/// one that is new, one that goes, and one whose mode changes.
+/// An older repository with edits of every kind: one to be merged, one in a file that moves, a new
+/// file, a removed one, and one whose mode changes.
 pub fn edited() -> Sandbox {
     let own = TemplateSet::embedded();
     let hook =

@@ -18,7 +18,7 @@ const KUBECTL: &str = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"${0%/*}/calls\"\ncas
     *'json secrets'*) cat \"${0%/*}/some.json\" || { echo 'secrets is forbidden (Forbidden)' >&2; exit 1; } ;;\n\
     *secret*) cat \"${0%/*}/own.json\" ;;\nesac\n";
 
-/// The commands of docs/tokens.md about tokens from GitLab, in its order; `make deploy` is in other
+/// The commands about tokens from GitLab in docs/tokens.md, in order; `make deploy` is on other
 /// pages, too.
 pub const DOCS: [&str; 5] = [
     "export GITLAB_TOKEN=...",
@@ -28,7 +28,7 @@ pub const DOCS: [&str; 5] = [
     "makeinfra token list",
 ];
 
-/// A world whose token was rotated twice, and whose cluster is told what it has.
+/// A world whose token was rotated twice, and whose cluster's content is controlled.
 pub struct Rotated(pub World);
 
 impl Rotated {
@@ -38,7 +38,7 @@ impl Rotated {
         Some(Self::of(world))
     }
 
-    /// With a cluster that has what `world` has.
+    /// Adds a cluster with the content of `world`.
     pub fn of(world: World) -> Self {
         world.sandbox.write_program("kubectl", KUBECTL);
         let rotated = Self(world);
@@ -46,7 +46,7 @@ impl Rotated {
         rotated
     }
 
-    /// The cluster has the Secret of the file, and another one.
+    /// Sets the cluster's content to the Secret of the file, and another one.
     pub fn deploy(&self) {
         let mut own: Value = serde_yaml::from_str(&self.0.secret()).unwrap();
         own["metadata"]["namespace"] = json!("hello");
@@ -54,7 +54,7 @@ impl Rotated {
         self.others(&own, "nothing of interest");
     }
 
-    /// The cluster has `own`, and another Secret that holds `text`.
+    /// Sets the cluster's content to `own`, and another Secret that contains `text`.
     fn others(&self, own: &Value, text: &str) {
         let auth = json!({"auths": {"registry.gitlab.com": {"auth": STANDARD.encode(format!("x:{text}"))}}});
         let other = json!({"kind": "Secret", "metadata": {"name": "copy", "namespace": "other"},
@@ -142,7 +142,7 @@ fn the_old_token_goes_once_everything_is_proved() {
 fn nothing_is_deleted_before_everything_is_proved() {
     let Some(rotated) = Rotated::new() else { return };
     let gitlab = &rotated.0.bed.gitlab;
-    // No context: the current one proves nothing.
+    // Without a known context, the current one proves nothing.
     rotated
         .keeps(rotated.bare(&["--yes"]), 1)
         .says("no kubectl context is known")
@@ -157,7 +157,7 @@ fn nothing_is_deleted_before_everything_is_proved() {
     rotated.0.sandbox.write("bin/own.json", "");
     rotated.keeps(rotated.finish(&["--yes"]), 1).prints("there is no pull secret gitlab");
     rotated.0.sandbox.write("bin/own.json", &own);
-    // Another Secret holds it.
+    // Another Secret has it.
     rotated.others(&serde_json::from_str(&own).unwrap(), TOKEN);
     rotated.keeps(rotated.finish(&["--yes"]), 1).prints("still hold the old token: other/copy");
     rotated.deploy();
@@ -185,13 +185,13 @@ fn nothing_is_deleted_before_everything_is_proved() {
     fs::write(rotated.0.sandbox.hello(SECRET), secret.clone() + "# mine\n").unwrap();
     rotated.keeps(rotated.finish(&["--yes"]), 1).says("it is not committed");
     fs::write(rotated.0.sandbox.hello(SECRET), secret).unwrap();
-    // Nobody agreed to delete one that was made by hand.
+    // A token that was created by hand is not deleted without confirmation.
     rotated
         .keeps(rotated.finish(&[]), 1)
         .prints("deleting `by hand`, which was made by hand, requires confirmation")
         .prints("--yes");
     rotated.keeps(rotated.finish(&["--dry-run", "--yes"]), 0).prints("would be deleted");
-    // GitLab cannot tell.
+    // GitLab gives no answer.
     gitlab.next("GET", "/deploy_tokens/1", Fault::html(502));
     rotated.keeps(rotated.finish(&["--yes"]), 3).prints("failed with status 502");
     gitlab.heal();
@@ -209,13 +209,13 @@ fn what_was_not_looked_at_is_in_the_verdict() {
     rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of namespace hello");
     rotated.0.sandbox.write("bin/some.json", r#"{"kind": "List", "items": []}"#);
     rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of other namespaces");
-    // They may be listed, but were not told.
+    // The Secrets may be listed, but the request failed.
     let failure = rotated.0.sandbox.write("bin/failure", "Unable to connect to the server: EOF\n");
     rotated
         .keeps(rotated.finish(&["--yes"]), 3)
         .prints("the Secrets of context test were not told");
     fs::remove_file(failure).unwrap();
-    // A cluster out of reach.
+    // An unreachable cluster.
     let output = rotated.bare(&["--deployed", "production", "--yes"]).success();
     output.prints("`--deployed production` vouches for it");
     assert_eq!(rotated.0.ids(), [2]);
@@ -235,19 +235,19 @@ fn a_token_that_is_gone_is_done_and_one_that_nobody_may_see_is_not() {
     let gitlab = &rotated.0.bed.gitlab;
     rotated.0.rotate(&["--commit"]).success();
     rotated.deploy();
-    // Somebody has deleted 2 by hand; 1 stays for want of a yes.
+    // Somebody has deleted 2 by hand; 1 stays for lack of confirmation.
     gitlab.remove_token(2);
     let output = rotated.finish(&["--commit"]).failure(1);
     output
         .prints("deploy token 2: GitLab no longer has it; the registry refuses it")
         .prints("requires confirmation");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
-    // GitLab says that it is gone, and the registry takes it: it stays listed.
+    // GitLab says that it is gone, but the registry accepts it: it stays listed.
     let not_found = |what: &str| Fault::json(404, &json!({"message": format!("404 {what}")}));
     gitlab.next("DELETE", "/deploy_tokens/1", not_found("Not found"));
     rotated.finish(&["--yes"]).failure(1).prints("the registry still accepts it");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
-    // It says so of a project that this person sees no more.
+    // GitLab also says so for a project that the user may no longer see.
     for _ in 0..3 {
         gitlab.next("GET", "/projects/7", Fault::Delay(Duration::ZERO));
     }
@@ -269,7 +269,8 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     let output = rotated.keeps(rotated.finish(&["--yes"]), 1);
     output.says("gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs").prints("on a terminal");
     gitlab.change_token(1, |token| token.name = "mine".to_owned());
-    // Names that are this repository's: an old one, and one that another clone may have just made.
+    // Names of this repository's tokens: an old one, and one that another clone may have just
+    // created.
     let now = gitlab.tokens()[1].name.split(' ').nth(3).unwrap().to_owned();
     let named =
         |time: &str, nonce: &str| format!("makeinfra hello-infra production {time} {nonce}");
@@ -308,7 +309,7 @@ fn the_list_tells_what_each_token_is_for_and_which_ends_first() {
     let named = "makeinfra hello-infra production 2026-01-02T03:04:05Z 00000001";
     let orphan = gitlab.add_token(DeployToken::by_hand(7, named, "gldt-o"));
     let other = gitlab.add_token(DeployToken::by_hand(7, "ci \u{1b}[31m", "gldt-p"));
-    // Expired this morning, which GitLab's own flag does not tell before midnight.
+    // Expired this morning, which GitLab's own flag does not show before midnight.
     let now = jiff::Timestamp::now();
     gitlab.change_token(other, |token| {
         token.expires_at = Some(now - jiff::SignedDuration::from_secs(5));
@@ -362,7 +363,7 @@ fn the_commands_of_the_docs_replace_a_token() {
     rotated.0.rotate_bare(&words(rotate)[2..]).success().prints("makeinfra rotate --finish");
     rotated.deploy();
     rotated.0.sandbox.git(&words(push)).success();
-    // The first one was made by hand.
+    // The first one was created by hand.
     rotated.bare(&[&words(finish)[2..], &["--yes"]].concat()).success().prints("deleted in GitLab");
     assert_eq!(rotated.0.ids(), [2]);
     let list = rotated.0.sandbox.makeinfra(&words(list)).cwd(rotated.0.sandbox.work("hello-infra"));

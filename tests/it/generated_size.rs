@@ -1,11 +1,10 @@
-//! What every reader of a generated repository reads: the same files whatever it deploys, and few
-//! lines of them.
+//! The size of a generated repository: the same files whatever it deploys, and few lines.
 
 use super::support::{Sandbox, files_below, have};
 use std::fs;
 
-/// What depends neither on the components nor on the environments, so that `add` and `env add`
-/// leave it alone.
+/// Files that depend neither on the components nor on the environments, so that `add` and `env add`
+/// do not change them.
 const SAME: [&str; 6] = [
     "Makefile",
     "README.md",
@@ -15,21 +14,21 @@ const SAME: [&str; 6] = [
     ".gitignore",
 ];
 
-/// Lines of a default repository's files, as `shfmt` lays a script out. A tenth more is no failure:
-/// readable beats short.
+/// Maximum lines of a default repository's files, with scripts formatted by `shfmt`. Exceeding an
+/// original goal by a tenth is acceptable: readable beats short.
 const BUDGETS: [(&str, usize); 5] = [
-    // 90 were hoped for; one more keeps MAKECMDGOALS from choosing what is checked, and two are
-    // `check-expiry`.
+    // The goal was 90. One more line keeps MAKECMDGOALS from choosing what is checked, and two are
+    // for `check-expiry`.
     ("Makefile", 93),
-    // 180 were hoped for. What the pitfalls of kubectl need, one statement a line, with a blank
-    // line between the steps, comes to 232; packed any denser it takes longer to read. The rest
-    // reads when tokens end, without a `date` of GNU's.
+    // The goal was 180. Handling kubectl's pitfalls, with one statement per line and a blank line
+    // between steps, takes 232; denser code takes longer to read. The rest computes when tokens
+    // expire without GNU `date`.
     ("scripts/deploy.sh", 256),
-    // 30 were hoped for; four more say why and what to type, whatever the attributes say, and fail
-    // where git cannot read.
+    // The goal was 30. Four more lines give the reason and the hint, whatever the attributes are,
+    // and fail if git cannot read.
     (".githooks/pre-commit", 34),
     ("README.md", 120),
-    // 90, and the job of a schedule, which unlocks as the others do.
+    // 90, plus the scheduled job, which unlocks like the others.
     (".gitlab-ci.yml", 96),
 ];
 
@@ -98,7 +97,7 @@ fn no_line_is_too_wide_to_read() {
         for file in files_below(&sandbox.hello("")).iter().filter(|file| *file != SCHEMA) {
             let text = fs::read_to_string(sandbox.hello(file)).unwrap();
             for (number, line) in text.lines().enumerate() {
-                // A tab of a recipe is as wide as its terminal shows it.
+                // A terminal shows a recipe's tab with eight columns.
                 let columns = line.replace('\t', "        ").chars().count();
                 assert!(columns <= COLUMNS, "{file}:{}: {columns} columns", number + 1);
             }

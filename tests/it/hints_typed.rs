@@ -1,18 +1,18 @@
-//! Hints, typed as they are printed: they do what they are for.
+//! Hints, typed as printed, have the intended effect.
 
 use super::environments::with_environments;
 use super::support::{Output, Run, SECRET, Sandbox, have};
 use std::fs;
 use std::path::Path;
 
-/// The hint of a command that failed.
+/// The hint of a failed command.
 #[track_caller]
 pub fn hint(output: &Output) -> &str {
     let hint = output.stderr.lines().rev().find_map(|line| line.strip_prefix("hint: "));
     hint.unwrap_or_else(|| panic!("no hint in:\n{}", output.stderr))
 }
 
-/// `command` as somebody types it in the generated repository.
+/// `command` as typed in the generated repository.
 pub fn typed(sandbox: &Sandbox, command: &str) -> Run {
     let programs =
         Path::new(env!("CARGO_BIN_EXE_makeinfra")).parent().unwrap().display().to_string();
@@ -20,7 +20,7 @@ pub fn typed(sandbox: &Sandbox, command: &str) -> Run {
     run.env("PATH", format!("{programs}:{}", sandbox.own_path()))
 }
 
-/// Types a token's options behind `command`.
+/// Adds a token's options to `command`.
 fn with_token(sandbox: &Sandbox, command: &str) -> String {
     let token = sandbox.write_private("token2", "gldt-new");
     format!("{command} --token-username x --expires-at never --token-file {}", token.display())
@@ -75,7 +75,7 @@ fn hints_are_for_the_environment_of_the_command() {
     }
 }
 
-/// A clone of the repository, locked, and the key that unlocks it.
+/// A locked clone of the repository, and the key that unlocks it.
 fn locked_clone(sandbox: &Sandbox) -> String {
     let key = sandbox.path("key").display().to_string();
     sandbox.run("git-crypt", &["export-key", &key]).cwd(sandbox.hello("")).success();
@@ -86,7 +86,7 @@ fn locked_clone(sandbox: &Sandbox) -> String {
     key
 }
 
-/// Gives the clone a key that is not the repository's, as if it had been unlocked with it.
+/// Gives the clone another repository's key, as if it had been unlocked with it.
 fn give_another_key(sandbox: &Sandbox) {
     let keys = sandbox.hello(".git/git-crypt/keys");
     fs::create_dir_all(&keys).unwrap();
@@ -215,7 +215,7 @@ fn before_the_first_commit_all_of_it_is_committed_first() {
     sandbox.makeinfra(&["check", "hello-infra"]).success();
 }
 
-/// The repository that the hint of `output` names behind `-C`.
+/// The repository that the hint of `output` names after `-C`.
 fn hello(output: &Output) -> &str {
     hint(output).split(' ').skip_while(|word| *word != "-C").nth(1).unwrap()
 }

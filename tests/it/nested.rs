@@ -1,11 +1,11 @@
-//! A generated folder of a larger git repository (`makeinfra new --no-git` inside of one), and the
-//! top that every command finds.
+//! A generated folder of a larger git repository (`makeinfra new --no-git` inside one), and the top
+//! that commands find.
 
 use super::support::{SECRET, Sandbox, TOKEN, all_objects, assert_no_token, files_below, have};
 use std::fs;
 use std::path::PathBuf;
 
-/// A git repository at the work directory, with git-crypt set up if wanted.
+/// A git repository in the work directory, with git-crypt set up if `encrypts`.
 fn outer(encrypts: bool) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.run("git", &["init", "-q"]).success();
@@ -61,7 +61,7 @@ fn a_folder_of_a_locked_clone_gets_no_token() {
     sandbox.run("git", &["commit", "-q", "-m", "attributes"]).success();
     sandbox.run("git-crypt", &["lock"]).success();
     let output = sandbox.new_hello(&["--no-git"]).failure(10);
-    // `git-crypt init` would make a key that nobody else has.
+    // `git-crypt init` would create a key that nobody else has.
     output.says("this clone is not unlocked").says("git-crypt unlock");
     assert!(!output.stderr.contains("git-crypt init"), "{}", output.stderr);
     assert!(!sandbox.work("hello-infra").exists());
@@ -75,7 +75,7 @@ fn a_folder_of_an_unlocked_repository_is_encrypted_there() {
     let sandbox = outer(true);
     let output = sandbox.new_hello(&["--no-git"]).success();
     output.prints("    sh hello-infra/.githooks/pre-commit || exit 1\n");
-    // GitLab reads a pipeline at the top alone.
+    // GitLab only reads a pipeline at the top.
     for file in [".gitlab-ci.yml", ".gitlab", ".git"] {
         assert!(!sandbox.hello(file).exists(), "{file}");
     }
@@ -141,12 +141,12 @@ fn the_nearest_record_is_the_top() {
     };
     let whole = check("hello-infra");
     assert!(whole.contains("ok       secrets/kubernetes/gitlab.secret.yaml: "), "{whole}");
-    // A hint is for where the user is.
+    // A hint is for the current directory.
     let lines = |text: &str| {
         text.lines().filter(|line| !line.contains("hint:")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(&check("hello-infra/kubernetes/base")), lines(&whole));
-    // Above it, there is none: what counts is the top of git's work tree.
+    // Above the folder there is no record, so the top of git's work tree counts.
     assert_ne!(check(""), whole);
 }
 
@@ -160,7 +160,7 @@ fn plaintext_beside_the_folder_is_not_its_business() {
     sandbox.run("git", &["add", "secrets"]).success();
     sandbox.run("git", &["commit", "-q", "-m", "plain, elsewhere"]).success();
     sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).success().prints("0 problems");
-    // Below the folder it is.
+    // Below the folder, it counts.
     put(&sandbox, "hello-infra/.gitattributes", "");
     put(&sandbox, "hello-infra/secrets/kubernetes/plain.env", "PASSWORD=x\n");
     sandbox.run("git", &["add", "hello-infra"]).success();

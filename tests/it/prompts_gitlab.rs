@@ -1,5 +1,5 @@
-//! What is asked on a terminal about tokens from GitLab: who asks, where the credential may go, how
-//! long, and what is deleted.
+//! Prompts about tokens from GitLab: the credential, where it may be sent, the lifetime, and what
+//! is deleted.
 
 use super::finish::Rotated;
 use super::from_gitlab::World;
@@ -9,7 +9,7 @@ use super::prompts::Terminal;
 use super::support::{SECRET, needles};
 use jiff::Timestamp;
 
-/// Runs makeinfra in the repository, with the programs of the test first.
+/// Runs makeinfra in the repository, with the programs of the test first on PATH.
 fn run(world: &World, args: &[&str]) -> Terminal {
     let path = world.sandbox.own_path();
     let script =
@@ -121,8 +121,8 @@ fn tokens_that_others_may_use_are_asked_about() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert_eq!(world.ids(), [1, 2, orphan]);
-    // Whoever ends the second question is told of what was deleted before it, and the Secret lists
-    // that no longer.
+    // After interrupting the second question, the user is told what was deleted before, and the
+    // Secret no longer lists it.
     let mut terminal = run(world, &args);
     terminal.shows("which was made by hand?").types("y");
     terminal.shows("Delete it?").types("\u{3}");
@@ -144,7 +144,7 @@ fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
     world.sandbox.agreed(&["env", "add", "staging", "--commit"]).success();
     world.rotate(&["--commit", "--env", "staging"]).success();
     let url = format!("{}/api/v4/projects/7/deploy_tokens/2", world.bed.gitlab.url());
-    // Production has the one that was made by hand.
+    // Production has the one that was created by hand.
     let plan = world.sandbox.agreed(&["env", "remove", "staging", "--dry-run"]).success();
     plan.prints(&format!("GitLab keeps the deploy tokens that only staging has: {url}\n"));
     world.sandbox.agreed(&["env", "remove", "staging"]).success().prints("makeinfra token list");
@@ -154,7 +154,7 @@ fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
     plan.prints(&format!("that only staging has: {url}\n"));
     let removed = world.sandbox.agreed(&["env", "remove", "staging", "--commit"]).success();
     removed.prints("makeinfra rotate --finish");
-    // That of production lists the one by hand.
+    // Production's Secret lists the one that was created by hand.
     world.rotate(&["--commit"]).success();
     let named = "makeinfra hello-infra staging 2026-01-02T03:04:05Z 00000001";
     world.bed.gitlab.change_token(2, |token| token.name = named.to_owned());
@@ -190,10 +190,10 @@ fn what_a_pipeline_has_left_is_asked_about_where_the_secrets_list_nothing() {
     );
     let file = world.sandbox.path("api").display().to_string();
     let finish = ["rotate", "--finish", "--gitlab-token-file", &file];
-    // As the hint of the pipeline's job says.
+    // As in the hint of the pipeline's job.
     let url = world.bed.gitlab.url();
     let finish_there = [&finish[..], &["--gitlab-host", &url]].concat();
-    // A branch elsewhere that this clone does not have may hold it.
+    // A remote branch that this clone does not have may contain it.
     let script = "git clone -q --bare . ../remote.git; git remote add origin ../remote.git; git clone -q ../remote.git ../other; \
         cd ../other; git commit -q --allow-empty -m x; git push -q";
     world.sandbox.run("sh", &["-ec", script]).cwd(world.sandbox.hello("")).success();
@@ -211,7 +211,7 @@ fn what_a_pipeline_has_left_is_asked_about_where_the_secrets_list_nothing() {
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("it is less than an hour old"), "{shown}");
     assert_eq!(world.ids(), [1, young]);
-    // Nobody else is asked for a credential where there is nothing to finish.
+    // No credential is requested if there is nothing to finish.
     let mut terminal = run(&world, &["rotate", "--finish"]);
     let (code, shown) = terminal.ends();
     assert!(code == 0 && shown.contains("Nothing to finish"), "{shown}");

@@ -1,5 +1,4 @@
-//! A real registry and a token service as GitLab has one, each on a port of its own, gone with
-//! their guard.
+//! A real registry and a token service like GitLab's, each on its own port, stopped when dropped.
 
 use super::support::{TOKEN, USER, cache, have};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -13,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::{env, fs, thread};
 use tempfile::TempDir;
 
-/// The realm of GitLab, by whose name a registry sends its callers there.
+/// GitLab's realm, under whose name a registry refers to the token service.
 pub const REALM: &str = "gitlab.test";
 
 /// Registry and token service, with images in the registry:
@@ -27,23 +26,23 @@ pub struct Bed {
     authority: Option<Authority>,
 }
 
-/// How a bed is set up.
+/// The configuration of a bed.
 #[derive(Default)]
 pub struct Setup<'s> {
-    /// Names for the certificate of both; none: plain http.
+    /// Names in the certificate of both; if empty, plain http.
     pub tls: &'s [&'s str],
-    /// Whether that certificate is one of yesterday.
+    /// Whether that certificate expired yesterday.
     pub expired: bool,
-    /// What the registry's own `auth` is, in YAML; none: the token service.
+    /// The registry's own `auth` configuration in YAML; `None` for the token service.
     pub auth: Option<String>,
-    /// The token service's URL, as the registry tells it; none: its address.
+    /// The token service's URL, as the registry names it; `None` for its address.
     pub realm: Option<&'s str>,
-    /// More arguments of the token service.
+    /// Further arguments of the token service.
     pub service: &'s [&'s str],
 }
 
 impl Bed {
-    /// In plain http.
+    /// Starts a bed with plain http.
     pub fn start() -> Option<Self> {
         Self::with(&Setup::default())
     }
@@ -81,12 +80,12 @@ impl Bed {
         Some(bed)
     }
 
-    /// Where the registry listens.
+    /// The address of the registry.
     pub fn host(&self) -> &str {
         &self.registry.address
     }
 
-    /// Where the token service listens.
+    /// The address of the token service.
     pub fn service(&self) -> &str {
         &self.service.address
     }
@@ -96,14 +95,14 @@ impl Bed {
         format!("{}/{path}", self.host())
     }
 
-    /// The certificate of who signed the servers' own.
+    /// The certificate of the authority that signed the servers' own.
     pub fn ca_file(&self) -> String {
         let file = self.dir.path().join("ca.pem");
         fs::write(&file, self.authority.as_ref().unwrap().pem()).unwrap();
         file.display().to_string()
     }
 
-    /// From now on there is just this deploy token, of the tests' user.
+    /// Makes this the only valid deploy token, with the tests' user.
     pub fn knows(&self, token: &str, project: &str, scope: &str) {
         let file = self.dir.path().join("tokens/token.json");
         let text =
@@ -112,27 +111,27 @@ impl Bed {
         fs::rename(file.with_extension("new"), file).unwrap();
     }
 
-    /// Where the token service looks for deploy tokens, with the one of [`Bed::knows`] gone.
+    /// The directory of the token service's deploy tokens, after deleting the one of
+    /// [`Bed::knows`].
     pub fn tokens_of_others(&self) -> PathBuf {
         let dir = self.dir.path().join("tokens");
         let _ = fs::remove_file(dir.join("token.json"));
         dir
     }
 
-    /// The token service's answers to whoever sent credentials: `SCOPE STATUS` each, as its log has
-    /// them.
+    /// The token service's answers to requests with credentials: `SCOPE STATUS` each, from its log.
     pub fn sign_ins(&self) -> Vec<String> {
         self.sign_ins_of(USER)
     }
 
-    /// The same to another user.
+    /// Like [`Bed::sign_ins`], for another user.
     pub fn sign_ins_of(&self, user: &str) -> Vec<String> {
         let log = self.service.log.lock().unwrap();
         let user = format!("user={user:?} scope=");
         log.lines().filter_map(|line| Some(line.split_once(&user)?.1.to_owned())).collect()
     }
 
-    /// All that both wrote into their logs.
+    /// The logs of both.
     pub fn logs(&self) -> String {
         self.registry.log.lock().unwrap().clone() + &self.service.log.lock().unwrap()
     }
@@ -153,7 +152,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A TLS server of these names.
+    /// The configuration of a TLS server with these names.
     pub fn server_config(&self, names: &[&str]) -> ServerConfig {
         let (certificate, key) = self.issue(names, false);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -165,7 +164,7 @@ impl Authority {
             .unwrap()
     }
 
-    /// A certificate for `names`, and its key: two files in `dir`.
+    /// A certificate for `names` and its key, as two files in `dir`.
     fn certify(&self, dir: &Path, names: &[&str], expired: bool) -> (String, String) {
         let (certificate, key) = self.issue(names, expired);
         let (cert_file, key_file) = (dir.join("tls.crt"), dir.join("tls.key"));
@@ -184,7 +183,7 @@ impl Authority {
     }
 }
 
-/// A server that was started, and what it writes.
+/// A running server and its output.
 struct Server {
     child: Child,
     address: String,
@@ -218,7 +217,7 @@ impl Server {
         })
     }
 
-    /// Starts `command` and waits for the line from which `address` takes the address.
+    /// Starts `command`, and waits for the line from which `address` extracts the address.
     fn start(command: &mut Command, address: impl Fn(String) -> Option<String>) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -255,14 +254,14 @@ impl Drop for Server {
     }
 }
 
-/// What a bed is made of.
+/// The programs of a bed.
 struct Programs {
     registry: PathBuf,
     service: PathBuf,
     storage: PathBuf,
 }
 
-/// They, made once for all tests; none where one is missing.
+/// The programs, built once for all tests; `None` if one is missing.
 fn programs() -> Option<&'static Programs> {
     static PROGRAMS: OnceLock<Option<Programs>> = OnceLock::new();
     PROGRAMS
@@ -281,7 +280,7 @@ fn programs() -> Option<&'static Programs> {
         .as_ref()
 }
 
-/// Debian's docker-registry, as tests/cluster/debian unpacked it or as it is installed.
+/// Debian's docker-registry, as unpacked by tests/cluster/debian or as installed.
 fn registry() -> Option<PathBuf> {
     let unpacked = cache()?.join("debian/usr/bin/docker-registry");
     if unpacked.is_file() {
@@ -292,7 +291,7 @@ fn registry() -> Option<PathBuf> {
 
 fn build_service(service: &Path) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/token-service");
-    // A single file of the standard library alone: no module is needed, and none is looked for.
+    // A single file that only uses the standard library, so no module is needed.
     let output = Command::new("go")
         .args(["build", "-o"])
         .arg(service)
@@ -305,7 +304,7 @@ fn build_service(service: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Fills a registry's storage with images of an empty layer.
+/// Fills a registry's storage with images that consist of an empty layer.
 fn store_images(registry: &Path, storage: &Path) {
     let dir = tempfile::tempdir().unwrap();
     let _ = fs::remove_dir_all(storage);
@@ -338,7 +337,7 @@ fn store_images(registry: &Path, storage: &Path) {
             );
         }
     }
-    // skopeo makes no index.
+    // skopeo cannot create an index.
     let entry = |tag: &str, architecture: &str| {
         let url = format!("http://{}/v2/group/hello/manifests/{tag}", server.address);
         let media_type = "application/vnd.docker.distribution.manifest.v2+json";

@@ -1,12 +1,12 @@
-//! `makeinfra schema`: valid schemas, which all that the program prints and all that it reads
-//! keeps.
+//! `makeinfra schema`: valid schemas, to which everything that the program prints and reads
+//! conforms.
 
 use super::support::*;
 use makeinfra::report;
 use serde_json::Value;
 use std::fs;
 
-/// Expects that an object of `--json` keeps the published schema.
+/// Expects that an object of `--json` conforms to the published schema.
 #[track_caller]
 pub fn is_as_published(object: &Value) {
     if let Err(fault) = keeps(&report::schema::output(), object, "") {
@@ -14,7 +14,7 @@ pub fn is_as_published(object: &Value) {
     }
 }
 
-/// Whether `value` keeps `schema`, as far as the words of ours go.
+/// Whether `value` conforms to `schema`, as far as our schemas' keywords go.
 fn keeps(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     for word in schema.as_object().unwrap().keys() {
         let known = [
@@ -72,7 +72,7 @@ fn keeps(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Every answer, with the form that a file may give it.
+/// Every answer, in the form that a file may have.
 const ALL: &str = "project: shop
 image: registry.gitlab.com/group/shop:1.0.0
 registry: registry.gitlab.com
@@ -100,7 +100,7 @@ components:
   nightly: {workload: cronjob, schedule: '@daily', time-zone: Europe/Berlin}
 ";
 
-/// Runs check-jsonschema with the schema of `of` on `file`; `None` where it is missing.
+/// Runs check-jsonschema with the schema of `of` on `file`; `None` if it is missing.
 fn validated(sandbox: &Sandbox, of: &str, file: &str) -> Option<Output> {
     let program = cached("check-jsonschema-0.39.0/bin/check-jsonschema")?;
     let schema = sandbox.makeinfra(&["schema", of]).success().stdout;

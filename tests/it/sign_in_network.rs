@@ -1,5 +1,5 @@
-//! `--check` where the network is in the way: TLS, names, proxies, redirects, silence. None of it
-//! is a word on the token, so nothing is written, and the exit code is 3.
+//! `--check` with network problems: TLS, names, proxies, redirects, silence. None of them says
+//! anything about the token, so nothing is written, and the exit code is 3.
 
 use super::registry_bed::{Authority, Bed, REALM, Setup};
 use super::sign_in::{fails, new};
@@ -63,7 +63,7 @@ fn a_private_authority_is_trusted_where_it_is_named() {
     assert_eq!(bed.sign_ins(), Vec::<String>::new());
     let output = new(&sandbox, &image, &["--ca-file", &bed.ca_file()]).success();
     assert!(output.stdout.contains("Checked: "), "{}", output.stdout);
-    // As the machine's own authority.
+    // As an authority of the system.
     let sandbox = Sandbox::new();
     new(&sandbox, &image, &[]).env("SSL_CERT_FILE", bed.ca_file()).success();
 }
@@ -89,7 +89,7 @@ fn a_certificate_of_another_name_or_time_is_told() {
     fails(new(&sandbox, &image, &["--ca-file", &bed.ca_file()]), &sandbox, 3, "has expired");
 }
 
-/// A registry and a token service by names that only the proxy knows, as in production.
+/// A registry and a token service with names that only the proxy can resolve, as in production.
 struct Named {
     bed: Bed,
     proxy: SmallServer,
@@ -127,7 +127,7 @@ fn asks_through_a_proxy_that_wants_a_login() {
         .filter_map(|head| head.lines().next().map(str::to_owned))
         .collect();
     assert!(lines.contains(&format!("CONNECT {REALM}:443 HTTP/1.1")), "{lines:?}");
-    // Whoever stands between sees the login for the proxy, and nothing of the token.
+    // The proxy sees its own login, and nothing of the token.
     assert_no_token(named.proxy.heads().concat().as_bytes(), "what the proxy saw");
 
     let sandbox = Sandbox::new();
@@ -168,8 +168,7 @@ fn proxies_are_named_and_avoided_by_the_usual_variables() {
     let sandbox = Sandbox::new();
     let run = named.new_hello(&sandbox, image, &proxy).env("NO_PROXY", "example.com, .test");
     fails(run, &sandbox, 3, "`registry.test` cannot be found");
-    // One connection to each of the two hosts is enough, and none is made where the proxy is to be
-    // avoided.
+    // One connection to each of the two hosts, and none if the proxy is bypassed.
     assert_eq!(named.proxy.heads().len(), 3 * 2);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (proxy, reason) in [
@@ -212,7 +211,7 @@ fn images_without_a_host_are_asked_for_at_docker_hub() {
 #[test]
 fn plain_http_is_spoken_only_where_that_is_allowed() {
     let Some(bed) = Bed::start() else { return };
-    // `registry.test` is another machine, as far as the program knows.
+    // To the program, `registry.test` is another machine.
     let target = bed.host().to_owned();
     let proxy = SmallServer::proxy(move |_| target.clone(), None);
     let sandbox = Sandbox::new();
@@ -230,8 +229,8 @@ fn plain_http_is_spoken_only_where_that_is_allowed() {
 #[test]
 fn a_token_service_without_https_gets_no_token() {
     let service = SmallServer::saying("200 OK");
-    // The registry is another machine, so that nothing but https is good enough, for this machine's
-    // service, too.
+    // The registry is another machine, so only https is allowed, even for a service on this
+    // machine.
     let realm = format!("http://{}/jwt/auth", service.address);
     let tls = &["registry.test"];
     let Some(bed) = Bed::with(&Setup { tls, realm: Some(&realm), ..Setup::default() }) else {
@@ -246,7 +245,7 @@ fn a_token_service_without_https_gets_no_token() {
     assert_eq!(service.heads(), Vec::<String>::new());
 }
 
-/// A registry at a port of its own that answers `/v2/` as given.
+/// A registry on its own port with the given answer at `/v2/`.
 fn challenge(realm: &str) -> SmallServer {
     SmallServer::saying(format!(
         "401 Unauthorized\r\nWww-Authenticate: Bearer realm=\"{realm}\",service=\"s\""
@@ -293,7 +292,7 @@ fn a_login_in_a_redirect_is_sent_to_nobody() {
         let image = format!("{}/group/hello:1.0.0", registry.address);
         let output = fails(new(&sandbox, &image, &[]), &sandbox, 3, "to another host");
         assert!(!output.stderr.contains("mallory"), "{}", output.stderr);
-        // On the same host, the token stays what it is.
+        // On the same host, credentials are kept.
         let own = SmallServer::start(move |head, mut stream| {
             use std::io::Write;
             let host =
@@ -325,7 +324,7 @@ fn a_login_in_a_redirect_is_sent_to_nobody() {
 fn a_redirect_on_the_same_host_is_followed_with_the_token() {
     let Some(bed) = Bed::start() else { return };
     let service = bed.service().to_owned();
-    // What stands before the token service moves all that is below /old.
+    // The server in front of the token service redirects everything below /old.
     let front = SmallServer::start(move |head, mut stream| {
         use std::io::Write;
         let target = head.split(' ').nth(1).unwrap();
@@ -348,7 +347,7 @@ fn a_redirect_on_the_same_host_is_followed_with_the_token() {
     let registry = challenge(&realm);
     let sandbox = Sandbox::new();
     let image = format!("{}/group/hello:1.0.0", registry.address);
-    // This registry refuses whatever it gets; the sign-in before it went well.
+    // This registry refuses every token; the sign-in before that succeeded.
     fails(new(&sandbox, &image, &[]), &sandbox, 13, "may not pull");
     assert_eq!(bed.sign_ins(), [r#"["repository:group/hello:pull"] 200"#]);
 }

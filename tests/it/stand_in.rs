@@ -1,15 +1,15 @@
-//! A generated repository, and a `kubectl` before the real one that records its calls and answers
-//! with what an API server was seen to answer.
+//! A generated repository, and a fake `kubectl` that records its calls and gives answers observed
+//! from an API server.
 
 use super::support::{Run, Sandbox, assert_no_token};
 use std::fs;
 
-/// What a program of the stand-in's own starts with: it records its arguments and its environment.
-/// One write for a call: both ends of a pipe record theirs at once.
+/// The beginning of the fake programs, which records arguments and environment. One write per call,
+/// because both ends of a pipe record theirs at the same time.
 const RECORD: &str = "call=$(printf '%s\\037' \"$@\")\nprintf '%s\\n' \"$call\" >>\"${0%/*}/calls\"\n\
                       env >>\"${0%/*}/environment\"\n";
 
-/// The answers of a cluster where all is well.
+/// The answers of a cluster without problems.
 const FINE: &str = r#"
 *"config view"*) printf test-context ;;
 *"get namespace"*) echo namespace/hello ;;
@@ -33,8 +33,8 @@ impl StandIn {
         stand_in
     }
 
-    /// Puts answers before those of a cluster where all is well: arms of a shell `case`, as
-    /// [`fails`] and [`prints`] make them. Forgets the calls.
+    /// Gives these answers precedence over those of [`FINE`]: arms of a shell `case`, as built by
+    /// [`fails`] and [`prints`]. Forgets the calls so far.
     pub fn answers(&self, arms: &[String]) {
         let script = format!("#!/bin/sh\n{RECORD}case \"$*\" in\n{}{FINE}esac\n", arms.concat());
         self.sandbox.write_program("kubectl", &script);
@@ -54,7 +54,7 @@ impl StandIn {
         text.lines().map(words).collect()
     }
 
-    /// The calls in short: without options, but for the files that are applied and for a dry run.
+    /// The calls in short form: without options, except for applied files and dry runs.
     pub fn steps(&self) -> Vec<String> {
         let short = |call: &Vec<String>| {
             let kept = |word: &&String| {
@@ -68,7 +68,7 @@ impl StandIn {
         self.calls().iter().map(short).collect()
     }
 
-    /// The steps that ask the cluster for something or change it.
+    /// The steps that read or change the cluster.
     pub fn reaching(&self) -> Vec<String> {
         let local = |step: &String| step == "config view" || step.starts_with("annotate ");
         self.steps().into_iter().filter(|step| !local(step)).collect()
@@ -89,7 +89,7 @@ impl StandIn {
     }
 }
 
-/// Calls with `words` (and `*` for what may stand between) fail with exit code 1 and `text`.
+/// Calls with `words` (`*` matches anything) fail with exit code 1 and `text`.
 pub fn fails(words: &str, text: &str) -> String {
     arm(words, text, ">&2; exit 1")
 }
@@ -99,12 +99,12 @@ pub fn prints(words: &str, text: &str) -> String {
     arm(words, text, "")
 }
 
-/// Calls with `words` print `text` and exit with 1, as `kubectl diff` does where something differs.
+/// Calls with `words` print `text` and exit with 1, like `kubectl diff` with differences.
 pub fn differs(words: &str, text: &str) -> String {
     arm(words, text, "; exit 1")
 }
 
-/// One arm of the `case`: `then` follows upon the command that prints.
+/// One arm of the `case`; `then` follows the command that prints.
 pub fn arm(words: &str, text: &str, then: &str) -> String {
     let pattern: Vec<_> = words.split('*').map(quoted).collect();
     format!("*{}*) printf '%s\\n' {} {then} ;;\n", pattern.join("*"), quoted(text))

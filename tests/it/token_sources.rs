@@ -1,4 +1,4 @@
-//! Every place that a deploy token can come from leads to the same Secret, and is only read.
+//! Every source of a deploy token produces the same Secret, and is only read.
 
 use super::support::*;
 use base64::Engine;
@@ -13,7 +13,7 @@ fn manifest(sandbox: &Sandbox) -> serde_yaml::Value {
     serde_yaml::from_str(&fs::read_to_string(sandbox.hello(SECRET)).unwrap()).unwrap()
 }
 
-/// The JSON inside the Secret.
+/// The JSON in the Secret.
 fn payload(sandbox: &Sandbox) -> Value {
     let data = manifest(sandbox)["data"][".dockercfg"].as_str().unwrap().to_owned();
     serde_json::from_slice(&STANDARD.decode(data).unwrap()).unwrap()
@@ -27,7 +27,7 @@ fn expiry(sandbox: &Sandbox) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// What the Secret must hold for the test's token under `registry`.
+/// The expected JSON for the test's token under `registry`.
 fn expected(registry: &str) -> Value {
     json!({registry: {"username": USER, "password": TOKEN, "auth": auth()}})
 }
@@ -36,7 +36,7 @@ fn auth() -> String {
     STANDARD.encode(format!("{USER}:{TOKEN}"))
 }
 
-/// Runs `new` with `args`, which must work without a word of the token, and checks the Secret.
+/// Runs `new` with `args`, which must succeed without printing the token, and checks the Secret.
 #[track_caller]
 fn makes_the_secret(sandbox: &Sandbox, run: Run) -> Output {
     let output = run.success();
@@ -53,7 +53,7 @@ fn new(sandbox: &Sandbox, args: &[&str]) -> Run {
 
 #[test]
 fn standard_input_a_file_and_a_variable_give_the_value() {
-    // One line break at the end is the editor's, not the token's.
+    // One final line break is the editor's, not the token's.
     for end in ["", "\n", "\r\n"] {
         let text = format!("{TOKEN}{end}");
         let pair = ["--token-username", USER];
@@ -107,7 +107,7 @@ fn a_token_file_that_others_can_read_is_a_warning() {
 
 #[test]
 fn gitlabs_answer_gives_user_token_and_expiry() {
-    // As GitLab's API documents it, and as `glab` prints it.
+    // As documented for GitLab's API, and as printed by `glab`.
     let full = json!({
         "id": 1, "name": "pull", "username": USER, "token": TOKEN, "expires_at": format!("{DATE}T00:00:00.000Z"),
         "revoked": false, "expired": false, "scopes": ["read_registry"],
@@ -155,7 +155,7 @@ fn the_expiry_is_kept_in_the_secret_alone_and_a_past_one_is_a_warning() {
         .says("2020-01-01");
     assert_eq!(expiry(&sandbox).as_deref(), Some("2020-01-01"));
 
-    // The option beats what the token's file says.
+    // The option overrides the token's file.
     let sandbox = Sandbox::new();
     let answer = json!({"username": USER, "token": TOKEN, "expires_at": "2020-01-01"}).to_string();
     let output = makes_the_secret(
@@ -194,7 +194,7 @@ fn a_docker_login_is_taken_from_wherever_docker_and_podman_keep_it() {
             json!({"auths": {host: {"auth": auth(), "username": USER, "password": TOKEN}}}),
             "",
         ),
-        // What docker itself does not touch stays without effect.
+        // Settings that docker ignores have no effect.
         (
             "home/.docker/config.json",
             json!({"HttpHeaders": {"X": "y"}, "psFormat": "x", "auths": {host: {"auth": auth()}}}),
@@ -206,7 +206,7 @@ fn a_docker_login_is_taken_from_wherever_docker_and_podman_keep_it() {
         ("home/.config/containers/auth.json", auth_only.clone(), ""),
         ("xdg/containers/auth.json", auth_only.clone(), "XDG_CONFIG_HOME=xdg"),
         ("somewhere.json", auth_only, "REGISTRY_AUTH_FILE=somewhere.json"),
-        // Podman keeps logins for a path, too.
+        // Podman stores logins for a path, too.
         (
             "home/.config/containers/auth.json",
             json!({"auths": {format!("{host}/group"): {"auth": auth()}}}),
@@ -265,7 +265,8 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
         json!({"credHelpers": {host: "keychain"}}),
         json!({"credsStore": "keychain", "auths": {host: {}}}),
         json!({"credsStore": "keychain"}),
-        // The helper of one registry beats the store of all and what is stored in the file.
+        // The helper of one registry takes precedence over the general store and over the login in
+        // the file.
         json!({"credHelpers": {host: "keychain"}, "credsStore": "missing", "auths": {host: {"auth": "dTpw"}}}),
     ] {
         let sandbox = Sandbox::new();

@@ -1,5 +1,5 @@
-//! Repositories that cannot be opened, or that would be waited for: one true sentence, and a hint
-//! that works.
+//! Repositories that cannot be opened, or that would block: one correct sentence, and a hint that
+//! works.
 
 use super::support::Sandbox;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `makeinfra update`: what people changed stays, what the templates changed arrives.
+//! `makeinfra update`: local changes stay, and changes of the templates arrive.
 
 use super::older::{Edit, OLDER};
 use super::support::{Run, Sandbox, have, mode};
@@ -9,8 +9,8 @@ pub const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 pub const BASE: &str = "kubernetes/base/kustomization.yaml";
 pub const OVERLAY: &str = "kubernetes/overlays/production/kustomization.yaml";
 
-/// What this version changed: a comment, a field, a file's head, a list, a line of the README, a
-/// file that is new, one that is gone.
+/// Changes in this version: a comment, a field, the head of a file, a list, a line of the README, a
+/// new file, a removed file.
 const CHANGES: [Edit; 7] = [
     (
         "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
@@ -41,7 +41,7 @@ pub fn update(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox.here(&[&["update"], args].concat())
 }
 
-/// What `new` makes of the same answers today, but for the secrets.
+/// Expects what `new` generates today from the same answers, apart from secrets.
 #[track_caller]
 pub fn is_fresh(sandbox: &Sandbox, args: &[&str]) {
     let fresh = Sandbox::new();
@@ -68,7 +68,7 @@ fn an_untouched_repository_becomes_what_new_would_make() {
         let plan = update(&sandbox, &["--dry-run"]).success();
         plan.prints(&format!("templates    {OLDER} -> {}", env!("CARGO_PKG_VERSION")))
             .prints("old.yaml");
-        // A ConfigMap goes, which the cluster keeps.
+        // A removed ConfigMap, which the cluster keeps.
         update(&sandbox, &["--no-input"]).failure(1).says("ConfigMap `old` is no longer deployed");
         let done = update(&sandbox, &["--yes", "--commit"]).success();
         done.prints(
@@ -77,7 +77,7 @@ fn an_untouched_repository_becomes_what_new_would_make() {
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
         is_fresh(&sandbox, args);
         assert_eq!(sandbox.git(&["ls-tree", "-r", "HEAD", "secrets"]).success().stdout, secrets);
-        // Twice is once.
+        // Repeating it changes nothing.
         let head = sandbox.git(&["rev-parse", "HEAD"]).success().stdout;
         update(&sandbox, &["--no-input", "--commit"]).success().prints("Nothing to do");
         assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
@@ -166,7 +166,7 @@ fn what_people_changed_stays() {
     assert_eq!(before["kubernetes/base/own.yaml"], sandbox.tree()["kubernetes/base/own.yaml"]);
     assert!(!sandbox.hello("kubernetes/base/service.yaml").exists());
     update(&sandbox, &["--check"]).success();
-    // And back, if that is wanted.
+    // Restored on request.
     update(&sandbox, &["--restore", "kubernetes/base/service.yaml", "--yes"]).success();
     assert!(sandbox.hello("kubernetes/base/service.yaml").exists());
     update(&sandbox, &["--restore", "kubernetes/base/none.yaml", "--yes"])
@@ -197,7 +197,8 @@ fn files_are_followed_where_people_and_templates_moved_them() {
     let hook = hook.files().find(|(path, _)| *path == moved[0].0).unwrap().1.to_owned();
     let edits = [moved[0], ("hooks/executable_pre-commit", "", hook.as_str()), CHANGES[1]];
     let sandbox = Sandbox::older(&edits, &[]);
-    // The template of the hook moved, and it was edited; the Deployment was moved by hand.
+    // The template of the hook was moved, and the hook was edited; the Deployment was moved by the
+    // user.
     sandbox.append("hooks/pre-commit", "# ours\n");
     sandbox.git(&["mv", DEPLOYMENT, "kubernetes/base/web.yaml"]).success();
     sandbox.edit(BASE, "deployment.yaml", "web.yaml");
@@ -258,7 +259,7 @@ fn what_is_dirty_or_in_the_way_is_not_written_over() {
         .says("git add Makefile && git commit -m 'Edit' -- Makefile");
     assert_eq!(sandbox.tree(), before);
     sandbox.git(&["checkout", "-q", "."]).success();
-    // What has nothing to do with it may be dirty.
+    // Unrelated files may have local edits.
     sandbox.append("kubernetes/overlays/production/environment.mk", "# mine\n");
     sandbox.put(".gitignore", "# mine\n");
     let output = update(&sandbox, &["--yes"]).failure(12);
@@ -271,7 +272,7 @@ fn what_is_dirty_or_in_the_way_is_not_written_over() {
     );
 }
 
-/// A repository in which the same lines were changed, here and by the templates.
+/// A repository in which the same lines were changed locally and by the templates.
 pub fn with_conflict() -> Sandbox {
     let sandbox = older(&[]);
     sandbox.edit("README.md", "To deploy you need", "You cannot deploy without");
@@ -310,16 +311,16 @@ fn conflicts_are_gits_own() {
         sandbox.read("README.md").contains("<<<<<<<")
             && sandbox.read(DEPLOYMENT).contains(">>>>>>>")
     );
-    // What could be merged is.
+    // Everything else was merged.
     assert!(sandbox.read("Makefile").starts_with("# Deploys hello"));
     update(&sandbox, &["--yes"]).failure(1).says("in progress");
     sandbox.git(&["gc", "-q", "--prune=now"]).success();
-    // Back.
+    // Aborted.
     sandbox.git(&["cherry-pick", "--abort"]).success();
     assert_eq!(sandbox.tree(), before);
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
-    // And on.
+    // Continued.
     update(&sandbox, &["--conflicts"]).failure(12);
     for (path, ours) in
         [("README.md", "You cannot deploy without"), (DEPLOYMENT, "revisionHistoryLimit: 3")]
@@ -364,12 +365,12 @@ fn a_conflict_is_refused_before_it_could_lose_anything() {
     sandbox.append("Makefile", "# mine\n");
     update(&sandbox, &["--conflicts"]).failure(1).says("`Makefile`: it has uncommitted edits");
     sandbox.git(&["checkout", "-q", "Makefile"]).success();
-    // An untracked file is in nobody's way.
+    // An untracked file does not matter.
     assert_eq!(sandbox.tree(), before);
     update(&sandbox, &["--conflicts"]).failure(12).says("unresolved conflicts in");
     sandbox.git(&["cherry-pick", "--abort"]).success();
     assert_eq!(sandbox.tree(), before);
-    // An answer that was edited and not committed would be lost.
+    // An answer that was edited but not committed would be lost.
     sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
     let output = update(&sandbox, &["--conflicts"]).failure(1);
     output
@@ -482,7 +483,7 @@ fn what_each_environment_builds_is_compared() {
         ),
     ];
     let sandbox = Sandbox::older(&edits, &["--env", "staging", "--env", "production"]);
-    // An object that an environment does not deploy is not missed there.
+    // An environment that does not deploy an object is not affected by its removal.
     sandbox.edit("kubernetes/overlays/staging/kustomization.yaml", "  - old.yaml\n", "");
     fs::remove_file(sandbox.hello("kubernetes/overlays/staging/old.yaml")).unwrap();
     sandbox.commit_all();

@@ -1,4 +1,4 @@
-//! `makeinfra update` after an answer was edited in `.makeinfra.yaml`, and what `check` says of
+//! `makeinfra update` after an edit of an answer in `.makeinfra.yaml`, and what `check` says about
 //! answers.
 
 use super::older::OLDER;
@@ -26,7 +26,7 @@ fn an_answer_that_is_edited_by_hand_arrives_in_the_files() {
         &sandbox,
         &["--ingress", "hello.example.com", "--port", "9090", "--health-path", "/healthz"],
     );
-    // What was changed in the files, too, is for people to settle.
+    // An answer that was also changed in the files is for the user to settle.
     sandbox.make(&["set-image", "TAG=3.0.0"]).success();
     sandbox.edit(DEPLOYMENT, "containerPort: 9090", "containerPort: 7070");
     sandbox.commit_all();
@@ -89,7 +89,7 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
     assert!(sandbox.read(DEPLOYMENT).contains("containerPort: 9090"));
     let checked = super::check::check(&sandbox, &["--strict"]);
     assert!(checked.ids("ok").contains("record-followed"), "{}", checked.said("record-followed"));
-    // What was edited in the files alone is nobody's business.
+    // An edit of the files alone does not matter.
     sandbox.edit(DEPLOYMENT, "containerPort: 9090", "containerPort: 9091");
     sandbox.commit_all();
     assert!(super::check::check(&sandbox, &[]).ids("ok").contains("record-followed"));
@@ -107,10 +107,10 @@ fn check_tells_of_an_answer_that_was_edited_and_not_applied() {
         "{said}"
     );
     assert_eq!(update(&sandbox, &["--check"]).output().code, Some(1));
-    // Whether it was committed or not, once the files follow.
+    // Committed or not, once the files follow.
     update(&sandbox, &["--yes"]).success();
     assert!(super::check::check(&sandbox, &["--strict"]).ids("ok").contains("record-followed"));
-    // And where there is nothing but HEAD to compare with.
+    // Also if there is only HEAD to compare with.
     sandbox.edit(Record::FILE, "port: 9090", "port: 9091");
     let said = super::check::check(&sandbox, &[]).said("record-followed");
     assert!(!said.contains("the files follow"), "{said}");
@@ -124,7 +124,7 @@ fn check_finds_a_component_that_a_merge_has_left_out() {
     sandbox.git(&["switch", "-q", "-"]).success();
     sandbox.agreed(&["add", "worker", "--port", "none", "--commit"]).success();
     assert_ne!(sandbox.git(&["merge", "-q", "other"]).output().code, Some(0));
-    // Everything as it is here, but for the record.
+    // Everything as in the repository, except for the record.
     sandbox.git(&["checkout", "-q", "--ours", "."]).success();
     let record = sandbox.read(Record::FILE);
     let (head, worker) = record.split_once("    worker:\n").unwrap();
@@ -187,7 +187,7 @@ fn the_edited_record_is_in_the_commit_whatever_it_looks_like() {
         assert!(sandbox.read(Record::FILE).contains(to), "{to}");
         sandbox.is_sound();
     }
-    // A file that was edited after it had been written stays out, and so does the record.
+    // A file that was edited after it was written is not committed, and neither is the record.
     let sandbox = with_answer(&[], "port: 8080", "port: 9090");
     update(&sandbox, &["--yes"]).success();
     sandbox.edit(DEPLOYMENT, "cpu: 50m", "cpu: 90m");
@@ -242,7 +242,7 @@ fn what_an_update_cannot_change_is_told_with_what_can() {
         update(&sandbox, &["--yes"]).failure(1).says(said).says(&format!("hint: {hint}"));
         assert_eq!(sandbox.tree(), before);
     }
-    // Without a commit there is nothing to begin at.
+    // Without a commit, there is nothing to start from.
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--no-commit"]).success();
     update(&sandbox, &["--yes"]).failure(1).says("HEAD has no `.makeinfra.yaml`");
@@ -256,7 +256,7 @@ fn an_answer_that_was_committed_alone_is_warned_of() {
         .success()
         .says("do not follow `answers.port`: makeinfra update --from HEAD^1");
     update(&sandbox, &["--check"]).failure(1);
-    // And what is done names no commit of everything.
+    // After it is done, the hint is not to commit everything.
     let sandbox = Sandbox::with_hello();
     let done = update(&sandbox, &["--yes"]).success();
     assert!(!done.stdout.contains("git add"), "{}", done.stdout);
@@ -337,7 +337,7 @@ fn how_an_environment_is_deployed_does_not_follow_the_number_of_the_others() {
     sandbox.here(&["env", "add", "staging", "--commit", "--yes"]).success();
     update(&sandbox, &["--from", "HEAD^", "--yes"]).success();
     assert!(sandbox.read(".gitlab/production.yml").contains(manual));
-    // And the way back.
+    // The reverse.
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--env", "staging", "--env", "qa"]).success();
     assert!(!sandbox.read(".gitlab/qa.yml").contains(manual));
@@ -354,7 +354,7 @@ fn what_another_command_has_not_committed_is_committed_whole() {
     let hint = |output: &super::support::Output| {
         output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned()
     };
-    // The Secrets of an environment are no part of an update.
+    // An update does not handle the Secrets of an environment.
     for (change, hinted) in [("add", "test"), ("remove", "staging")] {
         sandbox.here(&["env", change, hinted, "--yes"]).success();
         let refused = update(&sandbox, &["--yes"]).failure(1);
@@ -392,7 +392,7 @@ fn what_is_recorded_as_public_stays_so() {
     sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
     update(&sandbox, &["--yes", "--commit"]).success();
     is_kept(&sandbox);
-    // A record that was deleted is that of the history.
+    // A deleted record is taken from the history.
     fs::remove_file(sandbox.hello(Record::FILE)).unwrap();
     sandbox.commit_all();
     sandbox.adopt(&["--yes", "--commit"]).success();

@@ -1,7 +1,7 @@
-//! What the registries of several vendors answer to a sign-in, and the verdict on it: one row for
+//! The answers of several vendors' registries to a sign-in, and the resulting verdict, one row for
 //! each vendor and login.
 //!
-//! The servers are small, and answer as the vendor's documentation, source or a public report says.
+//! The servers are small, and follow the vendor's documentation, source or a public report.
 
 use super::small_server::SmallServer;
 use super::support::*;
@@ -10,11 +10,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// A request, as far as a sign-in goes.
+/// The parts of a request that matter for a sign-in.
 struct Ask<'r> {
     me: String,
     path: &'r str,
-    /// The password of Basic.
+    /// The Basic password.
     password: Option<String>,
     bearer: Option<&'r str>,
 }
@@ -41,7 +41,7 @@ fn manifest() -> Answer {
     (200, "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n".to_owned(), body)
 }
 
-/// A JSON web token that says `actions` of the image.
+/// A JSON web token that allows `actions` on the image.
 fn token(actions: &[&str]) -> Answer {
     let claims =
         json!({"access": [{"type": "repository", "name": "group/shop", "actions": actions}]});
@@ -53,8 +53,8 @@ fn opaque(token: &str) -> Answer {
     (200, "Content-Type: application/json\r\n".to_owned(), json!({"token": token}).to_string())
 }
 
-/// A registry with a token service at `realm`, which answers with `grant`; `shows` is what it says
-/// with a token.
+/// A registry with a token service at `realm`, which answers with `grant`; `shows` is its answer to
+/// a token.
 fn bearer(
     ask: &Ask,
     realm: &str,
@@ -79,7 +79,7 @@ fn bearer(
     }
 }
 
-/// A registry that takes user name and password themselves.
+/// A registry that accepts user name and password itself.
 fn basic(ask: &Ask, realm: &str, shows: impl Fn(&str) -> Answer) -> Answer {
     match &ask.password {
         None => challenged(
@@ -227,8 +227,8 @@ fn nexus(ask: &Ask) -> Answer {
     }
 }
 
-/// A registry whose `/v2/` is open and whose manifests are not: Artifactory and Gitea can be set up
-/// so.
+/// A registry with an open `/v2/` and closed manifests, which Artifactory and Gitea can be
+/// configured as.
 fn half_open(ask: &Ask) -> Answer {
     match ask.path {
         "/v2/" => plain(200, ""),
@@ -256,7 +256,7 @@ fn gitlab(ask: &Ask) -> Answer {
     })
 }
 
-/// The manifest, but for the tag 9.
+/// The manifest, except for the tag 9.
 fn of_tag(path: &str, missing: Answer) -> Answer {
     if path.ends_with("/manifests/1.0.0") { manifest() } else { missing }
 }
@@ -291,8 +291,7 @@ fn serve(vendor: Vendor) -> SmallServer {
     })
 }
 
-/// The id, the message and the hint of `check --online` for an image with a password, or without
-/// any.
+/// Id, message and hint of `check --online` for an image, with or without a password.
 fn verdict(vendor: Vendor, password: Option<&str>, path: &str) -> (String, String) {
     let server = serve(vendor);
     let sandbox = Sandbox::new();

@@ -1,17 +1,17 @@
-//! Which module uses which, read from the paths that begin with `crate::`, `super::` or `self::`.
+//! Determines which module uses which, from paths that begin with `crate::`, `super::` or `self::`.
 //!
-//! A name that a module re-exports or imports counts as used from where it is defined. Methods do
-//! not show.
+//! A name that a module re-exports or imports counts as used from where it is defined. Methods are
+//! not visible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A module: the names on the way to it from the root, which has none.
+/// A module: the names on the way to it from the root, whose path is empty.
 type Module = Vec<String>;
 
 /// The source, by module.
 pub struct Source {
     code: BTreeMap<Module, String>,
-    /// What each module names with `use`: the name there, and the path that it stands for.
+    /// The names that each module imports with `use`, with the path of each.
     names: BTreeMap<Module, BTreeMap<String, Vec<String>>>,
 }
 
@@ -24,9 +24,10 @@ impl Source {
         Self { code, names }
     }
 
-    /// Circles among modules of one parent, each with everything below it, as lines to read.
+    /// Cycles among modules with the same parent, each including everything below it, as readable
+    /// lines.
     ///
-    /// A parent and what is below it are one thing: it may use its children and they may use it.
+    /// A parent and everything below it are one unit: it may use its children and they may use it.
     pub fn circles(&self) -> Vec<String> {
         let mut circles = Vec::new();
         for (parent, uses) in self.siblings() {
@@ -52,7 +53,7 @@ impl Source {
         circles
     }
 
-    /// For each parent, which of its children uses which, with a path that says so.
+    /// For each parent, which of its children uses which, with an example path.
     fn siblings(&self) -> BTreeMap<Module, BTreeMap<(String, String), String>> {
         let mut found: BTreeMap<Module, BTreeMap<_, _>> = BTreeMap::new();
         for (user, code) in &self.code {
@@ -70,7 +71,7 @@ impl Source {
         found
     }
 
-    /// The module that defines what `path` names in `user`; none if that is not ours.
+    /// The module that defines what `path` refers to in `user`; `None` if it is not ours.
     fn resolve(&self, user: &Module, path: &[String], depth: usize) -> Option<Module> {
         let child = |module: &Module, name: &String| {
             let child = [module.as_slice(), std::slice::from_ref(name)].concat();
@@ -111,7 +112,7 @@ fn module(path: &str) -> Module {
     names.filter(|name| name != "lib").collect()
 }
 
-/// Every path in `code` that begins at a module of ours.
+/// Every path in `code` that begins at one of our modules.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for start in ["crate::", "super::", "self::"] {
@@ -125,7 +126,7 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// What the `use` lines of `code` name, and the path of each name.
+/// The names that the `use` lines of `code` import, with their paths.
 fn names(code: &str) -> BTreeMap<String, Vec<String>> {
     let uses = code.match_indices("use ").filter(|(at, _)| {
         let line = code[..*at].rsplit('\n').next().unwrap().trim_start();
@@ -142,8 +143,8 @@ fn names(code: &str) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// The paths of the tree that `text` begins with (`a::{b, c::D as E}` has two), each with its name
-/// after `as`.
+/// The paths of the tree at the beginning of `text` (`a::{b, c::D as E}` has two), each with its
+/// name after `as`.
 fn tree(text: &mut &str) -> Vec<(Vec<String>, Option<String>)> {
     let mut path = Vec::new();
     loop {
@@ -176,7 +177,7 @@ fn tree(text: &mut &str) -> Vec<(Vec<String>, Option<String>)> {
     vec![(path, name)]
 }
 
-/// The name or the `*` that `text` begins with, taken off.
+/// Takes the name or the `*` at the beginning of `text`.
 fn word(text: &mut &str) -> String {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let end = end.max(text.chars().next().map_or(0, char::len_utf8));

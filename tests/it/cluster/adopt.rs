@@ -1,10 +1,10 @@
-//! An adopted repository on the node on which its objects run already: nothing is replaced.
+//! An adopted repository on a node that already runs its objects: nothing is replaced.
 
 use super::{DeployToken, Scene, bed, tells_no_token};
 use crate::by_hand::pull_secret;
 use crate::support::{Sandbox, TOKEN, kubectls};
 
-/// A volume for the claim of the database: the bed provisions none.
+/// A volume for the database's claim, because the bed does not provision any.
 struct Volume<'s> {
     scene: &'s Scene,
     name: String,
@@ -30,7 +30,7 @@ impl Drop for Volume<'_> {
     }
 }
 
-/// What is not to be replaced.
+/// The identities of objects that must not be replaced.
 fn identities(scene: &Scene) -> Vec<String> {
     let objects = [
         "deployment/hello",
@@ -60,7 +60,7 @@ fn the_output_of_helm_is_adopted_in_place() {
         scene.sandbox.commit_all();
         scene.kubectl(&["create", "namespace", &scene.namespace]).success();
         let _volume = Volume::new(&scene);
-        // As people deploy it.
+        // As deployed by users.
         scene.kubectl(&["apply", "--filename=rendered"]).cwd(scene.sandbox.hello("")).success();
         let wait = |object: &str| {
             scene.kubectl(&["rollout", "status", object, "--timeout=120s"]).success();

@@ -1,5 +1,4 @@
-//! `makeinfra diagnose` on the real node: what is wrong is named first, and what is typed then
-//! mends it.
+//! `makeinfra diagnose` on a real node: the first finding is the problem, and its hint fixes it.
 
 use super::{Scene, bed, tells_no_token};
 use crate::support::{IMAGE, TOKEN, kubectls};
@@ -11,7 +10,8 @@ use std::time::Duration;
 const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 
 impl Scene {
-    /// What `diagnose --json` says, with its exit code; the token is in neither form of it.
+    /// The output of `diagnose --json`, with its exit code; the token is in neither form of the
+    /// output.
     fn diagnose(&self) -> (Option<i32>, Value) {
         let run = |args: &[&str]| {
             let run = self
@@ -36,7 +36,7 @@ impl Scene {
         self.comes_to(cause, hint)
     }
 
-    /// Expects `cause` first, once the cluster has told: between two tries a pod may be on its way.
+    /// Waits for `cause` as the first finding: between two attempts, a pod may look fine.
     #[track_caller]
     pub(super) fn comes_to(&self, cause: &str, hint: &str) -> Value {
         let mut found = Value::Null;
@@ -77,7 +77,7 @@ fn a_refused_token_is_told_from_an_older_one_in_the_cluster() {
     let Some(bed) = bed() else { return };
     for kubectl in kubectls() {
         let (scene, token) = Scene::with_pods(&bed, &kubectl, IMAGE, &[]);
-        // Revoked, and made anew in GitLab.
+        // Revoked, and recreated in GitLab.
         token.becomes("gldt-Second_7Qx9vWk2", "group", "read_registry");
         scene.is_told("token-refused", "makeinfra rotate --commit && make deploy");
         let file =
@@ -105,7 +105,7 @@ fn a_pull_without_credentials_is_told_by_what_is_missing() {
     scene.edit(DEPLOYMENT, named, none);
     scene.is_told("no-pull-secret-named", "imagePullSecrets");
     scene.edit(DEPLOYMENT, none, named);
-    // What kubectl 1.9.0 wrote, in the cluster alone.
+    // The output of kubectl 1.9.0, in the cluster only.
     let good = scene.secret();
     let data = good.lines().find_map(|line| line.trim().strip_prefix(".dockercfg: ")).unwrap();
     let json =

@@ -1,4 +1,4 @@
-//! Deploys that fail, on the real node: the exit code, what the cluster says in the last lines, and
+//! Failing deployments on a real node: the exit code, the cluster's messages in the last lines, and
 //! nothing half applied.
 
 use super::{Scene, bed, tells_no_token};
@@ -9,8 +9,7 @@ use std::time::Duration;
 
 const DEPLOYMENT: &str = "kubernetes/base/deployment.yaml";
 
-/// Deploys until it fails with this among the last warnings: on a busy machine, an event takes its
-/// time.
+/// Deploys until it fails with this among the last warnings: on a busy machine, events arrive late.
 #[track_caller]
 fn fails(scene: &Scene, warning: &str) -> Output {
     let mut output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=10s"]).failure(2);
@@ -39,7 +38,7 @@ fn a_token_that_the_registry_refuses_is_told() {
         let (scene, token) = Scene::with_pods(&bed, kubectl, IMAGE, &[]);
         token.becomes(value, project, scope);
         fails(&scene, warning);
-        // What was wrong is put right in GitLab, and the same command works.
+        // The token is fixed in GitLab, and the same command works.
         token.becomes(TOKEN, "group", "read_registry");
         tells_no_token(scene.make(&["deploy"]).success());
     }
@@ -64,7 +63,7 @@ fn pods_that_cannot_be_made_or_started_are_told() {
     let image = |name: &str| format!("registry.gitlab.com/group/{name}:1.0.0");
     let (scene, _token) = Scene::with_pods(&bed, kubectl, &image("root"), &[]);
     fails(&scene, "image will run as root");
-    // The defaults are what a namespace that enforces "restricted" admits.
+    // The defaults comply with a namespace that enforces "restricted".
     let namespace = format!("namespace/{}", scene.namespace);
     let level = scene.get(&namespace, r"{.metadata.labels.pod-security\.kubernetes\.io/enforce}");
     assert!(level == "restricted" && !scene.pods().is_empty(), "{level}");
@@ -76,7 +75,7 @@ fn pods_that_cannot_be_made_or_started_are_told() {
     scene.kubectl(&["delete", "quota", "small"]).success();
     scene.edit(DEPLOYMENT, "cpu: 50m", "cpu: 5000");
     fails(&scene, "Insufficient cpu");
-    // What an image needs that runs as root or names its user.
+    // The settings for an image that runs as root or names its user.
     let (scene, _token) =
         Scene::with_pods(&bed, kubectl, &image("root"), &["--pod-security", "baseline"]);
     scene.make(&["deploy"]).success();
@@ -106,7 +105,7 @@ fn what_is_wrong_in_the_repository_stops_before_anything_is_applied() {
         fs::write(&kustomization, "resources:\n  - gitlab.secret.yaml\n").unwrap();
         scene.make_as("--server=https://127.0.0.1:1", &["deploy"]).failure(2).says("127.0.0.1:1");
         nothing();
-        // A missing namespace is the one thing that a refused deploy leaves.
+        // A missing namespace is the only thing that a refused deployment leaves.
         scene.edit("kubernetes/base/service.yaml", "kind:", "kind");
         scene.make(&["deploy"]).failure(2).says("service.yaml");
         assert_eq!(scene.uid(), "");
@@ -133,7 +132,7 @@ fn a_service_account_with_rights_in_its_namespace_deploys() {
             .to_string();
         admin(&["apply", "--filename", &file]);
         admin(&["create", "serviceaccount", "deployer"]);
-        // A token of the account itself, as CI would have it.
+        // A token of the account itself, as in CI.
         let token = admin(&["create", "token", "deployer"]);
         let other =
             scene.sandbox.write_private("deployer", fs::read_to_string(bed.kubeconfig()).unwrap());

@@ -1,4 +1,4 @@
-//! Secrets that kustomize generates, in the cluster and in the environment of the pods.
+//! Generated Secrets in the cluster and in the environment of pods.
 
 use super::{Scene, bed, tells_no_token, with_every_kubectl};
 use crate::support::{IMAGE, TOKEN, assert_no_token, kubectls};
@@ -20,7 +20,7 @@ impl Scene {
         names
     }
 
-    /// The names of the Secrets that come from db, whatever their hash.
+    /// The names of the Secrets generated from db, with any hash.
     fn generated(&self) -> Vec<String> {
         let names = self
             .kubectl(&["get", "secrets", "--output=jsonpath={.items[*].metadata.name}"])
@@ -45,7 +45,7 @@ fn a_new_value_replaces_just_the_pods_that_use_it_and_a_rollback_brings_the_old_
         let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &args);
         scene.set("PASSWORD", "first");
         scene.set("tls.key", "two\nlines\n");
-        // What the command says that a container needs, and a command that shows the variable.
+        // The lines that the command prints for a container, and a command that shows the variable.
         let lines = "          envFrom:\n            - secretRef:\n                name: db\n          command:\n            \
                      - sh\n            - -c\n            - 'echo \"value $PASSWORD\"; exec httpd -f -p 8080 -h /www'\n          ports:\n";
         scene.edit("kubernetes/base/deployment.yaml", "          ports:\n", lines);
@@ -80,7 +80,7 @@ fn no_value_is_shown_on_its_way_to_the_cluster() {
     with_every_kubectl(|scene| {
         scene.set("PASSWORD", TOKEN);
         scene.set("FILE", &format!("{TOKEN}\n\n"));
-        // Before the first deployment there is no namespace to compare with.
+        // Before the first deployment, there is no namespace to compare with.
         tells_no_token(scene.make(&["diff"]).output());
         tells_no_token(scene.make(&["deploy"]).success());
         let [name] = scene.generated().try_into().unwrap();

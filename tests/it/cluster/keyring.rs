@@ -1,7 +1,7 @@
-//! Our port of the kubelet's keyring against the kubelet's own code, over generated cases.
+//! Our port of the kubelet's keyring, compared with the kubelet's own code on generated cases.
 //!
-//! `keyring-check` is built with the test bed from the modules of Kubernetes that
-//! tests/cluster/go.mod pins.
+//! `keyring-check` is built with the test bed, from the Kubernetes modules pinned in
+//! tests/cluster/go.mod.
 
 use super::Bed;
 use base64::Engine;
@@ -20,7 +20,7 @@ use std::thread;
 
 const CASES: usize = 20_000;
 
-/// A registry key: like the host and path of one of [`images`], and unlike it in one of many ways.
+/// A registry key that differs in one of many ways from host and path of one of [`images`].
 fn keys() -> impl Strategy<Value = String> {
     let scheme = select(vec!["", "", "", "https://", "http://", "HTTPS://", "oci://", "//"]);
     let host = select(vec![
@@ -88,7 +88,7 @@ fn images() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// An entry: of texts, of `auth`, of both, well-formed and not.
+/// An entry with plain fields, `auth`, or both, well-formed or not.
 fn entries() -> impl Strategy<Value = Value> {
     let name = select(vec!["ada", "gitlab+deploy-token-1", "a:b", ""]);
     let auth = |name: &str, password: &str| STANDARD.encode(format!("{name}:{password}"));
@@ -124,7 +124,7 @@ fn cases() -> impl Strategy<Value = (String, &'static str)> {
     })
 }
 
-/// The user names that the kubelet would try, by our own account, sorted; none where the Secret
+/// The user names that the kubelet would try according to our port, sorted; `None` if the Secret
 /// fails the pull.
 fn ours(secret: &str, image: &str) -> Option<Vec<String>> {
     let manifest = Manifest::parse(secret).ok()?;
@@ -137,7 +137,7 @@ fn ours(secret: &str, image: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The same by the account of the kubelet's code.
+/// The same according to the kubelet's code.
 fn theirs(answer: &Value) -> Option<Vec<String>> {
     let credentials = answer["credentials"].as_array()?;
     let mut names: Vec<_> =
@@ -175,7 +175,7 @@ fn our_keyring_is_the_kubelets_over_generated_secrets() {
     }
     writer.join().unwrap();
     assert!(check.wait().unwrap().success());
-    // The cases are worth something only if they are of every sort.
+    // The cases are only useful if every kind occurs.
     assert!(served > CASES / 20 && refused > CASES / 20, "{served} served, {refused} refused");
 }
 

@@ -1,5 +1,5 @@
-//! A deploy token's whole life: GitLab makes it, the kubelet pulls with it, the next one takes its
-//! place, and the old one goes.
+//! The life of a deploy token: GitLab issues it, the kubelet pulls with it, another one replaces
+//! it, and it is deleted.
 
 use super::running::IMAGE;
 use super::{Bed, Scene, bed};
@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-/// How long the registry refuses a token that GitLab has just made.
+/// How long the registry refuses a token that GitLab has just issued.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// A GitLab on the node, whose tokens the token service takes, and a scene.
+/// A GitLab on the node, whose tokens the token service accepts, and a scene.
 struct Life {
     bed: Bed,
     gitlab: Gitlab,
@@ -27,7 +27,7 @@ struct Life {
 }
 
 impl Life {
-    /// With a repository whose token GitLab has made.
+    /// With a repository whose token GitLab has issued.
     fn new() -> Option<Self> {
         let bed = bed()?;
         let gitlab = on_node(&bed, Gitlab::start);
@@ -38,7 +38,7 @@ impl Life {
         let life = Self { bed, gitlab, scene };
         let namespace = life.scene.namespace.clone();
         let args = ["new", "hello", "--image", IMAGE, "--namespace", &namespace, "--replicas", "1"];
-        // The registry names a token service that is no GitLab.
+        // The registry names a token service that is not GitLab's.
         let url = life.gitlab.url();
         let made = ["--from-gitlab", "--gitlab-host", &url, "--expires-in", "90d"];
         let run = life.scene.makeinfra_on_node(&life.bed, &[&args[..], &made].concat());
@@ -62,7 +62,7 @@ impl Life {
             .env("KUBECONFIG", kubeconfig)
     }
 
-    /// The same as administrator.
+    /// `rotate --finish` as administrator.
     fn finish(&self, args: &[&str]) -> Run {
         self.finish_as(&self.scene.kubeconfig, args)
     }
@@ -97,7 +97,7 @@ impl Life {
         output
     }
 
-    /// The kubeconfig of a service account with this Role, or with none.
+    /// The kubeconfig of a service account with this Role, or none.
     fn account(&self, name: &str, role: Option<&[&str]>) -> PathBuf {
         let scene = &self.scene;
         scene.kubectl(&["create", "serviceaccount", name]).success();
@@ -107,7 +107,7 @@ impl Life {
             let role = format!("--role={name}");
             scene.kubectl(&["create", "rolebinding", name, &role, &account]).success();
         }
-        // The oldest kubectl cannot ask for a token.
+        // The oldest kubectl cannot request a token.
         let newest = kubectls().pop().unwrap();
         let token = ["--namespace", &scene.namespace, "create", "token", name];
         let token =
@@ -125,13 +125,13 @@ impl Life {
 
 impl Drop for Life {
     fn drop(&mut self) {
-        // It ends by a connection to itself.
+        // Stopping it requires a connection to itself.
         let gitlab = mem::replace(&mut self.gitlab, Gitlab::start());
         on_node(&self.bed, move || drop(gitlab));
     }
 }
 
-/// Calls `start` on a thread in the node's network, where what it binds stays.
+/// Calls `start` in a thread in the node's network; what it binds stays there.
 fn on_node<T: Send>(bed: &Bed, start: impl FnOnce() -> T + Send) -> T {
     let network = File::open(format!("/proc/{}/ns/net", bed.node())).unwrap();
     let entered = move || {
@@ -142,8 +142,8 @@ fn on_node<T: Send>(bed: &Bed, start: impl FnOnce() -> T + Send) -> T {
 }
 
 impl Scene {
-    /// Has a pod pull [`IMAGE`] with a Secret of the cluster; says what its container waits for, or
-    /// nothing if it runs.
+    /// Has a pod pull [`IMAGE`] with a Secret of the cluster. Returns what its container waits for;
+    /// empty if it runs.
     fn pulls_once(&self, pod: &str, secret: &str) -> String {
         let security = json!({
             "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
@@ -180,7 +180,7 @@ impl Scene {
         said
     }
 
-    /// Pulls all the time with the Secret that the cluster has, and says what became of each pull.
+    /// Pulls repeatedly with the cluster's Secret, and returns the result of each pull.
     fn pulls_until(&self, stop: &AtomicBool) -> Vec<String> {
         let mut said = Vec::new();
         while !stop.load(Ordering::SeqCst) {
@@ -190,7 +190,7 @@ impl Scene {
     }
 }
 
-/// Sets a flag at the end of its scope, also where a test fails.
+/// Sets a flag when dropped, even if a test fails.
 struct Sets<'f>(&'f AtomicBool);
 
 impl Drop for Sets<'_> {
@@ -232,7 +232,7 @@ fn a_token_is_replaced_and_deleted_while_pods_pull_all_the_time() {
     assert!(pulls.len() >= 5, "{pulls:?}");
     assert!(pulls.iter().all(String::is_empty), "{pulls:?}");
     life.finish(&[]).success().prints("Nothing to finish");
-    // What the kubelet meets with the first token.
+    // What the kubelet encounters with the first token.
     let first = scene.sandbox.git(&["log", "--format=%H", "--reverse"]).success().stdout;
     let first = format!("{}:{SECRET}", first.lines().next().unwrap());
     let old = scene.sandbox.git(&["cat-file", "--filters", &first]).success().stdout;
@@ -252,7 +252,7 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
     life.keeps(life.finish(&[]), 1).prints("there is no pull secret gitlab");
     scene.make(&["deploy"]).success();
 
-    // Other Secrets of other namespaces, whoever made them.
+    // Other Secrets in other namespaces, whoever created them.
     let elsewhere = Scene::new(&kubectls()[0], &life.bed.kubeconfig());
     let namespace = elsewhere.namespace.clone();
     elsewhere.kubectl(&["create", "namespace", &namespace]).success();
@@ -271,7 +271,7 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
         elsewhere.kubectl(&["delete", "secret", "copy"]).success();
     }
 
-    // Accounts that may see less.
+    // Accounts with fewer permissions.
     let locked = life.account("locked", None);
     life.keeps(life.finish_as(&locked, &[]), 3)
         .prints("you may not read Secret gitlab")
@@ -286,7 +286,7 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
     life.keeps(life.rotate(&["--finish", "--commit", "--context", "nowhere"]), 1)
         .prints("no such context");
 
-    // What the reader sees is enough, and the verdict says what that was.
+    // The reader's permissions are sufficient, and the verdict says what was checked.
     let done = life.tells_no_token(life.finish_as(&reader, &[]).success());
     done.prints("you may not list those of other namespaces")
         .prints("deploy token 1: deleted in GitLab");

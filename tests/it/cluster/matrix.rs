@@ -1,4 +1,4 @@
-//! Everything that the matrix generates before a real API server, and six of its rows with pods.
+//! Everything that the matrix generates, sent to a real API server, and six of its rows with pods.
 
 use super::{Bed, DeployToken, Scene, bed, kubeconfig};
 use crate::matrix::{Row, Stage, Tree, matrix, pod_template, repository, rows};
@@ -9,8 +9,8 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The objects of a stage as they would be in `namespace`, and the pods of its workloads: only of a
-/// pod itself does the API server say that the namespace's Pod Security Standard refuses it.
+/// The objects of a stage moved to `namespace`, and the pods of its workloads: only for a pod
+/// itself does the API server report a violation of the namespace's Pod Security Standard.
 fn objects(stage: &Stage, namespace: &str) -> Vec<Value> {
     let mut objects: Vec<Value> = stage.documents().cloned().collect();
     for template in stage.built.iter().filter_map(pod_template) {
@@ -18,7 +18,7 @@ fn objects(stage: &Stage, namespace: &str) -> Vec<Value> {
         pod["apiVersion"] = "v1".into();
         pod["kind"] = "Pod".into();
         pod["metadata"]["name"] = "pod".into();
-        // Its own does not exist: nothing is created.
+        // Its own account does not exist, because nothing is created.
         pod["spec"].as_object_mut().unwrap().remove("serviceAccountName");
         objects.push(pod);
     }
@@ -29,25 +29,25 @@ fn objects(stage: &Stage, namespace: &str) -> Vec<Value> {
 }
 
 impl Scene {
-    /// What the API server and kubectl say against objects, that are not created; nothing if they
-    /// are fine.
+    /// The errors of the API server and kubectl for objects that are not created; `None` if there
+    /// are none.
     fn refuses(&self, objects: &[Value]) -> Option<String> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
         let apply = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
         let output = self.kubectl(&apply).stdin(list).output();
-        // A warning is one thing too many, too.
+        // A warning also counts.
         let fine = output.code == Some(0) && output.stderr.is_empty();
         assert!(!fine || output.stdout.lines().count() == objects.len(), "{}", output.stdout);
         (!fine).then_some(output.stderr)
     }
 
-    /// Makes a namespace of the scene's name, as a row's is but for that.
+    /// Creates a namespace like the row's, with the scene's name.
     fn namespace_like(&self, tree: &Tree) {
         let of_row = tree.stages[0].documents().find(|object| object["kind"] == "Namespace");
         let mut namespace = of_row.unwrap().clone();
         namespace["metadata"]["name"] = self.namespace.as_str().into();
         self.kubectl(&["create", "-f", "-"]).stdin(namespace.to_string()).success();
-        // A new namespace has no service account for the first moments, and pods need it.
+        // A new namespace has no service account for a moment, and pods need one.
         for _ in 0..100 {
             if !self.get("serviceaccount/default", "{.metadata.uid}").is_empty() {
                 return;
@@ -71,7 +71,7 @@ fn an_api_server_accepts_every_row() {
             || trees.iter().flat_map(|tree| tree.stages.iter().map(move |stage| (tree, stage)));
         let all: Vec<_> =
             stages().flat_map(|(_, stage)| objects(stage, &scene.namespace)).collect();
-        // All at once; if there is something, one by one to tell of which row it is.
+        // All at once; if there is an error, one by one to find the row.
         if let Some(said) = scene.refuses(&all) {
             for (tree, stage) in stages() {
                 if let Some(said) = scene.refuses(&objects(stage, &scene.namespace)) {
@@ -88,7 +88,7 @@ fn an_api_server_accepts_every_row() {
     }
 }
 
-/// For each way to have environments one row, so that together they have as many values as can be.
+/// One row for each way to have environments, together with as many values as possible.
 fn six() -> Vec<Row> {
     let rows = rows();
     let ways: BTreeSet<_> = rows.iter().map(|row| row.value("environments")).collect();
@@ -105,7 +105,7 @@ fn six() -> Vec<Row> {
     ways.into_iter().map(&mut best).collect()
 }
 
-/// The namespaces of a row, gone in the end.
+/// The namespaces of a row, deleted when dropped.
 struct Namespaces<'s> {
     scene: &'s Scene,
     names: Vec<String>,
@@ -121,8 +121,7 @@ impl Drop for Namespaces<'_> {
     }
 }
 
-/// Makes a row's repository with the bed's images, token and a namespace of its own, and deploys
-/// all of it.
+/// Generates a row's repository with the bed's images, token and namespaces, and deploys all of it.
 fn deploy(bed: &Bed, row: &Row) {
     let scene = Scene::new(&kubectls().pop().unwrap(), &bed.kubeconfig());
     let token = DeployToken::new(
@@ -142,7 +141,7 @@ fn deploy(bed: &Bed, row: &Row) {
         ("image", &["--image", &image]),
         ("namespace", &["--namespace", &namespace]),
         ("port", &[]),
-        // The bed's images serve for ever, as no Job does.
+        // The bed's images run forever, which no Job does.
         ("workload", &[]),
         ("health-path", health),
         ("token", &["--token-username", &token.username, "--token-file", "../token"]),
@@ -175,7 +174,7 @@ fn deploy(bed: &Bed, row: &Row) {
         let kubectl = |args: &[&str]| {
             scene.sandbox.run(&scene.kubectl, &[&there[..], args].concat()).success()
         };
-        // A pod that was ready may miss a probe again on a busy machine.
+        // On a busy machine, a ready pod may miss a probe again.
         kubectl(&["wait", "deployments", "--all", "--for=condition=Available", "--timeout=60s"]);
         let deployments = kubectl(&["get", "deployments", "--output=json"]).json();
         let deployments = deployments["items"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! What the targets make of the objects in the cluster; no pod runs.
+//! What make targets do with the objects in the cluster; no pods run.
 
 use super::{Scene, tells_no_token, with_every_kubectl};
 use crate::support::{TOKEN, needles};
@@ -36,7 +36,7 @@ fn who_has_rights_in_the_namespace_alone_can_deploy() {
         let make = |args: &[&str]| scene.make_as(&format!("--as={user}"), args);
         let account = format!("{}:deployer", scene.namespace);
         make(&["deploy"]).failure(2).says("(Forbidden)");
-        // What an administrator does.
+        // The administrator's part.
         let file = scene
             .sandbox
             .hello("kubernetes/overlays/production/namespace.yaml")
@@ -52,7 +52,7 @@ fn who_has_rights_in_the_namespace_alone_can_deploy() {
         bind("one", "--clusterrole=admin");
         tells_no_token(make(&["deploy"]).success());
         make(&["diff"]).success();
-        // A role that may not even ask for its namespace.
+        // A role that may not even read its namespace.
         scene.kubectl(&["delete", "rolebinding", "one"]).success();
         scene.kubectl(&["create", "role", "own", "--verb=*", "--resource=*.*"]).success();
         bind("two", "--role=own");
@@ -143,10 +143,10 @@ fn a_server_that_is_away_or_knows_nobody_is_an_error_of_every_target() {
     });
 }
 
-/// A `ConfigMap` as somebody adds it by hand.
+/// A `ConfigMap` that was added by hand.
 const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata: {}\n";
 
-/// A `StatefulSet` whose volume claims go with it.
+/// A `StatefulSet` whose volume claims are deleted with it.
 const STORE: &str = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: store\nspec:\n  serviceName: hello\n  replicas: 0\n  \
                      persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}\n  selector: {matchLabels: {app: store}}\n  \
                      template:\n    metadata: {labels: {app: store}}\n    spec:\n      \
@@ -164,7 +164,8 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
         let more = "  - settings.yaml\n  - claim.yaml\n  - store.yaml\n";
         scene.edit(kustomization, "resources:\n", &format!("resources:\n{more}"));
         assert_eq!(scene.make(&["deploy"]).success().stderr, "");
-        // Copied with their labels, owned by another, and of another environment.
+        // Objects that were copied with their labels, have another owner, or belong to another
+        // environment.
         let labels = ["makeinfra/project=hello", "makeinfra/environment=production"];
         for name in ["copied", "owned"] {
             scene.kubectl(&["create", "configmap", name]).success();

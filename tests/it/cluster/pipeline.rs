@@ -1,5 +1,5 @@
-//! The jobs of `.gitlab-ci.yml` on a real cluster, as the account that the generated README makes
-//! for them.
+//! The jobs of `.gitlab-ci.yml` on a real cluster, with the account that the generated README
+//! creates for them.
 
 use super::{Scene, with_every_kubectl};
 use crate::pipeline::GitLab;
@@ -7,7 +7,7 @@ use crate::support::kubectls;
 use std::fs;
 
 impl Scene {
-    /// Makes the account as the README says, and gives its kubeconfig.
+    /// Creates the account as in the README, and returns its kubeconfig.
     fn deployer(&self) -> String {
         let readme = fs::read_to_string(self.sandbox.hello("README.md")).unwrap();
         let wanted = |block: &&str| {

@@ -1,5 +1,5 @@
-//! The scenes that makeinfra exists for: `make deploy`, and the kubelet pulls from a private
-//! registry with the Secret.
+//! The purpose of makeinfra: after `make deploy`, the kubelet pulls from a private registry with
+//! the Secret.
 
 use super::{Bed, DeployToken, Scene, bed, tells_no_token};
 use crate::support::{IMAGE, TOKEN, assert_no_token, kubectls, needles};
@@ -9,19 +9,18 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A token that takes the place of [`TOKEN`].
+/// A token that replaces [`TOKEN`].
 const SECOND: &str = "gldt-Second_7Qx9vWk2";
 
 impl Scene {
-    /// Expects that the Deployment is available, and gives the one image that its pods run.
+    /// Expects that the Deployment is available, and returns the only image that its pods run.
     pub(super) fn runs(&self) -> String {
         let status =
             || self.kubectl(&["get", "deployment", "hello", "--output=json"]).success().json();
         let all = |status: &serde_json::Value| {
             status["status"]["availableReplicas"] == status["spec"]["replicas"]
         };
-        // On a busy machine the kubelet takes back for a moment that a pod is ready, right after it
-        // said so.
+        // On a busy machine, the kubelet may retract a pod's readiness for a moment.
         for _ in 0..30 {
             if all(&status()) {
                 break;
@@ -36,7 +35,7 @@ impl Scene {
             let container = &pod["status"]["containerStatuses"][0];
             assert_eq!(container["restartCount"], 0, "{container}");
             assert!(container["state"]["running"].is_object(), "{container}");
-            // A node knows an image by each name that it was pulled by, and shows any of them.
+            // A node knows an image by each name under which it was pulled, and shows any of them.
             let id = container["imageID"].as_str().unwrap();
             id.split_once('@').map_or(id, |(_, digest)| digest).to_owned()
         };
@@ -49,8 +48,8 @@ impl Scene {
         self.pods().iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// All that the cluster tells of the namespace but the Secret's data: objects, events, and
-    /// descriptions.
+    /// Everything that the cluster shows of the namespace except for the Secret's data: objects,
+    /// events, and descriptions.
     fn all_that_is_told(&self) -> String {
         let kinds = "namespaces,deployments,replicasets,pods,services,ingresses,configmaps,serviceaccounts,events";
         let objects = self.kubectl(&["get", kinds, "--output=yaml"]).success().stdout;
@@ -63,7 +62,7 @@ impl Scene {
     }
 }
 
-/// How often the token service let somebody with this username pull.
+/// How often the token service allowed this user to pull.
 fn pulls(bed: &Bed, token: &DeployToken) -> usize {
     let user = format!("user={:?} ", token.username);
     let log = bed.log("token-service");
@@ -86,7 +85,7 @@ fn a_generated_repository_deploys_a_private_image() {
             &["--secret-type", "dockerconfigjson", "--health-path", "/"],
         ),
     ];
-    // Each kubectl meets the first case, and the others in turn.
+    // Every kubectl runs the first case, and they take turns with the others.
     for (number, kubectl) in kubectls().iter().enumerate() {
         for (_, (image, args)) in
             cases.iter().enumerate().filter(|(case, _)| *case == 0 || case % 3 == number % 3)
@@ -114,13 +113,13 @@ fn a_rotated_token_works_again_and_restarts_nothing() {
         scene.make(&["set-image", "TAG=1.1.0"]).success();
         let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=20s"]).failure(2);
         output.says("401 Unauthorized").says("hint: makeinfra diagnose\n");
-        // The old pods serve on.
+        // The old pods keep running.
         assert!(pods.iter().all(|pod| scene.uids().contains(pod)));
 
         let file = scene.sandbox.write_private("token2", SECOND).display().to_string();
         let rotate = ["rotate", "--token-username", &token.username, "--token-file", &file];
         scene.sandbox.makeinfra(&rotate).cwd(scene.sandbox.hello("")).success();
-        // The pods that hang are deleted, which makes no new revision.
+        // The hanging pods are deleted, which creates no new revision.
         let revision = scene.get("deployment/hello", "{.metadata.annotations}");
         let output = scene.make(&["deploy"]).success();
         assert_eq!(scene.get("deployment/hello", "{.metadata.annotations}"), revision);
@@ -141,8 +140,8 @@ fn a_rotation_restarts_no_pod_that_runs() {
     scene.make(&["deploy"]).success();
     let (secret, mut pods) = (scene.uid(), scene.uids());
     token.becomes(SECOND, "group", "read_registry");
-    // Even new pods start on this node with the revoked token: it trusts what it has pulled with
-    // this Secret.
+    // Even new pods start on this node with the revoked token: it trusts images that it has pulled
+    // with this Secret.
     let made_anew = || {
         scene.kubectl(&["delete", "pods", "--all", "--wait=false"]).success();
         scene.kubectl(&["rollout", "status", "deployment/hello", "--timeout=60s"]).success();
@@ -159,7 +158,7 @@ fn a_rotation_restarts_no_pod_that_runs() {
     pods.sort();
     after.sort();
     assert_eq!((after, scene.uid()), (pods, secret));
-    // The same Secret by its UID, so what it has pulled is good for the new token, too.
+    // The Secret is the same by UID, so what was pulled with it is valid for the new token, too.
     made_anew();
 }
 
@@ -172,7 +171,7 @@ fn a_secret_of_another_type_and_back_pulls_on() {
         for (kind, tag, value) in
             [("dockerconfigjson", "1.1.0", SECOND), ("dockercfg", "1.0.0", "gldt-third")]
         {
-            // With another value, so that the kubelet cannot trust what it pulled before.
+            // With another value, so that the kubelet does not trust earlier pulls.
             token.becomes(value, "group", "read_registry");
             let before = pulls(&bed, &token);
             let file = scene.sandbox.write_private("token2", value).display().to_string();
@@ -237,14 +236,14 @@ fn the_targets_do_what_they_say() {
 fn a_deploy_that_is_interrupted_can_be_repeated() {
     let Some(bed) = bed() else { return };
     let (scene, _token) = Scene::with_pods(&bed, &kubectls()[0], IMAGE, &[]);
-    // At every step that takes a while: no namespace, no Secret, no Deployment, and while it rolls
-    // out.
+    // At every step that takes a while: no namespace, no Secret, no Deployment, and during the
+    // rollout.
     for pause in [50, 150, 300, 500, 800, 1300, 2000] {
         let mut command = scene.make(&["deploy"]).command();
         command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let mut child = command.spawn().unwrap();
         sleep(Duration::from_millis(pause));
-        // As a terminal does it: make, the shell and kubectl all get it.
+        // As from a terminal: make, the shell and kubectl all get it.
         let group = format!("-{}", child.id());
         scene.sandbox.run("kill", &["-INT", "--", &group]).output();
         child.wait().unwrap();

@@ -1,5 +1,4 @@
-//! `makeinfra check --running` on the real node: what it says of the next pull is what the kubelet
-//! then meets.
+//! `makeinfra check --running` on a real node: its prediction of the next pull comes true.
 
 use super::{Bed, Scene, bed, tells_no_token};
 use crate::support::{TOKEN, kubectls};
@@ -7,17 +6,17 @@ use serde_json::Value;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// By the address at which the node and what runs beside it find the registry.
+/// With the address at which both the node and its neighbours reach the registry.
 pub(super) const IMAGE: &str = "127.0.0.1:5000/group/hello:1.0.0";
 
 impl Scene {
-    /// What is said of the Deployment, asked from the node's own network, with the exit code.
+    /// The finding about the Deployment, requested from the node's network, with the exit code.
     fn next_pull(&self, bed: &Bed) -> (Option<i32>, String, String) {
         let run = self.makeinfra_on_node(bed, &["check", "--running", "--json"]);
         let output = tells_no_token(run.cwd(self.sandbox.work("hello-infra")).output());
         let json = output.json();
         let mut checks = json["checks"].as_array().unwrap().iter();
-        // While the older pod is still there, two of them.
+        // Two findings while the older pod still exists.
         let is_its =
             |check: &&Value| check["subject"].as_str().unwrap().starts_with("Deployment hello");
         let Some(check) = checks.find(is_its) else {
@@ -27,8 +26,8 @@ impl Scene {
         (output.code, text("status"), text("message"))
     }
 
-    /// Has a new pod made that pulls whatever is on the node, and gives what its container waits
-    /// for in the end, or nothing.
+    /// Creates a pod that always pulls, and returns what its container finally waits for, if
+    /// anything.
     pub(super) fn pulls_again(&self, marker: &str) -> String {
         let patch = serde_json::json!({"spec": {"template": {
             "metadata": {"annotations": {"test/pull": marker}},
@@ -62,7 +61,7 @@ fn what_is_said_of_the_next_pull_is_what_the_kubelet_meets() {
         let (code, status, message) = scene.next_pull(&bed);
         assert!(code == Some(0) && status == "ok", "{code:?} {status} {message}");
         assert_eq!(scene.pulls_again("fine"), "");
-        // Revoked in GitLab: the pod runs on.
+        // Revoked in GitLab: the pod keeps running.
         token.becomes("gldt-Second_7Qx9vWk2", "group", "read_registry");
         let (code, status, message) = scene.next_pull(&bed);
         assert!(code == Some(1) && status == "problem", "{code:?} {status} {message}");

@@ -1,4 +1,4 @@
-//! The pull secret in the cluster: rotated, of another type, applied by somebody before, refused.
+//! The pull secret in the cluster: rotated, of another type, applied earlier by somebody, refused.
 
 use super::{tells_no_token, with_every_kubectl};
 use crate::support::{SECRET, TOKEN, assert_no_token, needles};
@@ -19,8 +19,8 @@ fn a_rotated_token_reaches_the_cluster_in_the_same_secret() {
         scene.make(&["deploy"]).success();
         assert_eq!(scene.uid(), uid);
         assert_ne!(scene.get("secret/gitlab", r"{.data.\.dockercfg}"), old);
-        // The new token has no expiry, so that annotation is gone, and of the old token there is
-        // only the user name.
+        // The new token has no expiry, so that annotation is removed, and only the user name of the
+        // old token is left.
         let annotations = scene.get("secret/gitlab", "{.metadata.annotations}");
         assert_eq!(annotations, r#"{"makeinfra/superseded-tokens":"gitlab+deploy-token-1"}"#);
         assert_no_token(scene.get("secret/gitlab", "{}").as_bytes(), "the cluster's Secret");
@@ -76,7 +76,7 @@ fn a_secret_that_the_cluster_refuses_is_neither_replaced_nor_shown() {
         let json = STANDARD.encode(format!("{TOKEN}, and no JSON"));
         for text in [
             format!("{head}data:\n  .dockercfg: {json}\n"),
-            // Its type changed as well, but that is not all that is wrong.
+            // The type has changed as well, but there is another problem.
             format!("{head}data:\n  .dockerconfigjson: {json}\n")
                 .replace("io/dockercfg", "io/dockerconfigjson"),
             format!("{head}data:\n  .other: {value}\n"),

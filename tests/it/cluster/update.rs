@@ -1,11 +1,11 @@
-//! An updated repository on the node that the older one runs on.
+//! An updated repository on the node that runs the older one.
 
 use super::{Scene, bed, tells_no_token};
 use crate::older::Edit;
 use crate::support::{IMAGE, kubectls};
 
-/// What the older version had: another history, another surge, no line about its shell, and an
-/// object that goes.
+/// Differences of the older version: another history limit, another surge, no line about the shell,
+/// and an object that is removed.
 const CHANGES: [Edit; 4] = [
     (
         "kubernetes/base/COMPONENT/WORKLOAD.yaml.tera",
@@ -23,7 +23,7 @@ fn what_an_older_version_deployed_is_updated_in_place() {
     for kubectl in kubectls() {
         let (scene, _token) = Scene::with_pods(&bed, &kubectl, IMAGE, &["--replicas", "1"]);
         scene.sandbox.make_older(&CHANGES);
-        // An edit of the pods that has to live through it.
+        // An edit of the pods that must survive the update.
         scene.edit("kubernetes/base/deployment.yaml", "memory: 256Mi", "memory: 512Mi");
         scene.sandbox.commit_all();
         tells_no_token(scene.make(&["deploy"]).success());

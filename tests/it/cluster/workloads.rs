@@ -1,4 +1,4 @@
-//! Several components and kinds of workloads in one repository, on the real node.
+//! Several components and kinds of workloads in one repository, on a real node.
 
 use super::{Scene, bed, tells_no_token};
 use crate::support::{IMAGE, kubectls};
@@ -18,7 +18,7 @@ components:
   migrate: {workload: job, args: [sh, -c, "echo migrated"]}
 "#;
 
-/// Options for `new` that make these components, with the files that they need in `dir`.
+/// Options of `new` for these components, with their files in `dir`.
 fn with(dir: &Path, components: &str) -> [String; 4] {
     std::fs::write(dir.join("worker.env"), "QUEUE=mail\n").unwrap();
     let file = dir.join("answers.yaml");
@@ -78,7 +78,7 @@ fn a_service_a_worker_a_cronjob_and_a_job_in_one_repository() {
         let image = "{.spec.template.spec.containers[0].image}";
         assert_eq!(scene.get("job/migrate", image), "registry.gitlab.com/group/hello:1.1.0");
 
-        // Settings that change bring new pods, and only where they are read.
+        // Changed settings restart pods, but only those that use them.
         let web = scene.get("deployment/hello", "{.metadata.generation}");
         scene.edit("kubernetes/base/worker-config.env", "mail", "letters");
         scene.make(&["deploy"]).success();
@@ -131,7 +131,7 @@ fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
             .says("error: job/migrate failed\nhint: makeinfra diagnose\n")
             .says("BackoffLimitExceeded");
         scene.comes_to("container-failed", "logs migrate-");
-        // Nothing changed but the weather: it is tried again, and fails again.
+        // A Job that failed is retried without a change, and fails again.
         let output = scene.make(&["deploy"]).failure(2);
         assert!(output.stdout.contains("job.batch \"migrate\" deleted"), "{}", output.stdout);
         scene.edit("kubernetes/base/migrate-job.yaml", "exit 3", "exit 0");
@@ -140,11 +140,11 @@ fn a_job_that_fails_is_told_and_runs_again_once_it_is_mended() {
         scene.edit("kubernetes/base/migrate-job.yaml", "exit 0", "sleep 300");
         let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=3s"]).failure(2);
         output.says("job/migrate is not complete");
-        // One that cannot be pulled.
+        // An image that cannot be pulled.
         scene.make(&["set-image", "TAG=9.9.9"]).success();
         let output = scene.make(&["deploy", "ROLLOUT_TIMEOUT=15s"]).failure(2);
         output.says("job/migrate is not complete").says("hello:9.9.9");
-        // A Job that hangs is replaced as soon as its image is there.
+        // A hanging Job is replaced as soon as its image exists.
         scene.edit("kubernetes/base/migrate-job.yaml", "sleep 300", "exit 0");
         scene.make(&["set-image", "TAG=1.0.0"]).success();
         scene.make(&["deploy"]).success();

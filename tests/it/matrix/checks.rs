@@ -1,4 +1,4 @@
-//! What holds of everything that is generated, whatever the answers.
+//! Properties of everything that is generated, whatever the answers.
 
 use super::explained::{explained, idle};
 use super::programs::{checkov, kube_score, kubernetes_validate, mbake, oldest_kustomize};
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::thread;
 
-/// What is lost of an object on its way through its type and back; none if nothing is.
+/// What an object loses on its way through its type and back; `None` if nothing.
 fn lost<T: DeserializeOwned + Serialize>(object: &Value) -> Option<String> {
     match serde_json::from_value::<T>(object.clone()) {
         Ok(typed) if serde_json::to_value(&typed).unwrap() == *object => None,
@@ -63,8 +63,8 @@ fn finds_nothing(trees: &[Tree], run: Run) -> Output {
     output
 }
 
-/// The files of all rows for which `wanted` holds, each text once: linters need a second for some
-/// of them.
+/// The files of all rows for which `wanted` is true, without duplicate texts: linters need a second
+/// for some of them.
 fn distinct(trees: &[Tree], wanted: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let mut by_text = BTreeMap::new();
     for tree in trees {
@@ -106,7 +106,7 @@ fn every_stage_has_a_namespace_and_workloads() {
                 object["data"].as_object().unwrap().keys().all(|key| key.starts_with(".docker"))
             };
             assert!(pull_secrets.iter().all(has_key), "{at}");
-            // What `make prune` goes by is on every object, and nowhere below its metadata.
+            // Every object has the label that `make prune` uses, and only in its metadata.
             let environment = stage.dir.rsplit('/').next().unwrap();
             for object in &stage.built {
                 let labels = &object["metadata"]["labels"];
@@ -178,9 +178,9 @@ fn the_schemas_of_every_kubernetes_version_accept_it() {
         .prints("find schema for kind Sercive");
 }
 
-/// kube-linter's default checks that are not held, for reasons that ARCHITECTURE.md gives.
+/// kube-linter's default checks that are not met, for the reasons in ARCHITECTURE.md.
 const NOT_LINTED: &str = "unset-cpu-requirements,job-ttl-seconds-after-finished";
-/// Those that are not held where pods may be root.
+/// Those that are not met if pods may run as root.
 const NOT_LINTED_AS_ROOT: &str = "run-as-non-root,no-read-only-root-fs,drop-net-raw-capability";
 
 #[test]
@@ -215,7 +215,8 @@ fn kube_score_says_nothing_that_is_not_explained() {
     let (mut wrong, mut met) = (String::new(), BTreeSet::new());
     for tree in matrix().iter() {
         for stage in tree.stages.iter().filter(|stage| !stage.built.is_empty()) {
-            // One process each: objects of the same name in two rows would be one to it.
+            // In a process of its own, because objects with the same name in two rows would be the
+            // same to it.
             let file = stage.file.display().to_string();
             let args = [
                 "score",
@@ -257,10 +258,10 @@ fn is_of_checkov(check: &str) -> bool {
     check.starts_with("CKV")
 }
 
-/// What Checkov finds in files of manifests.
+/// Checkov's findings in files of manifests.
 fn found_by_checkov(sandbox: &Sandbox, program: &Path, files: &[String]) -> Vec<Value> {
     let files = files.iter().flat_map(|file| ["--file", file]);
-    // Nothing is asked of any network.
+    // Without network access.
     let options =
         ["--framework=kubernetes", "--output=json", "--quiet", "--compact", "--skip-download"];
     let output =
@@ -309,7 +310,7 @@ fn checkov_says_nothing_that_is_not_explained() {
     assert!(found.iter().any(|failed| failed["check_id"] == "CKV_K8S_17"), "{found:?}");
 }
 
-/// The checks that are not passed, with their objects.
+/// The failed checks, with their objects.
 fn complaints(objects: &Value) -> Vec<(&Value, &Value)> {
     let objects = objects.as_array().into_iter().flatten();
     let checks = objects.flat_map(|object| {
@@ -365,7 +366,7 @@ fn shellcheck_finds_nothing_in_scripts_hooks_and_recipes() {
             let output = tree.sandbox.run("make", &args).cwd(&tree.root).output();
             let said = (output.code, output.stderr.as_str());
             assert_eq!(said, (Some(0), ""), "{}\n{args:?}", tree.row.line());
-            // Names of objects, which the shell is to take for several words: kinds and DNS labels.
+            // Names of objects, which the shell must split: kinds and DNS labels.
             let text = output.stdout.replace(" delete $names\n", " delete \"$names\"\n");
             let name = format!("{environment}.sh");
             let file = || tree.sandbox.write(&name, &text).display().to_string();

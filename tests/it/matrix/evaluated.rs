@@ -1,5 +1,5 @@
-//! What `makeinfra check` makes of all that makeinfra writes, held against what `kubectl kustomize`
-//! builds of it.
+//! How `makeinfra check` reads everything that makeinfra writes, compared with what `kubectl
+//! kustomize` builds.
 
 use super::{Tree, matrix};
 use crate::adopt::PRODUCTION;
@@ -8,11 +8,11 @@ use crate::support::{Sandbox, have};
 use makeinfra::manifests::{Manifests, Origin};
 use std::collections::BTreeSet;
 
-/// What kustomize makes the hashes of names of (`api/internal/hasher`): the letters and digits that
-/// spell no word.
+/// The alphabet of kustomize's hash suffixes (`api/internal/hasher`), whose characters spell no
+/// word.
 const HASH: &str = "bcdfghkmt2456789";
 
-/// `lines` with `-HASH` behind the names of Secrets that have one.
+/// `lines` with `-HASH` appended to the names of Secrets that have a hash.
 fn with_hashes(lines: Vec<String>, is_hashed: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let mut lines: Vec<_> = lines
@@ -31,7 +31,7 @@ fn with_hashes(lines: Vec<String>, is_hashed: impl Fn(&str) -> Option<String>) -
     lines
 }
 
-/// What is read of `ours`, with the Secrets that are hashed marked.
+/// What is read of `ours`, with hashed Secrets marked.
 fn of_ours(ours: &Manifests) -> Vec<String> {
     let secrets = ours.overlays.iter().flat_map(|overlay| &overlay.secrets);
     let hashed: BTreeSet<&str> = secrets
@@ -41,7 +41,7 @@ fn of_ours(ours: &Manifests) -> Vec<String> {
     with_hashes(seen(ours), |name| hashed.contains(name).then(|| format!("{name}-HASH")))
 }
 
-/// The same of what kustomize has built.
+/// The same for what kustomize has built.
 fn of_kustomize(real: &Manifests) -> Vec<String> {
     with_hashes(seen(real), |name| {
         let (name, hash) = name.rsplit_once('-')?;

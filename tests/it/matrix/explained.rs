@@ -1,18 +1,18 @@
-//! What linters say and makeinfra does not follow. ARCHITECTURE.md has the same list.
+//! Findings of linters that makeinfra does not follow. ARCHITECTURE.md has the same list.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Checks that are not held: kube-score's, and Checkov's of the same, which has numbers.
+/// Checks that are not met: kube-score's, and Checkov's equivalents, which have numbers.
 struct Explained {
     checks: &'static [&'static str],
-    /// The value of a parameter in whose rows it is not held; in all if there is none.
+    /// The value of a parameter in whose rows they are not met; all rows if `None`.
     only: Option<(&'static str, &'static str)>,
     reason: &'static str,
 }
 
-/// The one place where a check is switched off.
+/// The only place where checks are disabled.
 const EXPLAINED: &[Explained] = &[
     Explained {
         checks: &["container-image-pull-policy", "CKV_K8S_15"],
@@ -92,21 +92,20 @@ const EXPLAINED: &[Explained] = &[
     },
 ];
 
-/// What is explained of `check`, in a row for which `is_it` says that it has a value of a
-/// parameter.
+/// The explanation for `check` in a row; `is_it` tells whether the row has a value of a parameter.
 pub fn explained(check: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     let here = |one: &&Explained| one.only.is_none_or(|(name, value)| is_it(name, value));
     let of_check = |one: &'static Explained| one.checks.iter().find(|known| **known == check);
     EXPLAINED.iter().filter(here).find_map(of_check).copied()
 }
 
-/// What is explained and was not met, of those for which `is_ours`.
+/// The explanations for which `is_ours` that were not needed.
 pub fn idle(met: &BTreeSet<&str>, is_ours: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let all = EXPLAINED.iter().flat_map(|one| one.checks).copied();
     all.filter(|check| is_ours(check) && !met.contains(check)).collect()
 }
 
-/// The table of ARCHITECTURE.md.
+/// The table in ARCHITECTURE.md.
 fn table() -> String {
     let rows = EXPLAINED.iter().map(|explained| {
         let only = explained

@@ -1,11 +1,11 @@
-//! Few rows in which every pair of values meets. Knows nothing of what the values mean.
+//! Generates few rows in which every pair of values occurs. Does not know the meaning of values.
 
 use std::collections::BTreeMap;
 
-/// A parameter and one of its values, by their numbers.
+/// A parameter and one of its values, by number.
 type Pick = (usize, usize);
 
-/// How often each pair of values that may meet did so.
+/// How often each allowed pair of values has occurred.
 struct Pairs<'f> {
     sizes: Vec<usize>,
     forbidden: &'f dyn Fn(Pick, Pick) -> bool,
@@ -17,9 +17,8 @@ impl Pairs<'_> {
         !(self.forbidden)(one, other) && !(self.forbidden)(other, one)
     }
 
-    /// What a value would add to those that were chosen: a pair that is new is worth more than any
-    /// that is not, and among those that are not, a rare one is worth more than a common one. None
-    /// if it may not meet one of them.
+    /// The gain of adding a value to those chosen: a new pair is worth more than any old one, and a
+    /// rare one more than a common one. `None` if it must not be combined with one of them.
     fn worth(&self, chosen: &[Pick], value: Pick) -> Option<usize> {
         chosen.iter().try_fold(0, |sum, &other| {
             let met = self.met.get(&ordered(value, other))?;
@@ -27,7 +26,7 @@ impl Pairs<'_> {
         })
     }
 
-    /// A row that begins with the pair that met least often.
+    /// A row that begins with the rarest pair.
     fn row(&self) -> Vec<usize> {
         let ((one, other), _) =
             self.met.iter().min_by_key(|(_, met)| **met).expect("two parameters");
@@ -36,7 +35,8 @@ impl Pairs<'_> {
             (0..self.sizes.len()).filter(|number| *number != one.0 && *number != other.0)
         {
             let values = (0..self.sizes[parameter]).map(|value| (parameter, value));
-            // Of equals the last wins: plain values come first in the table, and are common anyway.
+            // Of equal values the last one wins: plain values come first in the table, and are
+            // common anyway.
             let best = values
                 .filter_map(|value| self.worth(&chosen, value).map(|worth| (worth, value)))
                 .max()
@@ -61,9 +61,8 @@ fn ordered(one: Pick, other: Pick) -> (Pick, Pick) {
     if one < other { (one, other) } else { (other, one) }
 }
 
-/// Rows of one value for each parameter, of which `sizes` has the number of values. Every pair that
-/// is not forbidden is in one of them. At least `least` rows, if there are as many; the same each
-/// time.
+/// Rows with one value for each parameter; `sizes` are the numbers of values. Every pair that is
+/// not forbidden occurs in one of them. At least `least` rows, if that many exist. Deterministic.
 pub fn rows(
     sizes: &[usize],
     forbidden: &dyn Fn(Pick, Pick) -> bool,
@@ -91,7 +90,7 @@ pub fn rows(
     rows
 }
 
-/// The pairs that may meet and are in no row.
+/// Allowed pairs that occur in no row.
 fn left_out(
     sizes: &[usize],
     forbidden: &dyn Fn(Pick, Pick) -> bool,

@@ -7,7 +7,7 @@ pub fn kube_score() -> Option<PathBuf> {
     cached("kube-score-1.20.0/kube-score")
 }
 
-/// The kustomize in kubectl 1.27, the oldest that the generated repository works with.
+/// The kustomize in kubectl 1.27, the oldest that works with the generated repository.
 pub fn oldest_kustomize() -> Option<PathBuf> {
     cached("kustomize-5.0.1/kustomize")
 }

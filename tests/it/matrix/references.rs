@@ -1,11 +1,11 @@
-//! Whether what one object says of another is so: names, labels, ports and volumes within one
-//! stage, and what a pod may do. A dangling name is no error to a schema or an API server; it shows
-//! when nothing works.
+//! Whether references between objects are valid: names, labels, ports and volumes within one stage,
+//! and what a pod may do. No schema and no API server reports a dangling name; it only shows when
+//! nothing works.
 
 use super::{Stage, Tree, matrix};
 use serde_json::{Value, json};
 
-/// The items of a list, none if there is no list.
+/// The items of a list; empty if it is not a list.
 pub fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
@@ -181,12 +181,12 @@ impl<'s> Judge<'s> {
     }
 }
 
-/// Whether a container opens a port, which a name or a number tells.
+/// Whether a container opens a port, given by name or number.
 fn opens(container: &Value, port: &Value) -> bool {
     items(&container["ports"]).any(|open| open["name"] == *port || open["containerPort"] == *port)
 }
 
-/// What is wrong with a stage.
+/// The problems of a stage.
 fn judge(tree: &Tree, stage: &Stage) -> Vec<String> {
     let mut judge = Judge { stage, wrong: Vec::new() };
     for object in &stage.built {

@@ -1,4 +1,4 @@
-//! The repositories of all rows, and what of them goes to a cluster together.
+//! The repositories of all rows, and the parts of them that are deployed together.
 
 use super::Row;
 use crate::support::{Sandbox, files_below, kubectl};
@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 
-/// What one row makes.
+/// The repository of one row.
 pub struct Tree {
     pub row: Row,
     pub sandbox: Sandbox,
     pub root: PathBuf,
-    /// Every directory of kustomize that is no other one's base.
+    /// Every directory with a kustomization that is not another one's base.
     pub stages: Vec<Stage>,
 }
 
-/// What goes to one namespace of a cluster.
+/// Everything that is deployed to one namespace.
 pub struct Stage {
     /// The directory, relative to the repository.
     pub dir: String,
-    /// What `kubectl kustomize` makes of it; none where no kubectl can.
+    /// The output of `kubectl kustomize`; empty if no kubectl can build it.
     pub built: Vec<Value>,
     /// Its namespace, which no kustomization lists.
     pub beside: Vec<Value>,
-    /// All of that in one file of YAML.
+    /// All of that in one YAML file.
     pub file: PathBuf,
 }
 
@@ -38,7 +38,7 @@ impl Stage {
 }
 
 impl Tree {
-    /// Does what the row says.
+    /// Runs the commands of a row.
     fn generate(row: Row) -> Self {
         let sandbox = Sandbox::new();
         let root = repository(&sandbox, &row.commands(), &row.line());
@@ -51,7 +51,7 @@ impl Tree {
         files_below(&self.root).into_iter().map(read).collect()
     }
 
-    /// The files of namespaces, which no kustomization lists: what is in them, and their text.
+    /// The files of namespaces, which no kustomization lists: objects and text.
     fn namespaces(&self) -> Vec<(Vec<Value>, String)> {
         let files = self.files().into_iter().filter(|(path, _)| path.ends_with("namespace.yaml"));
         files.map(|(_, text)| (documents(&text), text)).collect()
@@ -82,7 +82,7 @@ impl Tree {
         self
     }
 
-    /// What kubectl or kustomize makes of a directory.
+    /// The output of kubectl or kustomize for a directory.
     pub fn kustomize(&self, program: &Path, command: &str, dir: &str) -> String {
         let output = self.sandbox.run(program, &[command, dir]).cwd(&self.root).output();
         let said = (output.code, output.stderr.as_str());
@@ -96,7 +96,7 @@ impl Tree {
         output.stdout
     }
 
-    /// The directories of kustomize that are no other one's base.
+    /// The directories with a kustomization that is not another one's base.
     fn tops(&self) -> Vec<String> {
         let dirs: Vec<PathBuf> = files_below(&self.root)
             .iter()
@@ -110,7 +110,7 @@ impl Tree {
         tops
     }
 
-    /// The directories that a kustomization builds on.
+    /// The directories on which a kustomization builds.
     pub fn bases(&self, dir: &Path) -> Vec<PathBuf> {
         let text = fs::read_to_string(self.root.join(dir).join("kustomization.yaml")).unwrap();
         let kustomization: Value = serde_yaml::from_str(&text).unwrap();
@@ -122,7 +122,7 @@ impl Tree {
     }
 }
 
-/// Runs the commands of the row with that line, and tells where the repository is.
+/// Runs the commands of a row, and returns the path of the repository.
 pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> PathBuf {
     let run = |command: &[String], dir: &Path| {
         let args: Vec<_> = command.iter().map(String::as_str).collect();
@@ -142,14 +142,14 @@ pub fn repository(sandbox: &Sandbox, commands: &[Vec<String>], line: &str) -> Pa
     root
 }
 
-/// The documents of a text of YAML that are not empty.
+/// The non-empty documents of a YAML text.
 pub fn documents(text: &str) -> Vec<Value> {
     let all = serde_yaml::Deserializer::from_str(text)
         .map(|document| Value::deserialize(document).unwrap());
     all.filter(|document| !document.is_null()).collect()
 }
 
-/// What `make` makes of each row, on two cores.
+/// Calls `make` for each row, on two cores.
 fn each(make: impl Fn(Row) -> Tree + Sync) -> Vec<Tree> {
     let rows = super::rows();
     thread::scope(|scope| {
@@ -165,15 +165,15 @@ fn each(make: impl Fn(Row) -> Tree + Sync) -> Vec<Tree> {
     })
 }
 
-/// The trees of all rows once more, without what kustomize makes of them.
+/// The trees of all rows generated again, without running kustomize.
 pub fn regenerated() -> Vec<Tree> {
     each(Tree::generate)
 }
 
-/// The trees of all rows, made once for the tests that run at the same time.
+/// The trees of all rows, shared by all tests that run at the same time.
 pub fn matrix() -> Arc<Vec<Tree>> {
     static SHARED: Mutex<Weak<Vec<Tree>>> = Mutex::new(Weak::new());
-    // A test that failed while it had them leaves them as they were.
+    // A failed test does not modify them.
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let trees = Arc::new(each(|row| Tree::generate(row).stage()));
@@ -182,8 +182,8 @@ pub fn matrix() -> Arc<Vec<Tree>> {
     })
 }
 
-/// The beginning of a program's text, with the commands of the row below each path that is in a
-/// row's directories.
+/// The beginning of a program's output, with the commands of the row after each path in a row's
+/// directories.
 pub fn with_rows(trees: &[Tree], text: &str) -> String {
     let of_line = |line: &str| {
         trees.iter().find(|tree| line.contains(tree.sandbox.path("").to_str().unwrap()))
@@ -192,7 +192,7 @@ pub fn with_rows(trees: &[Tree], text: &str) -> String {
         Some(tree) => format!("{line}\n    {}\n", tree.row.line()),
         None => format!("{line}\n"),
     };
-    // What is wrong in a template is wrong in most rows.
+    // A fault in a template shows up in most rows.
     let rest = text.lines().count().saturating_sub(20);
     text.lines().take(20).map(named).collect::<String>() + &format!("... and {rest} lines more")
 }
