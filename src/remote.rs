@@ -273,7 +273,7 @@ mod tests {
     use crate::answers::Answer;
     use zeroize::Zeroizing;
 
-    fn said(stdout: &str, stderr: &str) -> ToolOutput {
+    fn output(stdout: &str, stderr: &str) -> ToolOutput {
         ToolOutput {
             success: false,
             stdout: Zeroizing::new(stdout.as_bytes().to_vec()),
@@ -289,9 +289,9 @@ mod tests {
             ("[remote failure] (remote failed to report status)", false),
         ] {
             let stdout = format!("To https://h/x.git\n!\tabc:refs/heads/b\t{state}\n");
-            assert_eq!(is_refused(&said(&stdout, "")), refused, "{state}");
+            assert_eq!(is_refused(&output(&stdout, "")), refused, "{state}");
         }
-        assert!(!is_refused(&said(
+        assert!(!is_refused(&output(
             "",
             "fatal: unable to access 'https://h/': Could not resolve host: h"
         )));
@@ -303,12 +303,12 @@ mod tests {
                     fatal: unable to access 'https://gitlab-ci-token:glcbt-x@h/y.git/': 403\n\
                     hint: x\n";
         let expected = "remote: no; fatal: unable to access 'https://***@h/y.git/': 403";
-        assert_eq!(complaint(&said("", text)), expected);
+        assert_eq!(complaint(&output("", text)), expected);
         assert_eq!(
-            complaint(&said("!\ta:b\t[rejected] (stale info)\n", "")),
+            complaint(&output("!\ta:b\t[rejected] (stale info)\n", "")),
             "[rejected] (stale info)"
         );
-        assert_eq!(complaint(&said("", "")), "git failed without a word");
+        assert_eq!(complaint(&output("", "")), "git failed without a word");
         let remarks = remarks(
             "remote: \nremote: View merge request:\u{1b}[K\n\
              remote:   https://h/x/-/merge_requests/1\n",

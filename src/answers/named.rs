@@ -23,7 +23,7 @@ pub enum Refused {
 impl Refused {
     /// The answer at fault, and the message about it. `title` formats a name.
     #[must_use]
-    pub fn said(&self, title: impl Fn(Name) -> String) -> (Name, String) {
+    pub fn explained(&self, title: impl Fn(Name) -> String) -> (Name, String) {
         match *self {
             Self::Missing(name) => (name, "is missing".to_owned()),
             Self::Broken(name, rule) | Self::Unfit(name, rule) => (name, rule.to_owned()),

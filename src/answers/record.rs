@@ -65,7 +65,8 @@ impl Record {
         let answers = sheet.and_then(|sheet| {
             Ok((
                 sheet.answers().map_err(|refused| {
-                    let (name, rule) = refused.said(|name| format!("answers.{}", name.as_str()));
+                    let (name, rule) =
+                        refused.explained(|name| format!("answers.{}", name.as_str()));
                     format!("`answers.{}` {rule}", name.as_str())
                 })?,
                 sheet,
@@ -90,7 +91,7 @@ impl Record {
     }
 
     fn sheet(file: std::result::Result<Value, FileFault>) -> std::result::Result<Sheet, String> {
-        let mut sheet = file.and_then(Self::read).map_err(said)?;
+        let mut sheet = file.and_then(Self::read).map_err(fault_message)?;
         // The record has the exact name; parsing a name would strip an `-infra` suffix.
         if let Some(Some(project)) = sheet.values.get_mut(&Name::Project) {
             project.push_str("-infra");
@@ -174,7 +175,7 @@ fn list(
 }
 
 /// The problem of the file, as a sentence.
-fn said(fault: FileFault) -> String {
+fn fault_message(fault: FileFault) -> String {
     match fault {
         FileFault::NotAMapping(Some((line, column))) => {
             format!("line {line}, column {column} is not YAML")
@@ -201,7 +202,7 @@ fn said(fault: FileFault) -> String {
         FileFault::Twice => "it has a name twice".into(),
         FileFault::In(section, entry, fault) => {
             let place = entry.map_or(section.to_owned(), |entry| format!("{section}.{entry}"));
-            said(*fault).replacen("`answers.", &format!("`answers.{place}."), 1)
+            fault_message(*fault).replacen("`answers.", &format!("`answers.{place}."), 1)
         }
     }
 }

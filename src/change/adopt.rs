@@ -183,7 +183,7 @@ fn planned(files: &Files, request: &Request) -> Result<Adoption> {
             Record::FILE
         )
     }));
-    notes::tell(
+    notes::add(
         &mut adoption,
         &notes::Before {
             files,
@@ -337,7 +337,7 @@ fn read(
             .hint(Advice::makeinfra("adopt").with("--manifests DIR")),
         Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
         _ => {
-            let (name, rule) = refused.said(Name::option);
+            let (name, rule) = refused.explained(Name::option);
             // With several environments, each has its own namespace.
             let is_pattern = name == Name::Namespace && !layout.environments.is_empty();
             let example = if is_pattern { "'{project}-{env}'" } else { name.example() };

@@ -83,7 +83,7 @@ impl Task for Options {
             .into_iter()
             .zip(reports)
             .map(|(inspected, report)| inspected.map(|_| report.unwrap_or_default()));
-        fleet.tell(done, ui)
+        fleet.report_results(done, ui)
     }
 }
 

@@ -219,7 +219,11 @@ impl Fleet<'_> {
     }
 
     /// Reports the result of each repository.
-    pub(super) fn tell(&self, done: impl Iterator<Item = Result<Report>>, ui: &Ui) -> Result<()> {
+    pub(super) fn report_results(
+        &self,
+        done: impl Iterator<Item = Result<Report>>,
+        ui: &Ui,
+    ) -> Result<()> {
         let waiting = ui.wait("telling", self.places.len());
         for (at, done) in done.enumerate() {
             let report = self.report(at, |_| done);

@@ -49,7 +49,7 @@ pub(super) fn joined(
     fill: &Fill,
 ) -> Finding {
     let Some(refusal) = RefusalKind::of(finding.cause) else {
-        return told_by_registry(known, case, finding, pull.image);
+        return with_registry_answer(known, case, finding, pull.image);
     };
     // A status alone may stand for a refused login.
     let says_absent = finding.evidence.iter().any(|text| text.contains("pull access denied"));
@@ -73,21 +73,21 @@ pub(super) fn joined(
         // The token is only known to be valid if it is known at all.
         None if cause == Cause::TokenOfAnotherProject && !join.sent_valid_credential() => {
             let denied = Finding { subject, evidence, layer, ..join.finding(Cause::PullDenied) };
-            told_by_registry(known, case, denied, pull.image)
+            with_registry_answer(known, case, denied, pull.image)
         }
         None => {
             let mut finding = Finding { subject, evidence, layer, ..finding };
             if cause == Cause::PulledAnonymously && join.is_fine_in_files() {
                 finding.hint = "{make gitlab-secret}, then: {make restart}".into();
             }
-            told_by_registry(known, case, finding, pull.image)
+            with_registry_answer(known, case, finding, pull.image)
         }
     }
 }
 
 /// `finding`, extended by the answer of a registry that was asked with the repository's
 /// credentials.
-fn told_by_registry(
+fn with_registry_answer(
     known: &DiagnosisInput,
     case: &PodCase,
     mut finding: Finding,

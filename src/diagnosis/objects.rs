@@ -120,7 +120,7 @@ pub(super) struct Condition {
 impl Condition {
     /// Reason and message.
     pub(super) fn words(&self) -> String {
-        said(self.reason.as_deref(), self.message.as_deref())
+        reason_and_message(self.reason.as_deref(), self.message.as_deref())
     }
 }
 
@@ -307,7 +307,7 @@ impl Pod {
 }
 
 /// Combines a reason and a message, each of which may be missing or repeat the other.
-pub(super) fn said(reason: Option<&str>, message: Option<&str>) -> String {
+pub(super) fn reason_and_message(reason: Option<&str>, message: Option<&str>) -> String {
     match (reason.unwrap_or_default(), message.unwrap_or_default()) {
         (reason, "") => reason.to_owned(),
         (reason, message) if reason == message => message.to_owned(),

@@ -5,7 +5,7 @@
 use super::case::PodCase;
 use super::cause::Cause;
 use super::event::Event;
-use super::objects::{ContainerStatus, Pod, Terminated, Waiting, said};
+use super::objects::{ContainerStatus, Pod, Terminated, Waiting, reason_and_message};
 use super::pull_signs::{self, PullMeaning};
 use super::refusal::RefusalKind;
 use super::signs::Meaning;
@@ -24,7 +24,7 @@ const TOLD_TO_END: [i64; 2] = [137, 143];
 pub(super) fn gone(known: &DiagnosisInput) -> Vec<Finding> {
     let pods_known_by_name =
         known.evidence.pods_known_by_name().into_iter().filter(|pod| known.is_named_as_ours(pod));
-    let told = |pod: Pod| PodCase::of(known, &pod).told_by_events();
+    let told = |pod: Pod| PodCase::of(known, &pod).event_findings();
     pods_known_by_name.flat_map(told).collect()
 }
 
@@ -45,7 +45,7 @@ impl PodCase<'_> {
             return vec![self.finding(
                 Cause::Evicted,
                 "",
-                &[said(status.reason.as_deref(), status.message.as_deref())],
+                &[reason_and_message(status.reason.as_deref(), status.message.as_deref())],
             )];
         }
         if status.reason.as_deref() == Some("NodeLost") || self.lost_its_node() {
@@ -60,12 +60,12 @@ impl PodCase<'_> {
             return statuses.iter().flat_map(|status| self.container(status)).collect();
         }
         // The kubelet has not reported any container.
-        let found = self.prepared().map_or_else(|| self.told_by_events(), |found| vec![found]);
+        let found = self.prepared().map_or_else(|| self.event_findings(), |found| vec![found]);
         if found.is_empty() { vec![self.waits("")] } else { found }
     }
 
     /// Findings from the events since the last start, for a pod of which nothing else is known.
-    fn told_by_events(&self) -> Vec<Finding> {
+    fn event_findings(&self) -> Vec<Finding> {
         let since = self.events.iter().take_while(|event| !event.is("Started"));
         let since: Vec<_> = since.collect();
         if let Some(event) = since.iter().find(|event| is_of_pull(event)) {
@@ -73,7 +73,7 @@ impl PodCase<'_> {
         }
         let find = |is: &dyn Fn(&Event) -> Option<Meaning>| {
             let (sign, event) = since.iter().find_map(|event| Some((is(event)?, event)))?;
-            Some(self.told(sign, event.container(), &[event.words()]))
+            Some(self.container_finding(sign, event.container(), &[event.words()]))
         };
         let of_kubelet = |cause| (cause, Layer::Kubelet);
         let found = find(&|event| {
@@ -107,7 +107,7 @@ impl PodCase<'_> {
         };
         let text = texts.first()?;
         let sign = signs::schedule(text).unwrap_or((Cause::NotScheduled, Layer::Scheduler));
-        Some(self.told(sign, "", &texts))
+        Some(self.container_finding(sign, "", &texts))
     }
 
     /// Problems of one container.
@@ -137,14 +137,16 @@ impl PodCase<'_> {
             return Some(self.ended(status, ended));
         }
         Some(match self.probe(name) {
-            Some(text) => self.told((Cause::ProbeFailing, Layer::Kubelet), name, &[text]),
+            Some(text) => {
+                self.container_finding((Cause::ProbeFailing, Layer::Kubelet), name, &[text])
+            }
             None => self.waits(name),
         })
     }
 
     fn waiting(&self, status: &ContainerStatus, waiting: &Waiting) -> Vec<Finding> {
         let name = status.name.as_str();
-        let text = said(waiting.reason.as_deref(), waiting.message.as_deref());
+        let text = reason_and_message(waiting.reason.as_deref(), waiting.message.as_deref());
         let reason = waiting.reason.as_deref().unwrap_or_default();
         match reason {
             "CrashLoopBackOff" => vec![self.ended(
@@ -163,20 +165,25 @@ impl PodCase<'_> {
             _ if is_pull(reason) => self.pull(name, text),
             // If the kubelet has no other reason, it uses the error itself as the reason.
             _ => match signs::start(&text) {
-                Some(sign) => vec![self.told(sign, name, &[text])],
+                Some(sign) => vec![self.container_finding(sign, name, &[text])],
                 None if pull_signs::of_kubelet(&text).is_some() => self.pull(name, text),
                 None => {
                     let failed = self.last("Failed");
                     let sign = failed.iter().find_map(|text| signs::start(text));
                     let sign = sign.unwrap_or((Cause::CannotStart, Layer::Runtime));
-                    vec![self.told(sign, name, &[vec![text], failed].concat())]
+                    vec![self.container_finding(sign, name, &[vec![text], failed].concat())]
                 }
             },
         }
     }
 
     /// A finding about a container, with the layer that reports it.
-    fn told(&self, (cause, layer): Meaning, container: &str, evidence: &[String]) -> Finding {
+    fn container_finding(
+        &self,
+        (cause, layer): Meaning,
+        container: &str,
+        evidence: &[String],
+    ) -> Finding {
         Finding { layer: Some(layer), ..self.finding(cause, container, evidence) }
     }
 
@@ -297,13 +304,13 @@ impl PodCase<'_> {
         });
         let is_refused = causes().any(|cause| RefusalKind::of(cause).is_some());
         let sign = (Cause::FurtherSecretMissing, Layer::Kubelet);
-        (is_refused && !is_told).then(|| self.told(sign, "", &[missed.said]))
+        (is_refused && !is_told).then(|| self.container_finding(sign, "", &[missed.said]))
     }
 
     /// The finding for a container that ended.
     fn ended(&self, status: &ContainerStatus, end: &Terminated) -> Finding {
         let name = status.name.as_str();
-        let text = said(end.reason.as_deref(), end.message.as_deref());
+        let text = reason_and_message(end.reason.as_deref(), end.message.as_deref());
         let killed =
             TOLD_TO_END.contains(&end.exit_code) && end.reason.as_deref() != Some("OOMKilled");
         let probe = self.probe(name).filter(|_| killed);
@@ -359,7 +366,7 @@ impl PodCase<'_> {
         let pulling = self.events.first().filter(|event| event.is("Pulling"))?;
         let age = self.age(pulling.seen()).filter(|age| *age > PATIENCE)?;
         let image = pulling.text().split('"').nth(1).unwrap_or_default().to_owned();
-        let fill = Fill { image, age: spoken(age), ..self.fill("") };
+        let fill = Fill { image, age: approximate_age(age), ..self.fill("") };
         Some(self.known.finding(Cause::PullSlow, self.subject(""), &fill, &[pulling.words()]))
     }
 
@@ -371,7 +378,7 @@ impl PodCase<'_> {
             Some(pull_signs::read(&words, "")).filter(|told| is_pull && told.cause.is_some());
         let Some(told) = told else {
             let sign = signs::prepare(&words).unwrap_or((Cause::MountFailed, Layer::Kubelet));
-            return self.told(sign, "", &[words]);
+            return self.container_finding(sign, "", &[words]);
         };
         // The image belongs to the node, so no pull secret of the pod applies.
         let image =
@@ -392,7 +399,7 @@ impl PodCase<'_> {
             Some(age) if age <= PATIENCE => Cause::OnTheWay,
             _ => Cause::Unexplained,
         };
-        let age = self.age(created).map(spoken).unwrap_or_default();
+        let age = self.age(created).map(approximate_age).unwrap_or_default();
         let fill = Fill { age, ..self.fill(container) };
         let newest = newest.map(Event::words);
         self.known.finding(cause, self.subject(container), &fill, newest.as_slice())
@@ -419,7 +426,7 @@ pub(super) fn is_pull(reason: &str) -> bool {
         )
 }
 
-fn spoken(age: SignedDuration) -> String {
+fn approximate_age(age: SignedDuration) -> String {
     match age.as_secs() {
         seconds @ ..120 => format!("{} s", seconds.max(0)),
         seconds @ 120..7200 => format!("{} min", seconds / 60),

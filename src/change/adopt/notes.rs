@@ -56,7 +56,7 @@ pub(super) struct Before<'b> {
 }
 
 /// Adds notes about what stays unchanged, and the consequences.
-pub(super) fn tell(adoption: &mut Adoption, before: &Before, after: &Files, rendered: &[File]) {
+pub(super) fn add(adoption: &mut Adoption, before: &Before, after: &Files, rendered: &[File]) {
     let Before { files, survey, layout, moves, .. } = before;
     let makefile =
         after.text("Makefile").ok().flatten().filter(|_| adoption.kept.contains("Makefile"));

@@ -96,7 +96,7 @@ fn note(
 }
 
 /// The value as text.
-fn said(value: Option<&impl Display>) -> Option<String> {
+fn as_text(value: Option<&impl Display>) -> Option<String> {
     value.map(ToString::to_string)
 }
 
@@ -105,15 +105,15 @@ fn of_component(component: &Component) -> Vec<(Name, Option<String>)> {
     vec![
         (Name::Image, Some(component.image.name().to_owned())),
         (Name::Workload, Some(component.workload.as_str().to_owned())),
-        (Name::Schedule, said(component.schedule.as_ref())),
+        (Name::Schedule, as_text(component.schedule.as_ref())),
         (Name::TimeZone, component.time_zone.as_ref().map(|zone| zone.as_str().to_owned())),
         (Name::Args, (!args.is_empty()).then(|| Arguments::text(args))),
-        (Name::Port, said(component.port.as_ref())),
+        (Name::Port, as_text(component.port.as_ref())),
         (Name::Replicas, Some(component.replicas.to_string())),
-        (Name::Ingress, said(component.ingress.as_ref())),
+        (Name::Ingress, as_text(component.ingress.as_ref())),
         (Name::Tls, Some(component.tls.to_string())),
         (Name::TlsIssuer, component.tls_issuer.as_ref().map(|issuer| issuer.as_str().to_owned())),
-        (Name::HealthPath, said(component.health_path.as_ref())),
+        (Name::HealthPath, as_text(component.health_path.as_ref())),
         (Name::ServiceAccount, Some(component.service_account.to_string())),
     ]
 }
@@ -121,7 +121,7 @@ fn of_component(component: &Component) -> Vec<(Name, Option<String>)> {
 fn of_environment(environment: &Environment) -> Vec<(Name, Option<String>)> {
     vec![
         (Name::Namespace, Some(environment.namespace.to_string())),
-        (Name::Context, said(environment.context.as_ref())),
+        (Name::Context, as_text(environment.context.as_ref())),
         (Name::Protect, Some(environment.protect.to_string())),
         (Name::Secrets, Some(environment.secrets.clone())),
     ]
@@ -151,7 +151,7 @@ fn of_deployed(
         note(all, Name::Replicas, Some(environment), Some(component), counts);
     }
     if before.host != after.host {
-        let hosts = both.map(|(base, here)| said(here.host.as_ref().or(base.ingress.as_ref())));
+        let hosts = both.map(|(base, here)| as_text(here.host.as_ref().or(base.ingress.as_ref())));
         note(all, Name::Ingress, Some(environment), Some(component), hosts);
     }
     if after.host.is_some() && before.tls != after.tls {

@@ -77,7 +77,7 @@ fn edited(sheet: &str, edits: &[(&str, &str, &str)]) -> (Record, Texts) {
 }
 
 /// The differences, one line each.
-fn told(current: &Current) -> Vec<String> {
+fn described(current: &Current) -> Vec<String> {
     let none = || "none".to_owned();
     let line = |one: &Difference| {
         let place = [
@@ -102,7 +102,7 @@ fn is_read(edits: &[(&str, &str, &str)], expected: &[&str]) {
     for (path, ..) in edits {
         assert_eq!(fresh[*path], texts[*path], "{path}");
     }
-    assert_eq!(told(&current), expected);
+    assert_eq!(described(&current), expected);
     // These answers also give a valid record.
     Record::parse(fresh[Record::FILE].clone()).unwrap();
 }
@@ -112,7 +112,7 @@ fn is_read(edits: &[(&str, &str, &str)], expected: &[&str]) {
 fn is_recorded(edits: &[(&str, &str, &str)]) {
     let (record, texts) = edited(SHOP, edits);
     let current = answers_in(&files(&texts), &record);
-    assert_eq!(told(&current), [""; 0]);
+    assert_eq!(described(&current), [""; 0]);
     assert_eq!(current.answers, record.answers);
 }
 
@@ -132,7 +132,7 @@ fn a_repository_that_nobody_edited_has_the_recorded_answers() {
         let texts = texts(&answers(sheet));
         let record = record(&texts);
         let current = answers_in(&files(&texts), &record);
-        assert_eq!(told(&current), [""; 0], "{sheet}");
+        assert_eq!(described(&current), [""; 0], "{sheet}");
         assert_eq!(self::texts(&current.answers), texts, "{sheet}");
         let with_returns =
             texts.iter().map(|(path, text)| (path.clone(), text.replace('\n', "\r\n")));
@@ -188,7 +188,7 @@ fn another_image_is_read_from_base() {
     let (record, texts) = edited(SHOP, &[(STAGING, entry, named)]);
     let current = answers_in(&files(&texts), &record);
     assert_eq!(
-        told(&current),
+        described(&current),
         ["image (staging nightly): group/nightly:1.2.0 -> group/nightly:1.3.0"]
     );
 }
@@ -353,5 +353,8 @@ fn a_manifest_may_hold_more_objects_and_stand_elsewhere() {
     let ingress = |text: &str| text[text.find("# ours").unwrap()..].to_owned();
     texts.insert("kubernetes/base/old.yaml".to_owned(), old.replace(&ingress(&old), ""));
     let current = answers_in(&files(&texts), &record);
-    assert_eq!(told(&current), ["replicas (shop): 2 -> 5", "tls-issuer (shop): letsencrypt -> ca"]);
+    assert_eq!(
+        described(&current),
+        ["replicas (shop): 2 -> 5", "tls-issuer (shop): letsencrypt -> ca"]
+    );
 }

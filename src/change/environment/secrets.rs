@@ -58,7 +58,7 @@ impl NewEnvironment<'_> {
         }
         let others =
             listing.as_ref().map(|listing| secret_names(listing, &pull_secret)).unwrap_or_default();
-        let told = |others: &[(String, Vec<String>)]| {
+        let names_with_keys = |others: &[(String, Vec<String>)]| {
             let one = |(name, keys): &(String, Vec<String>)| {
                 if keys.is_empty() {
                     format!("`{name}`")
@@ -70,7 +70,7 @@ impl NewEnvironment<'_> {
         };
         if let Some(listing) = listing.as_ref().filter(|_| self.options.with_secrets) {
             if !others.is_empty() {
-                plan.facts.push(("secrets", told(&others).replace('`', "")));
+                plan.facts.push(("secrets", names_with_keys(&others).replace('`', "")));
             }
             return self.copy_others(plan, files, listing, &pull_secret, to, content.is_some());
         }
@@ -88,12 +88,13 @@ impl NewEnvironment<'_> {
             plan.notes.push(format!(
                 "the manifests use {}, which {name} will not have: set each value with `makeinfra \
                  secret set`, or copy them with `--with-secrets`",
-                told(&used)
+                names_with_keys(&used)
             ));
         }
         plan.lacking = used;
         if !unused.is_empty() {
-            plan.notes.push(format!("not copied without `--with-secrets`: {}", told(&unused)));
+            plan.notes
+                .push(format!("not copied without `--with-secrets`: {}", names_with_keys(&unused)));
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ fn code_quality(checks: &[Check], place: &ReportLocation) -> String {
         let known = format!("{}\0{}\0{message}", check.id.as_str(), check.subject);
         let number = seen.next(&known);
         Some(json!({
-            "description": said(check, place),
+            "description": text_with_hint(check, place),
             "check_name": check.id,
             "fingerprint": hex(&format!("{known}\0{number}")),
             "severity": severity,
@@ -84,7 +84,8 @@ fn junit(
                     let number = seen.next(&format!("{}\0{}", check.id.as_str(), check.subject));
                     let suffix = if number > 1 { format!(" ({number})") } else { String::new() };
                     let name = allowed(&format!("{}{suffix}", check.subject));
-                    let (path, said) = (allowed(&path(check, place)), allowed(&said(check, place)));
+                    let (path, said) =
+                        (allowed(&path(check, place)), allowed(&text_with_hint(check, place)));
                     let case = writer.create_element("testcase").with_attributes([
                         ("classname", check.id.as_str()),
                         ("name", name.as_str()),
@@ -131,7 +132,7 @@ impl Occurrences {
 }
 
 /// The text for people.
-fn said(check: &Check, place: &ReportLocation) -> String {
+fn text_with_hint(check: &Check, place: &ReportLocation) -> String {
     let said = format!("{}: {}", check.subject, check.message);
     if check.hint.is_empty() {
         said

@@ -127,13 +127,13 @@ pub(super) fn outcome(
     plan: &Plan,
     commit: Option<&str>,
 ) -> Report {
-    let text = told(options, found, plan, commit);
+    let text = summary(options, found, plan, commit);
     let brief = text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
     Report { text, brief, ..facts(options, found, Some(plan), commit) }
 }
 
 /// The text of the report.
-fn told(options: &Options, found: &RotationTarget, plan: &Plan, commit: Option<&str>) -> String {
+fn summary(options: &Options, found: &RotationTarget, plan: &Plan, commit: Option<&str>) -> String {
     let checked = SignInCheck::line(found.checked.as_ref());
     let named = |wanted: &dyn Fn(&SecretFile, &SecretFileChange) -> bool| {
         let both = found.files.secrets.iter().zip(&plan.secrets);

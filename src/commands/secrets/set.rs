@@ -44,7 +44,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
         return Err(missing(&["the value: --stdin or --from-file FILE".to_owned()], example));
     }
     if asks && options.run.dry_run {
-        return Ok(unasked(&target, &name, &key));
+        return Ok(report_without_value(&target, &name, &key));
     }
     let value = source.read(&format!("Value of {} in Secret {name}", key.as_str()), ui)?;
     let change = |directory: &Directory| {
@@ -63,7 +63,7 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     let committed = options.commit.then_some(&uncommitted);
     let mut report = target.report(&changes, committed, options.run.dry_run);
     if options.run.dry_run {
-        report.text = foreseen(options, &target, &changes, committed);
+        report.text = preview(options, &target, &changes, committed);
         return Ok(report);
     }
     let is_mended = options.commit && repair_index(&target.repo, ui)?;
@@ -79,14 +79,14 @@ pub fn set(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     let unnamed = if is_change(&changes) { unnamed_in(options, &target, &name) } else { None };
     let usage = unnamed.map_or(String::new(), |file| usage(&target, &name, &key, &value, &file));
-    let text = told(&name, &key, &changes, commit.as_deref()) + &usage;
+    let text = summary(&name, &key, &changes, commit.as_deref()) + &usage;
     report.changed = commit.is_some() || is_change(&changes) || is_mended;
     report.own["commit"] = json!(commit);
     Ok(Report { text, next, ..report })
 }
 
 /// The text of the report.
-fn told(name: &DnsLabel, key: &Key, changes: &[SecretChange], commit: Option<&str>) -> String {
+fn summary(name: &DnsLabel, key: &Key, changes: &[SecretChange], commit: Option<&str>) -> String {
     let places: Vec<_> = changes.iter().map(|change| change.place.as_str()).collect();
     let (key, places) = (key.as_str(), places.join(", "));
     let committed = commit.map(|commit| format!("committed as {}", short(commit)));
@@ -161,7 +161,7 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
 }
 
 /// The text of a dry run's report.
-fn foreseen(
+fn preview(
     options: &Options,
     target: &Target,
     changes: &[SecretChange],
@@ -180,7 +180,7 @@ fn foreseen(
 
 /// The report of a dry run without a value. A value is not asked for, although it decides which
 /// file changes; it counts as a change because it may be new.
-fn unasked(target: &Target, name: &DnsLabel, key: &Key) -> Report {
+fn report_without_value(target: &Target, name: &DnsLabel, key: &Key) -> Report {
     let own: Vec<_> = target.environments().map(|one| super::own_files(one, name, key)).collect();
     let likely = own.iter().map(|own| {
         let known = own.iter().find(|path| !matches!(target.disk.read(path), Content::Absent));

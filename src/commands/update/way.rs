@@ -274,18 +274,16 @@ impl<'w> UpdateRoute<'w> {
             if old == new { new.to_owned() } else { format!("{old} -> {new}") },
         ));
         let differences = change::differences(&self.recorded.answers, &self.wanted.answers);
-        plan.facts.extend(differences.iter().map(|one| ("answer", told(one, "->"))));
+        plan.facts.extend(differences.iter().map(|one| ("answer", difference_text(one, "->"))));
         plan.notes.extend(hazards);
         plan.notes.extend(self.namespaces());
         // Only answers that were not asked for are reported as kept.
         let Ends { found, wish } = self.ends(files)?;
         let kept = change::differences(&self.recorded.answers, &found);
         let wished = change::differences(&self.recorded.answers, &wish);
-        plan.notes.extend(
-            kept.iter()
-                .filter(|one| wished.contains(one))
-                .map(|one| format!("kept as the files have it: {}", told(one, "recorded, now"))),
-        );
+        plan.notes.extend(kept.iter().filter(|one| wished.contains(one)).map(|one| {
+            format!("kept as the files have it: {}", difference_text(one, "recorded, now"))
+        }));
         plan.notes.extend(
             moved.iter().map(|(from, to)| format!("`{from}` is updated where it is now: `{to}`")),
         );
@@ -338,7 +336,7 @@ impl<'w> UpdateRoute<'w> {
 }
 
 /// A differing answer, with both values.
-fn told(one: &Difference, between: &str) -> String {
+fn difference_text(one: &Difference, between: &str) -> String {
     let place = match (&one.environment, &one.component) {
         (Some(environment), Some(component)) => format!(" of {component} in {environment}"),
         (Some(name), None) => format!(" of {name}"),

@@ -97,7 +97,7 @@ impl FinishCase {
     }
 
     /// The environments that were checked.
-    pub(super) fn looked_at(&self) -> impl Iterator<Item = &ProvedEnvironment> + Clone {
+    pub(super) fn checked_environments(&self) -> impl Iterator<Item = &ProvedEnvironment> + Clone {
         self.tenants.iter().filter(|tenant| tenant.is_chosen && !tenant.proofs.is_empty())
     }
 }

@@ -46,8 +46,9 @@ pub(super) fn outcome(
 ) -> Report {
     let (changed, commit) = (&forgotten.paths, &forgotten.commit);
     let root = repo.root();
-    let chosen = case.looked_at();
-    let mut text: String = chosen.clone().map(|tenant| told(tenant, &root)).collect();
+    let chosen = case.checked_environments();
+    let mut text: String =
+        chosen.clone().map(|tenant| environment_section(tenant, &root)).collect();
     if case.old_tokens.is_empty() {
         text.push_str(
             "The pull secrets list no old deploy token; what an earlier run left in GitLab was \
@@ -118,8 +119,9 @@ fn brief(case: &FinishCase) -> (String, Advice) {
         };
         return (gone, Advice::default());
     }
-    let worst =
-        case.looked_at().flat_map(|tenant| tenant.proofs.iter().map(move |proof| (tenant, proof)));
+    let worst = case
+        .checked_environments()
+        .flat_map(|tenant| tenant.proofs.iter().map(move |proof| (tenant, proof)));
     let worst = worst.filter(|(_, proof)| proof.proved > ProofResult::Unchecked);
     let (because, more) = match worst.max_by_key(|(_, proof)| proof.proved) {
         Some((tenant, proof)) => {
@@ -132,7 +134,7 @@ fn brief(case: &FinishCase) -> (String, Advice) {
 
 /// The outcome: everything proved and deleted, a problem, or undetermined.
 fn ended(options: &Options, case: &FinishCase) -> Outcome {
-    let proofs = case.looked_at().map(ProvedEnvironment::proved);
+    let proofs = case.checked_environments().map(ProvedEnvironment::proved);
     let refused =
         case.outcomes.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
     let kept = case.outcomes.iter().map(|fate| match fate.state {
@@ -154,7 +156,7 @@ fn ended(options: &Options, case: &FinishCase) -> Outcome {
     }
 }
 
-fn told(tenant: &ProvedEnvironment, root: &Path) -> String {
+fn environment_section(tenant: &ProvedEnvironment, root: &Path) -> String {
     let environment = &tenant.environment;
     let mut text =
         format!("{} (namespace {})\n", ui::bold(environment.name.as_str()), environment.namespace);
