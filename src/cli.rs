@@ -27,8 +27,8 @@ pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Generates a PROJECT-infra repository that deploys to Kubernetes, with a pull secret for your
-/// private GitLab registry, encrypted from the first commit.
+/// Generate and maintain a PROJECT-infra repository: Kubernetes manifests, a Makefile, and a
+/// git-crypt encrypted pull secret for a private GitLab registry.
 #[derive(Debug, Parser)]
 #[command(name = "makeinfra", version, max_term_width = 100)]
 #[command(
@@ -43,45 +43,45 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Generate PROJECT-infra: Makefile, manifests, encrypted pull secret, git repository.
+    /// Generate a git repository with Makefile, manifests and encrypted pull secret.
     New(Box<New>),
-    /// Replace the deploy token in the pull secret of a repository.
+    /// Replace the deploy token in a repository's pull secret.
     Rotate(Box<Rotate>),
-    /// Add a component to a repository: a worker, a second service, a cron job.
+    /// Add a component to a repository, such as a worker, a second service or a cron job.
     Add(Box<Add>),
     /// Remove a component from a repository.
     Remove(Remove),
     /// Add, remove or list the environments of a repository.
     #[command(subcommand)]
     Env(Env),
-    /// Set or remove values of the application's own Secrets, or list their keys.
+    /// Set or remove values in application Secrets, or list their keys.
     #[command(subcommand)]
     Secret(Secret),
-    /// List the deploy tokens that a repository has to do with.
+    /// List a repository's deploy tokens in GitLab.
     #[command(subcommand)]
     Token(Token),
-    /// Bring a repository's files to this version of makeinfra, with all edits kept.
+    /// Update generated files to this version of makeinfra and keep your edits.
     Update(Update),
-    /// Take over a repository that was made by hand, with kustomize or from `helm template`.
+    /// Adopt an existing repository: plain manifests, kustomize or `helm template` output.
     Adopt(Adopt),
     /// Find problems in a repository before an image pull fails.
     Check(Check),
-    /// Find out why pods do not run, from the cluster or from saved events.
+    /// Find out why pods are not running, from the cluster or from saved events.
     Diagnose(Diagnose),
-    /// Print completions for a shell.
+    /// Print shell completions.
     Completions {
-        /// The shell.
+        /// Shell to print completions for.
         shell: Shell,
     },
     /// Print the manual page.
     Man {
-        /// Write a page for each command into this directory instead, for packages.
+        /// Write one page per command to this directory instead, for packages.
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
-    /// Print a JSON schema, for an editor or a program that reads the output of `--json`.
+    /// Print a JSON schema for editors and for programs that read `--json` output.
     Schema {
-        /// What of.
+        /// What the schema describes.
         #[arg(value_enum)]
         of: Schema,
     },
@@ -102,11 +102,11 @@ pub enum Shell {
 /// What there are schemas of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Schema {
-    /// `.makeinfra.yaml`.
+    /// The file `.makeinfra.yaml`.
     Record,
-    /// The file of `new --answers`.
+    /// The answers file of `new --answers`.
     Answers,
-    /// What `--json` prints.
+    /// The output of `--json`.
     Output,
 }
 
@@ -191,11 +191,11 @@ impl<'c> Common<'c> {
 /// Options of `new`.
 #[derive(Debug, Args)]
 pub struct New {
-    /// Name of the project; the repository is called PROJECT-infra (a name that already ends in
-    /// -infra is shortened).
+    /// Project name; the repository is named PROJECT-infra (an -infra at the end of the name is
+    /// dropped).
     pub project: Option<String>,
-    /// Read answers from a YAML file, whose keys are the names of these options; `-` is standard
-    /// input.
+    /// Read answers from a YAML file whose keys are the names of these options (`-` for standard
+    /// input).
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
     /// How to run.
@@ -207,7 +207,7 @@ pub struct New {
     /// What runs.
     #[command(flatten)]
     pub component: ComponentOptions,
-    /// Namespace [default: PROJECT; with --env {project}-{env}].
+    /// Namespace [default: PROJECT; with --env: {project}-{env}].
     #[arg(long, value_name = "NS", help_heading = "Pods")]
     pub namespace: Vec<String>,
     /// Pod Security Standard: restricted, or baseline for images that must run as root [default:
@@ -216,31 +216,31 @@ pub struct New {
     #[arg(value_parser = ["restricted", "baseline"])]
     #[arg(hide_possible_values = true)]
     pub pod_security: Option<String>,
-    /// An environment with its own namespace, kustomize overlay and pull secret (repeatable).
-    /// Options for namespace, context, pods, host and deploy token also take ENV=VALUE, for one
-    /// environment.
+    /// Name of an environment with its own namespace, kustomize overlay and pull secret
+    /// (repeatable). Options for namespace, context, pods, host and deploy token also accept
+    /// ENV=VALUE for one environment.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub env: Vec<String>,
-    /// Ask before `make` changes this environment (repeatable); `production` is protected if --env
-    /// names it.
+    /// Ask for confirmation before `make` changes this environment (repeatable); `production` is
+    /// always protected if --env names it.
     #[arg(long, value_name = "ENV", help_heading = "Environments")]
     pub protect: Vec<String>,
-    /// The kubectl context for `make` [default: the current one].
+    /// kubectl context that `make` uses [default: the current context].
     #[arg(long, value_name = "NAME", help_heading = "Environments")]
     pub context: Vec<String>,
-    /// Directory in which the repository is created [default: .].
+    /// Directory to create the repository in [default: .].
     #[arg(long, value_name = "DIR", help_heading = "Repository")]
     pub output: Option<String>,
     /// What checks and deploys it.
     #[command(flatten)]
     pub pipeline: PipelineOptions,
-    /// Write only files, no git repository.
+    /// Write the files only; create no git repository.
     #[arg(long, conflicts_with = "export_key", help_heading = "Repository")]
     pub no_git: bool,
-    /// Stage the files without a commit.
+    /// Stage the files but do not commit them.
     #[arg(long, help_heading = "Repository")]
     pub no_commit: bool,
-    /// Also write the git-crypt key to FILE, as a backup.
+    /// Also write the git-crypt key to FILE as a backup.
     #[arg(long, value_name = "FILE", help_heading = "Repository")]
     pub export_key: Option<PathBuf>,
     /// Name of the pull secret [default: gitlab].
@@ -252,7 +252,7 @@ pub struct New {
     /// Where the token comes from.
     #[command(flatten)]
     pub token: TokenOptions,
-    /// Write no pull secret yet; `makeinfra rotate` creates it later.
+    /// Create no pull secret yet; `makeinfra rotate` creates it later.
     #[arg(long, group = "token", help_heading = "Deploy token")]
     #[arg(conflicts_with_all = ["token_username", "ask"])]
     pub no_token: bool,
@@ -268,15 +268,15 @@ pub struct New {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct PipelineOptions {
-    /// Pipeline that checks and deploys: gitlab or none [default: gitlab].
+    /// Pipeline to generate: gitlab or none [default: gitlab].
     #[arg(long, value_name = "CI", value_parser = ["gitlab", "none"], hide_possible_values = true)]
     pub ci: Option<String>,
-    /// Image of the pipeline's jobs, with makeinfra, git, git-crypt, kubectl and make; merge
-    /// requests then show findings.
+    /// Image for the pipeline's jobs, with makeinfra, git, git-crypt, kubectl and make; merge
+    /// requests then show findings of `makeinfra check`.
     #[arg(long, value_name = "IMAGE")]
     pub ci_image: Option<String>,
-    /// Have a pipeline schedule replace deploy tokens before they end; the README of the repository
-    /// says what it needs.
+    /// Replace deploy tokens from a scheduled pipeline before they expire; the repository's README
+    /// lists the requirements.
     #[arg(long)]
     pub ci_rotate: bool,
 }
@@ -284,11 +284,11 @@ pub struct PipelineOptions {
 /// Options of `add`.
 #[derive(Debug, Args)]
 #[command(after_help = "Adds the component's files to kubernetes/base and its entries to the \
-                  kustomizations; everything else in them stays as it is.")]
+                        kustomizations. Everything else stays unchanged.")]
 pub struct Add {
-    /// Name of the component.
+    /// Component name.
     pub name: String,
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
     /// How the plan is shown and confirmed. Before the component: what follows a heading is below
@@ -304,13 +304,13 @@ pub struct Add {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Removes the files that `makeinfra add` wrote and every entry for the component \
-                  in a kustomization, including entries written by hand; the plan lists them. \
-                  Refuses to delete a file that git could not restore."
+                  in a kustomization, including entries that you wrote. The plan lists them. \
+                  Refuses to delete a file that git cannot restore."
 )]
 pub struct Remove {
-    /// Name of the component.
+    /// Component name.
     pub name: String,
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
     /// How the plan is shown and confirmed.
@@ -321,9 +321,9 @@ pub struct Remove {
 /// What to do about environments.
 #[derive(Debug, Subcommand)]
 pub enum Env {
-    /// Add an environment: a copy of another one's overlay, edits included.
+    /// Add an environment by copying another one's overlay, including your edits.
     Add(Box<EnvAdd>),
-    /// Remove an environment: its overlay, its pipeline file and its secret files.
+    /// Remove an environment's overlay, pipeline file and secret files.
     Remove(EnvRemove),
     /// List environments with their images, namespaces and token expiry.
     List(EnvList),
@@ -332,41 +332,43 @@ pub enum Env {
 /// Options of `env add`.
 #[derive(Debug, Args)]
 #[command(after_help = "Copies the overlay, the pipeline file and the pull secret of another \
-                  environment, and adapts what differs between environments: namespace, hosts, \
-                  context, protection, label. An overlay that exists already is only recorded. \
-                  With any option for the deploy token, the environment gets its own token instead \
-                  of a copy; --token-username alone asks for it.")]
+                        environment, and adapts namespace, hosts, context, protection and label. \
+                        If the overlay already exists, it is only recorded. With any deploy token \
+                        option, the new environment gets its own token instead of a copy; \
+                        --token-username alone prompts for the token.")]
 pub struct EnvAdd {
-    /// Name of the new environment.
+    /// Name for the new environment.
     pub name: String,
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// The environment to copy [default: the first that is not protected].
+    /// Environment to copy [default: the first unprotected one].
     #[arg(long, value_name = "ENV")]
     pub like: Option<String>,
-    /// Its namespace [default: PROJECT-NAME].
+    /// Namespace of the new environment [default: PROJECT-NAME].
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
-    /// The kubectl context that `make` uses for it [default: that of the environment copied].
+    /// kubectl context that `make` uses for it [default: as in the copied environment].
     #[arg(long, value_name = "CONTEXT")]
     pub context: Option<String>,
-    /// How many pods run there [default: as many as in the environment copied].
+    /// Number of pods [default: as in the copied environment].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Option<String>,
-    /// Host name of its Ingress [default: NAME.HOST].
+    /// Host name of the Ingress [default: NAME.HOST].
     #[arg(long, value_name = "HOST")]
     pub ingress: Option<String>,
-    /// Ask before `make` changes this environment; `production` is always protected.
+    /// Ask for confirmation before `make` changes this environment; `production` is always
+    /// protected.
     #[arg(long)]
     pub protect: bool,
-    /// Copy all Secrets, not only the pull secret.
+    /// Copy all Secrets instead of only the pull secret.
     #[arg(long)]
     pub with_secrets: bool,
     /// How the plan is shown and confirmed.
     #[command(flatten)]
     pub plan: PlanOptions,
-    /// When its deploy token expires (YYYY-MM-DD or RFC 3339); stored in the encrypted Secret.
+    /// Expiry date of its own deploy token (YYYY-MM-DD or RFC 3339), stored in the encrypted
+    /// Secret.
     #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
     pub expires_at: Option<String>,
     /// Where a deploy token of its own comes from.
@@ -380,13 +382,13 @@ pub struct EnvAdd {
 /// Options of `env remove`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing in the cluster is deleted: run `make undeploy ENV=NAME` first. Refuses \
-                  to delete a file that git could not restore."
+    after_help = "Deletes nothing in the cluster: run `make undeploy ENV=NAME` first. Refuses to \
+                  delete a file that git cannot restore."
 )]
 pub struct EnvRemove {
-    /// Name of the environment.
+    /// Environment name.
     pub name: String,
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
     /// How the plan is shown and confirmed.
@@ -397,7 +399,7 @@ pub struct EnvRemove {
 /// Options of `env list`.
 #[derive(Debug, Args)]
 pub struct EnvList {
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
     /// Print the result as one JSON object.

@@ -181,7 +181,7 @@ fn ask_username(ui: &Ui) -> Result<TokenUsername> {
 /// Asks for the expiry of the token that was just entered; `None` if the user does not know it.
 fn ask_expiry(ui: &Ui) -> Result<Option<Expiry>> {
     let question = Text {
-        question: "When the token expires (GitLab shows it; never; none: unknown)",
+        question: "Expiry date of the token (shown in GitLab; or never; or none if unknown)",
         example: Some(Expiry::EXAMPLE),
         is_optional: true,
         ..Text::default()

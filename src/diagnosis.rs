@@ -180,7 +180,7 @@ impl DiagnosisInput<'_> {
                     checks::count(not_understood, "item")
                 )
             }
-            (kinds, _) => format!("this user may not read {}", kinds.join(", ")),
+            (kinds, _) => format!("this user is not allowed to read {}", kinds.join(", ")),
         };
         let mut finding = self.finding(Cause::NotRead, "evidence", &fill, &[]);
         finding.message = message;

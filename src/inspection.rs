@@ -159,14 +159,14 @@ impl Inspection {
         if repo.is_none() && !has_record && (scope.manifests.is_empty() || scope.secrets.is_empty())
         {
             return Err(Failure::failed(format!("no git repository at `{}`", start.display()))
-                .because("neither there nor in any directory above")
+                .because("neither there nor in any parent directory")
                 .hint(match command {
                     "check" => Advice::from(
-                        "{cd PROJECT-infra}, or name what to look at: {makeinfra check --manifests \
-                         DIR --secret FILE}",
+                        "{cd PROJECT-infra}, or name the files: {makeinfra check --manifests DIR \
+                         --secret FILE}",
                     ),
                     "diagnose" => Advice::from(
-                        "{cd PROJECT-infra}, or name what to look at: {makeinfra diagnose \
+                        "{cd PROJECT-infra}, or name the namespace: {makeinfra diagnose \
                          --namespace NAME}",
                     ),
                     _ => repo::choose_repository(command),
@@ -329,7 +329,7 @@ impl Reader {
             Content::Unread(why) => why,
             Content::Absent if !self.tree.root().join(Record::FILE).is_dir() => return None,
             Content::Absent => "it is a directory",
-            Content::Locked | Content::Bytes(_) => "it is encrypted",
+            Content::Locked | Content::Bytes(_) => "the file is encrypted",
         };
         let failure = Failure::failed(format!("cannot read `{}`", Record::FILE)).because(why);
         Some(Err(failure.hint(Advice::at_top("ls -ld").arg(Record::FILE)).into()))
@@ -345,7 +345,7 @@ impl Reader {
                 if is_manifest(path) {
                     files.insert(path.to_owned(), self.open(path));
                 } else if manifests::language(path).is_some() {
-                    files.insert(path.to_owned(), Content::Unread("it is no manifest"));
+                    files.insert(path.to_owned(), Content::Unread("not a manifest"));
                 }
             }
         }

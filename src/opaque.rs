@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 pub const MAX_SIZE: usize = 1 << 20;
 /// The API server's size limit, as a rule.
 const TOO_LARGE: Refusal =
-    "must leave the whole Secret at 1048576 bytes at most, which is all that Kubernetes takes";
+    "must keep the whole Secret within 1048576 bytes, the limit of Kubernetes";
 
 /// The key of a value (kubernetes `IsConfigMapKey`).
 pub struct Key(String);
@@ -30,15 +30,13 @@ impl Key {
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if begins_like_a_token(text) {
-            return Err("must be the name of a value; this begins like a token");
+            return Err("must be the name of a value, but this begins like a token");
         }
         if !(1..=253).contains(&text.len()) || !text.bytes().all(allowed) {
-            return Err(
-                "must have letters, digits, `-`, `_` and `.` only, and at most 253 of them",
-            );
+            return Err("must consist of at most 253 letters, digits, `-`, `_` and `.`");
         }
         if text == "." || text.starts_with("..") {
-            return Err("must not be `.` and not begin with `..`");
+            return Err("must not be `.` or begin with `..`");
         }
         Ok(Self(text.to_owned()))
     }

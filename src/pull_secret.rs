@@ -151,18 +151,19 @@ fn oddities(username: &str, value: &str) -> Vec<&'static str> {
     let is_assignment =
         name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     if value == username {
-        found.push("the token is the same as its user name: was the name pasted twice?");
+        found.push("the token equals its user name: was the name pasted twice?");
     }
     if TokenKind::of(value).is_none() && login::is_repeated(value) {
         found.push("the token is the same text several times in a row: was it pasted twice?");
     }
     if is_quoted {
-        found.push("the token has quotes around it, which are sent with it");
+        found.push("the token is in quotes, which become part of it");
     } else if is_assignment {
-        found.push("the token begins with a variable's name and `=`, which are sent with it");
+        found.push("the token begins with a variable name and `=`, which become part of it");
     } else if !CLOUDS.contains(&username) && !value.bytes().all(is_usual) {
         found.push(
-            "the token contains characters that GitLab tokens never contain: was too much copied?",
+            "the token contains characters that GitLab tokens never contain: was too much text \
+             copied?",
         );
     }
     found
@@ -196,7 +197,7 @@ pub fn check_registry(registry: &RegistryKey, image: &ImageRef) -> Result<()> {
 #[must_use]
 pub fn unmatched_registry() -> Failure {
     Failure::usage("`--registry` must match the image")
-        .because("with this key the kubelet would find no credentials and pull anonymously")
+        .because("with this key, the kubelet would find no credentials and pull anonymously")
 }
 
 #[cfg(test)]

@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn faults_tell_the_place_and_no_text() {
         for (text, fault) in [
-            ("a: [Marker", "it is not YAML from line 2, column 1 on"),
+            ("a: [Marker", "not valid YAML from line 2, column 1 on"),
             ("a: 1\na: Marker\n", "a mapping has a key twice, near line 1"),
-            ("a: *Marker\n", "it is not YAML from line 1, column 4 on"),
+            ("a: *Marker\n", "not valid YAML from line 1, column 4 on"),
         ] {
             assert_eq!(read::<Value>(text).unwrap_err().to_string(), fault, "{text}");
         }

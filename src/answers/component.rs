@@ -133,7 +133,7 @@ impl Component {
         if tls_issuer.is_some() && values.contains_key(&Name::Tls) && !is_on(Name::Tls)? {
             return Err(Refused::Unfit(
                 Name::TlsIssuer,
-                "is for an Ingress with TLS, and `--tls` says no",
+                "requires an Ingress with TLS, but `--tls` is no",
             ));
         }
         Ok(Self {
@@ -167,16 +167,12 @@ impl Component {
         // Its Jobs have the same name with eleven more characters (batch/v1,
         // ValidateCronJobCreate).
         if self.workload == Workload::CronJob && self.name.as_str().len() > 52 {
-            return Err(Refused::Broken(
-                named,
-                "must have at most 52 characters where it is a cronjob",
-            ));
+            return Err(Refused::Broken(named, "must have at most 52 characters for a cronjob"));
         }
         if self.service_account && self.name.as_str() == "default" {
             return Err(Refused::Unfit(
                 Name::ServiceAccount,
-                "is for another name than `default`, which the service account of everybody else \
-                 has",
+                "must not be `default`, the name of the namespace's own service account",
             ));
         }
         Ok(())
@@ -191,7 +187,7 @@ pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
     let has_port = values.get(&Name::Port) != Some(&None);
     match name {
         Name::Schedule | Name::TimeZone if workload != Workload::CronJob => {
-            Some("is for a cronjob, and `--workload` says something else")
+            Some("requires `--workload cronjob`")
         }
         Name::Port
         | Name::Replicas
@@ -201,13 +197,13 @@ pub fn unfit(name: Name, values: &Values) -> Option<Rule> {
         | Name::HealthPath
             if !runs_always =>
         {
-            Some("is for a deployment, and `--workload` says something else")
+            Some("requires `--workload deployment`")
         }
         Name::Ingress | Name::Tls | Name::TlsIssuer | Name::HealthPath if !has_port => {
-            Some("is for a component with a port, and `--port` says none")
+            Some("requires a port, but `--port` is none")
         }
         Name::CiImage if given(values, Name::Ci) == Ok(Some(Ci::None)) => {
-            Some("is for a pipeline, and `--ci` says none")
+            Some("requires a pipeline, but `--ci` is none")
         }
         _ => None,
     }

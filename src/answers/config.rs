@@ -49,9 +49,9 @@ impl Config {
         let fault = |line, rule| ConfigFault { line, rule, is_token: false };
         let whole = |rule| fault(None, rule);
         if bytes.len() > LARGEST {
-            return Err(whole("it is larger than a config map may be"));
+            return Err(whole("it is too large for a config map"));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| whole("it is not text (UTF-8)"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| whole("it is not UTF-8 text"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut keys = BTreeSet::new();
         let mut suspects = Vec::new();
@@ -62,7 +62,7 @@ impl Config {
                 return Err(ConfigFault {
                     is_token: true,
                     ..fault(
-                        "it holds what looks like a token of GitLab's, and the file is in git in \
+                        "it contains what looks like a GitLab token, but git stores the file in \
                          plaintext",
                     )
                 });
@@ -72,29 +72,29 @@ impl Config {
                 continue;
             }
             if line.len() >= LONGEST {
-                return Err(fault("it is longer than kustomize reads: 64 KiB"));
+                return Err(fault("it is longer than 64 KiB, the limit of kustomize"));
             }
             if line.contains('\0') {
-                return Err(fault("it has a NUL character"));
+                return Err(fault("it contains a NUL character"));
             }
             let (key, _) = line
                 .split_once('=')
-                .ok_or(fault("it has no `=`: KEY=VALUE, or `#` before a comment"))?;
+                .ok_or(fault("it has no `=`: write KEY=VALUE, or `#` before a comment"))?;
             if !is_variable(key) {
                 return Err(fault(
-                    "before the `=` stands no name of a variable: letters, digits, `_`, `-` and \
-                     `.`, no digit first, no blank before the `=`",
+                    "the text before `=` is not a variable name: letters, digits, `_`, `-` and \
+                     `.`, not starting with a digit, no blank before `=`",
                 ));
             }
             if !keys.insert(key) {
-                return Err(fault("it sets a variable that a line above has set"));
+                return Err(fault("it sets a variable that an earlier line has set"));
             }
             if sounds_secret(key) {
                 suspects.push(key.to_owned());
             }
         }
         if keys.is_empty() {
-            return Err(whole("it has no line KEY=VALUE"));
+            return Err(whole("it contains no line KEY=VALUE"));
         }
         let end = if text.ends_with('\n') { "" } else { "\n" };
         Ok(Self { text: format!("{text}{end}"), suspects })

@@ -62,8 +62,8 @@ impl Answer for Expiry {
     const EXAMPLE: &'static str = "2027-12-31";
 
     fn parse(text: &str) -> Result<Self, Rule> {
-        const RULE: Rule = "must be a date, `YYYY-MM-DD`, a time as in RFC 3339, \
-                            `2027-12-31T12:00:00Z`, or `never`";
+        const RULE: Rule = "must be a date (`YYYY-MM-DD`), a time in RFC 3339 format \
+                            (`2027-12-31T12:00:00Z`), or `never`";
         if text == Self::NEVER {
             return Ok(Self { text: text.to_owned(), instant: Timestamp::MAX });
         }

@@ -109,7 +109,7 @@ impl Answer for ImageRef {
         };
         if digest.is_some_and(|digest| !is_digest(digest)) {
             return Err(
-                "must have a digest of the form `sha256:` and 64 lower-case hexadecimal digits",
+                "must have a digest in the form `sha256:` plus 64 lower-case hexadecimal digits",
             );
         }
         // A colon after the last slash begins a tag; one before it begins a port.
@@ -119,11 +119,11 @@ impl Answer for ImageRef {
             None => (named, None),
         };
         if tag.is_none() && digest.is_none() {
-            return Err("must have a tag or a digest: without one, what runs is unknown");
+            return Err("must have a tag or a digest: without one, the running version is unknown");
         }
         if tag.is_some_and(|tag| !is_tag(tag)) {
-            return Err("must have a tag of letters, digits, `_`, `.` and `-`, at most 128, \
-                        the first no `.` and no `-`");
+            return Err("must have a tag of at most 128 letters, digits, `_`, `.` and `-`, not \
+                        starting with `.` or `-`");
         }
         let host_end = match name.split_once('/') {
             Some((first, _)) if is_host_like(first) => first.len(),
@@ -139,7 +139,7 @@ impl Answer for ImageRef {
         if name.len() > 255 || !path.split('/').all(is_path_component) {
             return Err(
                 "must have a path of lower-case letters and digits, with `.`, `_`, `__` or `-` \
-                        between them, its parts joined by `/`",
+                 between them and parts separated by `/`",
             );
         }
         Ok(Self { text: text.to_owned(), host_end, name_end: name.len() })

@@ -11,8 +11,8 @@ pub(super) const DEFAULT_SECRETS: &str = "secrets/kubernetes";
 const PRODUCTION: &str = "production";
 
 /// The rule for a host of which environments cannot have subdomains.
-pub(super) const NO_ROOM: Rule =
-    "must have room for the names of environments before it, or be given for each, ENV=HOST";
+pub(super) const NO_ROOM: Rule = "must leave room for environment names in front of it, or be given for each environment as \
+     ENV=HOST";
 
 /// The name of an environment: a DNS label that begins with a letter, at most 32 characters long,
 /// which leaves room in namespaces.
@@ -60,8 +60,8 @@ impl Answer for EnvironmentName {
         if begins_with_letter && is_dns_label(text) && text.len() <= 32 {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must begin with a lower-case letter, go on with lower-case letters, digits and \
-                 `-`, end with a letter or digit, and have at most 32 characters")
+            Err("must consist of at most 32 lower-case letters, digits and `-`, begin with a \
+                 letter and end with a letter or digit")
         }
     }
 }
@@ -93,8 +93,8 @@ impl Answer for ContextName {
         if (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a kubectl context of letters, digits and `-_.:/@+`, the first no `-`, at \
-                 most 253 (kubectl config rename-context OLD NEW)")
+            Err("must be a kubectl context of at most 253 letters, digits and `-_.:/@+`, not \
+                 starting with `-` (kubectl config rename-context OLD NEW)")
         }
     }
 }

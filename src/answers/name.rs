@@ -91,58 +91,58 @@ enum Kind {
 answers! {
     repository {
         /// Project name.
-        Project = "project", ProjectName, Text, "Project (the repository becomes PROJECT-infra)";
+        Project = "project", ProjectName, Text, "Project name (the repository is named \
+                                                 PROJECT-infra)";
         /// Image reference of the Deployment.
-        Image = "image", ImageRef, Text, "Image of the container";
+        Image = "image", ImageRef, Text, "Container image";
         /// Registry key of the pull secret.
-        Registry = "registry", RegistryKey, Text, "Registry key of the pull secret";
+        Registry = "registry", RegistryKey, Text, "Registry key in the pull secret";
         /// Namespace.
         Namespace = "namespace", NamespacePattern, Text, "Namespace";
         /// The kubectl context of the cluster.
-        Context = "context", ContextName, Optional, "kubectl context (none: the current one)";
+        Context = "context", ContextName, Optional, "kubectl context (none: the current context)";
         /// Whether it runs permanently, on a schedule or once.
-        Workload = "workload", Workload, Text, "How it runs";
+        Workload = "workload", Workload, Text, "Kind of workload";
         /// When a cron job runs.
-        Schedule = "schedule", Schedule, Text, "Schedule, as cron has it (0 3 * * *, @daily)";
+        Schedule = "schedule", Schedule, Text, "Schedule in cron syntax (0 3 * * *, @daily)";
         /// The time zone of the schedule.
         TimeZone = "time-zone", TimeZone, Text, "Time zone of the schedule";
         /// The container's arguments.
-        Args = "args", Arguments, Text, "Arguments of the container";
+        Args = "args", Arguments, Text, "Container arguments";
         /// The container's port.
-        Port = "port", Port, Optional, "Port of the container (none: a worker)";
+        Port = "port", Port, Optional, "Port that the container listens on (none: a worker)";
         /// Pods of the Deployment.
         Replicas = "replicas", Replicas, Text, "Pods";
         /// Host of the Ingress.
-        Ingress = "ingress", Host, Optional, "Host of the Ingress";
+        Ingress = "ingress", Host, Optional, "Ingress host name";
         /// Whether the Ingress uses TLS.
-        Tls = "tls", Switch, Switch, "TLS at the Ingress";
+        Tls = "tls", Switch, Switch, "TLS for the Ingress";
         /// The `ClusterIssuer` of the certificate.
-        TlsIssuer = "tls-issuer", ClusterIssuer, Text, "ClusterIssuer of the certificate";
+        TlsIssuer = "tls-issuer", ClusterIssuer, Text, "ClusterIssuer for the certificate";
         /// Path of the HTTP probes.
-        HealthPath = "health-path", HealthPath, Optional, "Path of the HTTP probes (none: TCP \
-                                                           probes)";
+        HealthPath = "health-path", HealthPath, Optional, "Path for HTTP probes (none: TCP probes)";
         /// Whether the pods have their own service account.
         ServiceAccount = "service-account", Switch, Switch, "Service account";
         /// The file with the settings for the `ConfigMap`.
-        Config = "config", ConfigFile, Text, "File with settings";
+        Config = "config", ConfigFile, Text, "Settings file";
         /// Whether anyone may pull the image.
         Public = "public", Switch, Switch, "Public image";
         /// Pod Security Standard.
         PodSecurity = "pod-security", PodSecurity, Text, "Pod Security Standard";
         /// Name of the pull secret.
-        SecretName = "secret-name", PullSecretName, Text, "Name of the pull secret";
+        SecretName = "secret-name", PullSecretName, Text, "Pull secret name";
         /// Type of the pull secret.
-        SecretType = "secret-type", SecretType, Text, "Type of the pull secret";
+        SecretType = "secret-type", SecretType, Text, "Pull secret type";
         /// E-mail address inside the pull secret.
-        Email = "email", Email, Optional, "E-mail address in the pull secret";
+        Email = "email", Email, Optional, "Email address in the pull secret";
         /// Expiry of the deploy token. Concerns the token, so it is never in `.makeinfra.yaml`.
-        ExpiresAt = "expires-at", Expiry, Optional, "When the deploy token expires";
+        ExpiresAt = "expires-at", Expiry, Optional, "Expiry date of the deploy token";
         /// The service that checks and deploys the repository.
         Ci = "ci", Ci, Text, "CI";
         /// The image for the pipeline's jobs, which contains makeinfra.
-        CiImage = "ci-image", ImageRef, Text, "Image of the pipeline's jobs";
+        CiImage = "ci-image", ImageRef, Text, "Image for the pipeline's jobs";
         /// Whether a scheduled pipeline rotates deploy tokens.
-        CiRotate = "ci-rotate", Switch, Switch, "Deploy tokens replaced by a pipeline schedule";
+        CiRotate = "ci-rotate", Switch, Switch, "Replace deploy tokens from a scheduled pipeline";
         /// Parent directory of the repository.
         Output = "output", OutputDirectory, Text, "Parent directory";
     }
@@ -154,7 +154,7 @@ answers! {
         /// Whether `make` asks before it changes anything in an environment.
         Protect = "protect", Switch, Switch, "Protected";
         /// The directory of an environment's Secrets.
-        Secrets = "secrets", SecretsDir, Text, "Directory of the Secrets";
+        Secrets = "secrets", SecretsDir, Text, "Secrets directory";
     }
 }
 
@@ -219,6 +219,6 @@ impl Answer for OutputDirectory {
     const EXAMPLE: &'static str = ".";
 
     fn parse(text: &str) -> Result<Self, Rule> {
-        if text.is_empty() { Err("must be a directory, `.` for this one") } else { Ok(Self) }
+        if text.is_empty() { Err("must be a directory (`.` for this one)") } else { Ok(Self) }
     }
 }

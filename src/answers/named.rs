@@ -117,14 +117,14 @@ fn text_of(name: Name, value: serde_yaml::Value) -> Result<Option<String>, Rule>
                 .collect::<Option<Vec<_>>>();
             texts
                 .map(|texts| Some(Arguments::text(&texts)))
-                .ok_or("must be a list of texts: put numbers in quotes")
+                .ok_or("must be a list of strings: put numbers in quotes")
         }
         Value::Null if name.is_optional() => Ok(None),
-        _ if name == Name::Args => Err("must be a list of texts"),
+        _ if name == Name::Args => Err("must be a list of strings"),
         _ if number => Err("must be a whole number"),
         _ if name.is_switch() => Err("must be yes or no"),
-        Value::Bool(_) | Value::Number(_) => Err("must be text: put it in quotes"),
-        _ => Err("must be text"),
+        Value::Bool(_) | Value::Number(_) => Err("must be a string: put it in quotes"),
+        _ => Err("must be a string"),
     }
 }
 

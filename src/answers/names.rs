@@ -52,8 +52,8 @@ impl Answer for ProjectName {
         if begins_with_letter && is_dns_label(name) {
             Ok(Self(name.to_owned()))
         } else {
-            Err("must begin with a lower-case letter, go on with lower-case letters, digits and \
-                 `-`, end with a letter or digit, and have at most 63 characters (RFC 1035)")
+            Err("must consist of at most 63 lower-case letters, digits and `-`, begin with a \
+                 letter and end with a letter or digit (RFC 1035)")
         }
     }
 }
@@ -70,8 +70,8 @@ impl Answer for ComponentName {
         if text.starts_with(|first: char| first.is_ascii_lowercase()) && is_dns_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must begin with a lower-case letter, go on with lower-case letters, digits and \
-                 `-`, end with a letter or digit, and have at most 63 characters (RFC 1035)")
+            Err("must consist of at most 63 lower-case letters, digits and `-`, begin with a \
+                 letter and end with a letter or digit (RFC 1035)")
         }
     }
 }
@@ -94,8 +94,10 @@ impl Answer for DnsLabel {
         if is_dns_label(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a DNS label: lower-case letters, digits and `-`, a letter or digit at \
-                 both ends, at most 63 characters (RFC 1123)")
+            Err(
+                "must be a DNS label: at most 63 lower-case letters, digits and `-`, with a letter \
+                 or digit at both ends (RFC 1123)",
+            )
         }
     }
 }
@@ -132,10 +134,8 @@ impl Answer for Host {
         if text.len() <= 253 && !numeric && name.split('.').all(is_dns_label) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(
-                "must be a DNS name: lower-case labels of letters, digits and `-`, joined by dots, \
-                 no scheme, port or path, no IP address",
-            )
+            Err("must be a DNS name: lower-case labels of letters, digits and `-`, separated by \
+                 dots, without scheme, port or path, and not an IP address")
         }
     }
 }
@@ -154,7 +154,8 @@ impl Answer for HealthPath {
         if text.starts_with('/') && text.len() <= 1024 && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a URL path: begin with `/` and hold no spaces, `$`, `#` or quotes")
+            Err("must be a URL path that begins with `/` and contains no spaces, `$`, `#` or \
+                 quotes")
         }
     }
 }
@@ -175,7 +176,7 @@ impl Answer for Email {
         if both && text.len() <= 254 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be an e-mail address: something, `@`, something, without spaces")
+            Err("must be an email address (NAME@HOST, without spaces)")
         }
     }
 }
@@ -192,12 +193,12 @@ impl Answer for TokenUsername {
     fn parse(text: &str) -> Result<Self, Rule> {
         let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
         if TokenKind::of(text) == Some(TokenKind::Deploy) || looks_like_token(text) {
-            return Err("must be the user name; this begins like a token");
+            return Err("must be the user name, but this value begins like a token");
         }
         if !text.is_empty() && text.len() <= 255 && !text.contains(bad) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a user name: not empty, without `:`, spaces and control characters")
+            Err("must be a non-empty user name without `:`, spaces and control characters")
         }
     }
 }

@@ -73,7 +73,7 @@ impl Record {
             ))
         });
         let (answers, sheet) = answers.map_err(|cause| {
-            Failure::failed(format!("cannot understand `{}`", Self::FILE))
+            Failure::failed(format!("cannot parse `{}`", Self::FILE))
                 .because(cause)
                 .hint(Advice::edit(Self::FILE))
         })?;
@@ -83,10 +83,10 @@ impl Record {
     /// The failure for an option `--env` that names no environment of the repository.
     #[must_use]
     pub fn no_environment(&self) -> Failure {
-        let failure = Failure::usage("`--env` is not an environment of this repository");
+        let failure = Failure::usage("the environment in `--env` does not exist");
         let names = self.answers.environments.iter().map(|one| one.name.as_str());
         failure
-            .because(format!("there are: {}", names.collect::<Vec<_>>().join(", ")))
+            .because(format!("existing environments: {}", names.collect::<Vec<_>>().join(", ")))
             .hint(format!("--env {}", self.answers.environments.first.name))
     }
 
@@ -118,15 +118,18 @@ fn version(value: &Value) -> Result<Version> {
         .map_err(|rule| cannot(format!("`version` {rule}")).hint(Advice::edit(Record::FILE)))?;
     let own = Version::own();
     if version > own {
-        return Err(cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
-            .hint(format!("install makeinfra {version} or newer"))
-            .into());
+        return Err(cannot(format!(
+            "it was written by makeinfra {version}, which is newer than this \
+                                   makeinfra {own}"
+        ))
+        .hint(format!("install makeinfra {version} or newer"))
+        .into());
     }
     if version.is_before_layout() {
         return Err(cannot(format!(
-            "it is of makeinfra {version}, whose layout makeinfra {own} does not know"
+            "it was written by makeinfra {version}, whose layout makeinfra {own} does not support"
         ))
-        .hint("{makeinfra new PROJECT}, in another directory; then copy what you have added")
+        .hint("{makeinfra new PROJECT} in another directory, then copy your additions")
         .into());
     }
     Ok(version)
@@ -138,7 +141,7 @@ fn template(value: &Value) -> Result<()> {
         return Ok(());
     }
     Err(Failure::failed(format!("cannot use `{}`", Record::FILE))
-        .because(format!("`template` must be `{}`: there is no other one", Record::TEMPLATE))
+        .because(format!("`template` must be `{}`, the only template", Record::TEMPLATE))
         .hint(Advice::edit(Record::FILE))
         .into())
 }
@@ -168,7 +171,7 @@ fn list(
     let item = |item: &Value| item.as_str().filter(|text| right(text)).map(str::to_owned);
     let items = value.as_sequence().and_then(|items| items.iter().map(item).collect::<Option<_>>());
     Ok(items.ok_or_else(|| {
-        Failure::failed(format!("cannot understand `{}`", Record::FILE))
+        Failure::failed(format!("cannot parse `{}`", Record::FILE))
             .because(format!("`{key}` {rule}"))
             .hint(Advice::edit(Record::FILE))
     })?)
@@ -178,10 +181,10 @@ fn list(
 fn fault_message(fault: FileFault) -> String {
     match fault {
         FileFault::NotAMapping(Some((line, column))) => {
-            format!("line {line}, column {column} is not YAML")
+            format!("invalid YAML at line {line}, column {column}")
         }
         FileFault::Depth => yaml::YamlError::Depth.to_string(),
-        FileFault::NotAMapping(None) => "it must have a mapping `answers`".into(),
+        FileFault::NotAMapping(None) => "a mapping `answers` is required".into(),
         FileFault::Unknown(Some(name)) => {
             let known = [&Record::NAMES[..], &Component::NAMES, &Environment::NAMES].concat();
             let nearest = known.iter().max_by(|one, other| {
@@ -189,17 +192,16 @@ fn fault_message(fault: FileFault) -> String {
                 compare(one).total_cmp(&compare(other))
             });
             let nearest = nearest.map_or("", |nearest| nearest.as_str());
-            format!(
-                "`answers.{name}` is not an answer that this version knows; the nearest is \
-                 `{nearest}`"
-            )
+            format!("`answers.{name}` is not an answer in this version; did you mean `{nearest}`?")
         }
-        FileFault::Unknown(None) => "it has an answer that this version does not know".into(),
+        FileFault::Unknown(None) => {
+            "it contains an answer that does not exist in this version".into()
+        }
         FileFault::Value(name, rule) => format!("`answers.{}` {rule}", name.as_str()),
         FileFault::Section(rule) | FileFault::EntryName(rule) => {
             format!("a section of `answers` {rule}")
         }
-        FileFault::Twice => "it has a name twice".into(),
+        FileFault::Twice => "it contains a name twice".into(),
         FileFault::In(section, entry, fault) => {
             let place = entry.map_or(section.to_owned(), |entry| format!("{section}.{entry}"));
             fault_message(*fault).replacen("`answers.", &format!("`answers.{place}."), 1)

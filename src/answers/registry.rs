@@ -67,7 +67,7 @@ impl Answer for RegistryKey {
     fn parse(text: &str) -> Result<Self, Rule> {
         let rest = without_scheme(text);
         if rest.contains("://") || rest.contains(":/") {
-            return Err("must begin with a host, or with exactly `https://` or `http://`");
+            return Err("must begin with a host name, or with exactly `https://` or `http://`");
         }
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, Some(path)),
@@ -78,13 +78,11 @@ impl Answer for RegistryKey {
             None => (authority, None),
         };
         if host.contains(|c: char| c.is_ascii_uppercase()) {
-            return Err(
-                "must have its host in lower case: the kubelet compares it letter by letter",
-            );
+            return Err("must have a lower-case host: the kubelet's comparison is case-sensitive");
         }
         let label = |label: &str| is_dns_label(&label.replace('*', "x"));
         if !host.split('.').all(label) {
-            return Err("must be a registry's host[:port], with a path if need be, without spaces");
+            return Err("must be a registry host[:port] with an optional path, without spaces");
         }
         let digits = |port: &str| {
             port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0)

@@ -24,18 +24,18 @@ pub fn record() -> Value {
         |what: &str| json!({"description": what, "type": "array", "items": {"type": "string"}});
     json!({
         "$schema": DRAFT,
-        "title": "What makeinfra made a repository from",
+        "title": "The answers that makeinfra generated a repository from",
         "type": "object",
         "required": ["answers"],
         "properties": {
             "template": {"const": Record::TEMPLATE},
             "version": {
-                "description": "The version of makeinfra whose templates the files are of; \
+                "description": "Version of makeinfra whose templates the files come from; \
                                 `makeinfra update` raises it",
                 "type": "string",
             },
-            Record::OWN: lists("Generated files that `makeinfra update` leaves alone"),
-            Record::PUBLIC: lists("Images that anybody may pull, without tags"),
+            Record::OWN: lists("Generated files that `makeinfra update` does not change"),
+            Record::PUBLIC: lists("Public images, without tags"),
             "answers": recorded,
         },
     })

@@ -97,7 +97,7 @@ impl Sheet {
         if components.iter().any(|one| one.tls_secret().as_deref() == Some(secret_name.as_str())) {
             return Err(Refused::Broken(
                 Name::SecretName,
-                "must be another name than that of the certificate of an Ingress",
+                "must not be the name of an Ingress certificate's Secret",
             ));
         }
         let ci = given(values, Name::Ci)?.unwrap_or(Ci::Gitlab);
@@ -167,8 +167,8 @@ impl Sheet {
             {
                 return Err(Refused::Broken(
                     Name::Namespace,
-                    "must differ between the environments of one cluster: a pattern with `{env}`, \
-                     or ENV=NAMESPACE",
+                    "must differ between environments in the same cluster: use a pattern with \
+                     `{env}`, or ENV=NAMESPACE",
                 ));
             }
             all.push(one);
@@ -199,7 +199,7 @@ impl Sheet {
             if one.name == main.name || all.iter().any(|other| other.name == one.name) {
                 return Err(Refused::Broken(
                     Name::Component,
-                    "must be another name for each component",
+                    "must be different for each component",
                 ));
             }
             if all
@@ -209,8 +209,8 @@ impl Sheet {
             {
                 return Err(Refused::Broken(
                     Name::Image,
-                    "must have the tag that other components have of the same image: it is in one \
-                     place for all of them",
+                    "must have the same tag as in other components with this image: all of them \
+                     share one tag",
                 ));
             }
             all.push(one);

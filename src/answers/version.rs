@@ -21,7 +21,7 @@ enum Stage {
 impl Version {
     /// Parses `text`.
     pub fn parse(text: &str) -> Result<Self, Rule> {
-        const RULE: Rule = "must be a version, such as 0.2.0";
+        const RULE: Rule = "must be a version such as 0.2.0";
         let (numbers, release) = match text.split_once("-rc.") {
             Some((numbers, candidate)) => {
                 (numbers, Stage::Candidate(number(candidate).ok_or(RULE)?))

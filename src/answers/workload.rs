@@ -80,26 +80,25 @@ pub struct Schedule(String);
 type Field = (u32, u32, &'static str, Rule);
 
 const FIELDS: [Field; 5] = [
-    (0, 59, "", "must have minutes of 0 to 59 in its first field, such as `0`, `*/15` or `0,30`"),
-    (0, 23, "", "must have hours of 0 to 23 in its second field, such as `3`, `*/6` or `8-18`"),
-    (1, 31, "", "must have days of 1 to 31 in its third field, such as `1` or `*`"),
+    (0, 59, "", "must have minutes (0 to 59) in the first field, such as `0`, `*/15` or `0,30`"),
+    (0, 23, "", "must have hours (0 to 23) in the second field, such as `3`, `*/6` or `8-18`"),
+    (1, 31, "", "must have days (1 to 31) in the third field, such as `1` or `*`"),
     (
         1,
         12,
         "janfebmaraprmayjunjulaugsepoctnovdec",
-        "must have months of 1 to 12, or jan to dec, in its fourth field",
+        "must have months (1 to 12, or jan to dec) in the fourth field",
     ),
     (
         0,
         6,
         "sunmontuewedthufrisat",
-        "must have days of the week of 0 (Sunday) to 6, or sun to sat, in its fifth field",
+        "must have days of the week (0 for Sunday to 6, or sun to sat) in the fifth field",
     ),
 ];
 
-const FIVE_FIELDS: Rule = "must be a schedule of cron: five fields (minute, hour, day, month, day \
-                           of the week), or @hourly, @daily, @weekly, @monthly, @yearly, `@every \
-                           6h`";
+const FIVE_FIELDS: Rule = "must be a cron schedule: five fields (minute, hour, day, month, day of \
+                           the week), or @hourly, @daily, @weekly, @monthly, @yearly, `@every 6h`";
 
 impl Schedule {
     /// The schedule, with one blank between fields.
@@ -206,7 +205,7 @@ impl Answer for TimeZone {
         if text.len() <= 64 && text.split('/').all(plain) && !text.eq_ignore_ascii_case("local") {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be a time zone as IANA calls it, such as Europe/Berlin or Etc/UTC")
+            Err("must be an IANA time zone such as Europe/Berlin or Etc/UTC")
         }
     }
 }
@@ -234,18 +233,16 @@ impl Answer for Arguments {
 
     fn parse(text: &str) -> Result<Self, Rule> {
         let list: Vec<String> =
-            serde_json::from_str(text).map_err(|_| "must be a list of texts")?;
+            serde_json::from_str(text).map_err(|_| "must be a list of strings")?;
         if list.iter().any(|argument| super::looks_like_token(argument)) {
             return Err(
-                "must not hold a token: arguments stand in git and in every list of processes",
+                "must not contain a token: arguments are visible in git and in process lists",
             );
         }
         let fine =
             |argument: &String| argument.len() <= 4096 && !argument.contains(char::is_control);
         if list.is_empty() || list.len() > 100 || !list.iter().all(fine) {
-            return Err(
-                "must be arguments of one line each, at most 100, each of at most 4096 bytes",
-            );
+            return Err("must be at most 100 arguments of one line and at most 4096 bytes each");
         }
         Ok(Self(list))
     }

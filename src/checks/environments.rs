@@ -43,7 +43,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
                     id,
                     format!("kubernetes/overlays/{name}"),
                     format!(
-                        "`{}` does not list it, so `makeinfra rotate` leaves its pull secret alone",
+                        "not listed in `{}`, so `makeinfra rotate` does not change its pull secret",
                         Record::FILE
                     ),
                 )
@@ -57,7 +57,14 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
     found.extend(entries::lacking(inspection, answers));
     or_ok(found, || {
         let environments = count(answers.environments.iter().count(), "environment");
-        Check::ok(id, Record::FILE, format!("{environments}, as in the overlays and the Makefile"))
+        Check::ok(
+            id,
+            Record::FILE,
+            format!(
+                "{environments}, same as in the overlays and the \
+                                             Makefile"
+            ),
+        )
     })
 }
 
@@ -65,13 +72,13 @@ fn makefile(path: &str, text: &str, answers: &Answers) -> Option<Check> {
     let id = Id::EnvironmentsAgree;
     let edit = Advice::edit(path);
     if !text.contains(WILDCARD) {
-        let message = format!("it does not list environments with `{WILDCARD}`");
+        let message = format!("does not list environments with `{WILDCARD}`");
         return Some(Check::problem(id, path, message).hint(edit));
     }
     let label = format!("{}={},", ProjectName::LABEL, answers.project);
     (!text.contains(&label)).then(|| {
         let message = format!(
-            "it does not select `{}={}`, the project in `{}`",
+            "does not select `{}={}`, the project in `{}`",
             ProjectName::LABEL,
             answers.project,
             Record::FILE
@@ -93,7 +100,8 @@ impl Compared<'_> {
         let name = &self.environment.name;
         let missing = |path: String, what: &str| {
             let hint = self.inspection.restore_command_in(self.environment, &path);
-            Check::problem(Id::EnvironmentsAgree, path, format!("it is missing: {what}")).hint(hint)
+            Check::problem(Id::EnvironmentsAgree, path, format!("file is missing: {what}"))
+                .hint(hint)
         };
         let Some(kustomization) = &self.files.kustomization else {
             let what = format!("`{}` lists the environment `{name}`", Record::FILE);
@@ -102,7 +110,7 @@ impl Compared<'_> {
         let Some(settings) = &self.files.settings else {
             return vec![missing(
                 self.path(Environment::SETTINGS),
-                "the Makefile does not find the environment",
+                "the Makefile cannot find the environment",
             )];
         };
         let mut found = self.namespace(kustomization, settings);
@@ -118,7 +126,7 @@ impl Compared<'_> {
             return None;
         }
         let path = self.environment.pipeline_file();
-        let message = "it is missing: the pipeline does not deploy the environment";
+        let message = "file is missing: the pipeline does not deploy the environment";
         let hint = self.inspection.restore_command_in(self.environment, &path);
         Some(Check::problem(Id::EnvironmentsAgree, path, message).hint(hint))
     }
@@ -127,8 +135,8 @@ impl Compared<'_> {
         let here = Setting::Namespace.of(settings);
         let deployed = text(kustomization, &["namespace"]);
         if here.is_none() || here != deployed {
-            let message = "its NAMESPACE is not the `namespace` of kustomization.yaml: `make \
-                           deploy` refuses that";
+            let message = "NAMESPACE differs from `namespace` in kustomization.yaml; `make deploy` \
+                           will refuse";
             return vec![self.edit(Environment::SETTINGS, message)];
         }
         if here == Some(self.environment.namespace.as_str()) {
@@ -139,14 +147,14 @@ impl Compared<'_> {
 
     fn secrets(&self, kustomization: &Value, settings: &str) -> Vec<Check> {
         let Some(dir) = Setting::Secrets.of(settings).filter(|dir| !dir.is_empty()) else {
-            return vec![self.edit(Environment::SETTINGS, "its SECRETS names no directory")];
+            return vec![self.edit(Environment::SETTINGS, "SECRETS names no directory")];
         };
         let wanted = format!("../../../{dir}");
         if !kustomization::resources(kustomization, &self.environment.overlay())
             .any(|path| path == dir)
         {
             let message =
-                format!("its `resources` lack `{wanted}`: the cluster gets no pull secret");
+                format!("`resources` lacks `{wanted}`, so the cluster gets no pull secret");
             return vec![self.edit("kustomization.yaml", &message)];
         }
         if dir == self.environment.secrets {
@@ -173,7 +181,8 @@ impl Compared<'_> {
         ];
         let (name, value) = wanted.into_iter().find(|(name, value)| label(name) != Some(value))?;
         let message = format!(
-            "its `labels` lack `{name}: {value}`: `make prune` cannot know what is its own"
+            "`labels` lacks `{name}: {value}`, so `make prune` cannot recognize the objects of \
+             this environment"
         );
         Some(self.edit("kustomization.yaml", &message))
     }
@@ -192,7 +201,7 @@ impl Compared<'_> {
     /// A problem in the record: it contradicts the overlay.
     fn record(&self, message: &str) -> Check {
         let (name, settings) = (&self.environment.name, self.path(Environment::SETTINGS));
-        let message = format!("it records `{name}` {message}, unlike `{settings}`");
+        let message = format!("records `{name}` {message}, but `{settings}` differs");
         Check::problem(Id::EnvironmentsAgree, Record::FILE, message)
             .hint(Advice::edit(Record::FILE))
     }
@@ -216,7 +225,7 @@ fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     let shared = by_host.iter().filter(|(_, all)| all.len() > 1).map(|(host, all)| {
         let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
         let message =
-            format!("its host `{host}` is also that of {}", names[..names.len() - 1].join(", "));
+            format!("host `{host}` is also used by {}", names[..names.len() - 1].join(", "));
         let last = all[all.len() - 1];
         let subject = format!("{}/kustomization.yaml", last.overlay());
         let hint = Advice::edit(&subject);
@@ -236,5 +245,5 @@ fn hosts(inspection: &Inspection, answers: &Answers) -> Vec<Check> {
     if by_host.is_empty() || answers.environments.rest.is_empty() {
         return found;
     }
-    or_ok(found, || Check::ok(id, "kubernetes/overlays", "each environment has its own hosts"))
+    or_ok(found, || Check::ok(id, "kubernetes/overlays", "every environment has its own hosts"))
 }

@@ -60,10 +60,10 @@ fn parse(inspection: &Inspection) -> Vec<Check> {
         .secret_files
         .iter()
         .filter(|file| file.state == SecretFileState::NotYaml && !file.expected);
-    found.extend(not_yaml.map(|secret| file(id, &secret.path, "it is not YAML")));
+    found.extend(not_yaml.map(|secret| file(id, &secret.path, "not valid YAML")));
     or_ok(found, || {
         let files = count(inspection.manifests.files, "file");
-        Check::ok(id, inspection.dirs.join(", "), format!("{files}, all of them YAML"))
+        Check::ok(id, inspection.dirs.join(", "), format!("{files}, all valid YAML"))
     })
 }
 
@@ -85,7 +85,7 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
             Some(
                 Check::warning(id, &fault.path, &fault.message).hint(
                     Advice::at_top(format!("kubectl kustomize {} | grep image:", shell_word(dir)))
-                        .why("look at the images yourself"),
+                        .why("check the images yourself"),
                 ),
             )
         }
@@ -94,7 +94,7 @@ fn kustomize(inspection: &Inspection) -> Vec<Check> {
         }
     });
     let dirs = inspection.dirs.join(", ");
-    or_ok(found.collect(), || Check::ok(id, dirs, "nothing that this check does not understand"))
+    or_ok(found.collect(), || Check::ok(id, dirs, "all kustomize features in use were evaluated"))
 }
 
 /// How to examine what a program generates from the file `path`.
@@ -104,7 +104,7 @@ fn unread_hint(path: &str) -> Advice {
             let dir = if dir.is_empty() { "." } else { dir.trim_end_matches('/') };
             let word = shell_word(Path::new(dir));
             Advice::at_top(format!("helm template {word} | grep image:"))
-                .why("look at the images yourself")
+                .why("check the images yourself")
         }
         None => Advice::default(),
     }
@@ -119,7 +119,7 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     };
     let Layout { has_manifests, generated, .. } = &inspection.layout;
     if !has_manifests && workloads == 0 {
-        let check = Check::problem(id, dirs, "there is no such directory, or nothing in it");
+        let check = Check::problem(id, dirs, "the directory is missing or empty");
         let folders =
             generated.iter().take(3).map(|folder| Advice::at_top("makeinfra check").arg(folder));
         return vec![check.hint(match inspection.record {
@@ -132,9 +132,9 @@ fn found(inspection: &Inspection) -> Vec<Check> {
     if workloads == 0 {
         let hint = Advice::makeinfra("check").with("--manifests DIR --secret FILE");
         return vec![if inspection.manifests.faults.iter().any(|fault| is_unread(fault.kind)) {
-            Check::warning(id, dirs, "no workload is in what could be read").hint(hint)
+            Check::warning(id, dirs, "no workload found in the files that could be read").hint(hint)
         } else {
-            Check::problem(id, dirs, "it has no workload").hint(hint)
+            Check::problem(id, dirs, "no workload found").hint(hint)
         }];
     }
     let message = format!("{} with {}", count(workloads, "workload"), count(images, "image"));
@@ -181,21 +181,20 @@ fn name_pull_secret(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check
                 id,
                 workload_title(workload),
                 format!(
-                    "it names no pull secret, and its service account {} is not in the manifests: \
-                     that may name one",
+                    "names no pull secret; its service account {} is not in the manifests and may \
+                     name one",
                     quoted(account)
                 ),
             ),
             None if is_patched => Check::warning(
                 id,
                 workload_title(workload),
-                "it names no pull secret; the Makefile patches a service account, which may name \
-                 one",
+                "names no pull secret; the Makefile patches a service account, which may name one",
             ),
             None => of_workload(
                 id,
                 workload,
-                "it names no pull secret: the kubelet pulls without credentials",
+                "names no pull secret, so the kubelet pulls without credentials",
             ),
         };
         let pull_secrets = format!("imagePullSecrets: [{{name: {name}}}]");
@@ -210,7 +209,7 @@ fn name_pull_secret(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check
         Check::ok(
             id,
             inspection.dirs.join(", "),
-            format!("{workloads}, each with a pull secret where it needs one"),
+            format!("{workloads}, each with a pull secret if it needs one"),
         )
     })
 }
@@ -237,22 +236,19 @@ fn pinned(inspection: &Inspection) -> Vec<Check> {
             let (message, is_known) = match &image.reference {
                 Ok(image) => (
                     format!(
-                        "`{}` has neither a tag nor a digest, so what runs is unknown",
+                        "`{}` has neither a tag nor a digest, so the running version is unknown",
                         image.name()
                     ),
                     true,
                 ),
                 Err(NoImage::NotText(what)) => (
-                    format!(
-                        "`{}` is {what} and not the text of an image reference",
-                        field(&image.field)
-                    ),
+                    format!("`{}` must be an image reference, but is {what}", field(&image.field)),
                     true,
                 ),
                 Err(NoImage::Placeholder) => (
                     format!(
-                        "not checked: the image of container {container} is put in before it is \
-                         deployed (`{}`)",
+                        "not checked: the image of container {container} is filled in at \
+                         deployment (`{}`)",
                         field(&image.field)
                     ),
                     false,
@@ -310,7 +306,7 @@ fn moving(inspection: &Inspection) -> Vec<Check> {
         let images = workload.images.iter().filter(|image| image.pinned && image.pulled);
         for image in images.filter_map(|image| image.reference.as_ref().ok()) {
             if image.as_str().ends_with(":latest") {
-                let message = format!("`{image}` is another image whenever somebody pushes one");
+                let message = format!("`{image}` changes with every push of this tag");
                 found.push(Check::note(Id::ImagesPinned, workload_title(workload), message));
             }
         }
@@ -351,7 +347,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
         .any(|included| !included.trim_end().ends_with(Environment::SETTINGS));
     let mut found = Vec::new();
     if !missing.is_empty() {
-        let message = format!("it has no target `{}`", missing.join("`, `"));
+        let message = format!("target `{}` is missing", missing.join("`, `"));
         found.push(if ours && !includes {
             Check::problem(id, path, message).hint(Advice::git(format!("log -p -- {path}")))
         } else {
@@ -360,16 +356,15 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     }
     if ours && text.contains(SCRIPT) && !inspection.layout.has_script {
         let check =
-            Check::problem(id, SCRIPT, "it is not there, and the targets of the Makefile run it");
+            Check::problem(id, SCRIPT, "file is missing, but targets of the Makefile run it");
         found.push(check.hint(inspection.restore_command(SCRIPT)));
     }
     if text.lines().any(|line| line.contains("get secret") && line.contains("||")) {
-        let message = "`get secret … ||` never updates a Secret that exists: a rotated token does \
+        let message = "`get secret … ||` never updates an existing Secret, so a rotated token does \
                        not reach the cluster";
         found.push(
-            Check::warning(id, path, message).hint(
-                "{kubectl apply --server-side --force-conflicts -f FILE}, without asking first",
-            ),
+            Check::warning(id, path, message)
+                .hint("{kubectl apply --server-side --force-conflicts -f FILE}, unconditionally"),
         );
     }
     or_ok(found, || Check::ok(id, path, format!("has {}", count(wanted.len(), "target"))))

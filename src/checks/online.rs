@@ -54,7 +54,7 @@ impl RefutedSuspicion {
             checks.push(Check::ok(
                 Id::PullSecretAuth,
                 &self.path,
-                "is odd, and the registry takes it",
+                "unusual, but accepted by the registry",
             ));
         }
     }
@@ -162,7 +162,7 @@ impl<'i> Question<'i> {
         let (status, message, hint) = match verdict {
             None => (
                 Status::Warning,
-                format!("`{}` was not asked for: its pull secret is locked", self.image),
+                format!("`{}` was not checked: its pull secret is locked", self.image),
                 Advice::at_top(UNLOCK),
             ),
             Some(verdict) if verdict.standing() == Standing::Refused && self.doubt.is_some() => {
@@ -203,10 +203,7 @@ impl<'i> Question<'i> {
 /// Why the pods may have further credentials, as a sentence; `None` if they do not.
 fn doubt(inspection: &Inspection, pull: &ImagePull) -> Option<String> {
     if let Some((name, why)) = closed(inspection, pull) {
-        return Some(format!(
-            "what is in the pull secret {} is not known, since {why}",
-            quoted(name)
-        ));
+        return Some(format!("the content of the pull secret {} is unknown: {why}", quoted(name)));
     }
     if let Some(account) = &pull.workload.unknown_account {
         return Some(format!("its service account {} may name a pull secret", quoted(account)));

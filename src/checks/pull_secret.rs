@@ -30,12 +30,12 @@ pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts, now: Timest
     }
     for (id, aspects, fine) in [
         (Id::PullSecretType, &[Aspect::Type][..], "type and data key agree"),
-        (Id::PullSecretWrapping, &[Aspect::Wrapping], "its entries are wrapped as its type wants"),
-        (Id::PullSecretAuth, &[Aspect::Auth], "`auth` is what user name and token say"),
+        (Id::PullSecretWrapping, &[Aspect::Wrapping], "entries are wrapped as the type requires"),
+        (Id::PullSecretAuth, &[Aspect::Auth], "`auth` matches user name and token"),
         (
             Id::PullSecretCredentials,
             &[Aspect::Credentials, Aspect::TooMuch],
-            "has credentials that last",
+            "credentials are not short-lived",
         ),
     ] {
         checks.extend(flaws(inspection, id, aspects, fine));
@@ -92,7 +92,7 @@ fn flaws(inspection: &Inspection, id: Id, aspects: &[Aspect], fine: &str) -> Vec
         _ => !secret.secret.is_readable(),
     };
     if let (true, Some(secret)) = (found.is_empty(), inspection.pull_secrets.iter().find(unread)) {
-        found.push(Check::warning(id, &secret.path, "not checked, because of the problem above"));
+        found.push(Check::warning(id, &secret.path, "not checked because of the problem above"));
     }
     or_ok(found, || Check::ok(id, &inspection.pull_secrets[0].path, fine))
 }
@@ -142,7 +142,7 @@ fn matches(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     for pull in inspection.manifests.pulls().filter(|pull| !known.is_public(pull.image)) {
         if let Some((name, why)) = closed(inspection, &pull) {
             let message = format!(
-                "not checked: what is in the pull secret {} is not known, since {why}",
+                "not checked: the content of the pull secret {} is unknown: {why}",
                 quoted(name)
             );
             found.push(Check::warning(id, workload_title(pull.workload), message));
@@ -171,7 +171,7 @@ fn matches(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check> {
     found.dedup();
     or_ok(found, || {
         let message =
-            format!("has credentials for {}, by the kubelet's own rule", count(images, "image"));
+            format!("has credentials for {} by the kubelet's own rule", count(images, "image"));
         Check::ok(id, secret_title(&inspection.pull_secrets[0]), message)
     })
 }
@@ -194,19 +194,19 @@ fn unmatched(inspection: &Inspection, pull: &ImagePull, secrets: &[&PullSecret])
     let meant = meant.find_map(|key| RegistryKey::parse(&key).ok());
     let message = meant.map(|key| {
         format!(
-            "the registry key `{key}` is written with capitals, so the kubelet does not find it \
+            "the registry key `{key}` contains capital letters, so the kubelet does not find it \
              for `{image}`"
         )
     });
     let message = message.unwrap_or_else(|| {
         format!(
-            "no registry key matches `{image}`, so the kubelet pulls it without credentials; there \
-             is {keys}"
+            "no registry key matches `{image}`, so the kubelet pulls it without credentials; found \
+             {keys}"
         )
     });
     let rotate = key_for(inspection, image, secrets);
     of_workload(Id::PullSecretMatchesImages, pull.workload, &message)
-        .hint(rotate.aside(format!("if anybody may pull it: --public {}", image.name())))
+        .hint(rotate.aside(format!("if the image is public: --public {}", image.name())))
 }
 
 /// A pull secret of `pull` whose content is undetermined, and why; `None` if another one has an
@@ -232,7 +232,7 @@ fn why_unknown(inspection: &Inspection, workload: &Workload, name: &str) -> Opti
             && inspection.manifests.secrets_called(name).next().is_none()
     };
     let closed = inspection.why_closed(workload, name);
-    closed.or_else(|| is_nowhere().then(|| "it is in none of these files".to_owned()))
+    closed.or_else(|| is_nowhere().then(|| "not found in these files".to_owned()))
 }
 
 /// The Secrets that the kubelet would read. If there are none of these names, which another check
@@ -268,7 +268,7 @@ pub(super) fn of_workload(id: Id, workload: &Workload, message: &str) -> Check {
 
 /// A name in quotes if it is valid: a file could have the token in its place.
 pub(super) fn quoted(name: &str) -> String {
-    if is_name(name) { format!("`{name}`") } else { "that is not a name".to_owned() }
+    if is_name(name) { format!("`{name}`") } else { "with an invalid name".to_owned() }
 }
 
 /// Whether `name` is a DNS subdomain (RFC 1123), as the names of objects are.

@@ -14,18 +14,18 @@ pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts) -> Vec<Chec
     let unfollowed = unfollowed.iter().map(|one| {
         let (message, update) = match &one.revision {
             Some(revision) => (
-                format!("the files do not follow its `answers.{}`", one.answer),
+                format!("the files do not match `answers.{}`", one.answer),
                 Advice::makeinfra("update").with(format_args!("--from {revision}")),
             ),
             None => (
-                format!("its `answers.{}` was edited, and the files do not follow yet", one.answer),
+                format!("`answers.{}` was edited, but the files do not match it yet", one.answer),
                 Advice::makeinfra("update"),
             ),
         };
         Check::warning(Id::RecordFollowed, Record::FILE, message).hint(update)
     });
     found.extend(or_ok(unfollowed.collect(), || {
-        Check::ok(Id::RecordFollowed, Record::FILE, "the files follow its answers")
+        Check::ok(Id::RecordFollowed, Record::FILE, "the files match the answers")
     }));
     found
 }
@@ -34,15 +34,22 @@ fn version(record: &Record) -> Check {
     let (id, own) = (Id::TemplatesCurrent, Version::own());
     match &record.version {
         Some(version) if *version < own => {
-            let message =
-                format!("the files are of the templates of {version}; this is makeinfra {own}");
+            let message = format!(
+                "the files were generated from the templates of version {version}; this is \
+                         makeinfra {own}"
+            );
             Check::note(id, Record::FILE, message).hint(Advice::makeinfra("update"))
         }
-        Some(version) => {
-            Check::ok(id, Record::FILE, format!("the files are of the templates of {version}"))
-        }
+        Some(version) => Check::ok(
+            id,
+            Record::FILE,
+            format!(
+                "the files match the templates of version \
+                                                 {version}"
+            ),
+        ),
         None => {
-            Check::warning(id, Record::FILE, "it has no `version`: nothing can be updated or added")
+            Check::warning(id, Record::FILE, "has no `version`, so nothing can be updated or added")
                 .hint(Advice::git("log -p -- .makeinfra.yaml"))
         }
     }
@@ -58,6 +65,6 @@ fn public(record: &Record, known: &ExternalFacts) -> Option<Check> {
     }
     let all: BTreeSet<_> = named.into_iter().chain(&record.public).map(String::as_str).collect();
     let line = format!("{}: [{}]", Record::PUBLIC, all.into_iter().collect::<Vec<_>>().join(", "));
-    let message = format!("`--public` counts for this call; this line records it: `{line}`");
+    let message = format!("`--public` applies to this call only; to record it, write: `{line}`");
     Some(Check::note(Id::RecordFollowed, Record::FILE, message).hint(Advice::edit(Record::FILE)))
 }

@@ -14,10 +14,11 @@ use std::path::Path;
 fn revoke(inspection: &Inspection) -> Advice {
     match inspection.record {
         Some(_) => {
-            "revoke the exposed values; a deploy token in GitLab, then: {makeinfra rotate --commit}"
+            "revoke the exposed values; for a deploy token, revoke it in GitLab, then: {makeinfra \
+             rotate --commit}"
                 .into()
         }
-        None => "revoke the exposed values, and put new ones in".into(),
+        None => "revoke the exposed values and replace them".into(),
     }
 }
 
@@ -29,7 +30,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         checks.extend(keys(inspection, git));
         checks.extend(plain(Id::SecretsIndex, "the index", &git.index, |path| {
             let add = Advice::git(format!("add --renormalize -- {path}"));
-            add.say(", once git-crypt is set up; and ").say(revoke(inspection))
+            add.say(", after setting up git-crypt; then ").say(revoke(inspection))
         }));
         if let Some(head) = &git.head {
             checks.extend(plain(Id::SecretsHead, "HEAD", head, |_| revoke(inspection)));
@@ -51,21 +52,21 @@ fn covered(git: &Audit) -> Vec<Check> {
         Check::problem(id, path, message).hint(remedy.hint())
     });
     let closed = git.closed_attributes.iter().map(|(path, remedy)| {
-        let message = "git-crypt encrypts it: git cannot read it where the repository is locked, \
-                       and stores secrets in plaintext there";
+        let message = "encrypted by git-crypt, so git cannot read it in a locked clone and stores \
+                       secrets in plaintext there";
         let add = Advice::git(format!("add --renormalize -- {}", shell_word(Path::new(path))));
         Check::problem(id, path, message).hint(remedy.hint().and(add))
     });
     let spoiled = git.spoiled.iter().map(|(path, attribute, remedy)| {
         let message = format!(
-            "attribute `{attribute}` makes git change bytes of the ciphertext, which may then fail \
-             to decrypt"
+            "attribute `{attribute}` makes git change the ciphertext, which may then fail to \
+             decrypt"
         );
         Check::problem(id, path, message).hint(remedy.hint())
     });
     or_ok(found.chain(closed).chain(spoiled).collect(), || {
         let files = count(git.covered.len(), "secret file");
-        Check::ok(id, ".gitattributes", format!("gives {files} to git-crypt"))
+        Check::ok(id, ".gitattributes", format!("assigns {files} to git-crypt"))
     })
 }
 
@@ -75,14 +76,14 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
         let name = &filter.name;
         match (filter.configured, filter.required) {
             (false, _) if is_locked(inspection, filter) => Some(
-                Check::warning(id, name, "this clone is locked, and the filter is not configured")
+                Check::warning(id, name, "this clone is locked and the filter is not configured")
                     .hint(Advice::at_top(git.unlock)),
             ),
             (false, _) => Some(
                 Check::problem(
                     id,
                     name,
-                    "the filter is not configured: `git add` stores secrets in plaintext",
+                    "the filter is not configured, so `git add` stores secrets in plaintext",
                 )
                 .hint(Advice::at_top(git.unlock)),
             ),
@@ -90,8 +91,7 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 Check::problem(
                     id,
                     name,
-                    "the filter is not required: where it fails, git stores \
-                                          plaintext",
+                    "the filter is not required, so git stores plaintext if it fails",
                 )
                 .hint(Advice::git(format!("config filter.{name}.required true"))),
             ),
@@ -99,8 +99,8 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 Check::warning(
                     id,
                     name,
-                    "git-crypt is not where the configuration of this clone \
-                                          has it: `git add` and `git status` fail",
+                    "git-crypt is not at the path in this clone's configuration, so `git add` and \
+                     `git status` fail",
                 )
                 .hint(configure(name)),
             ),
@@ -108,8 +108,7 @@ fn filters(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 Check::warning(
                     id,
                     name,
-                    "git-crypt is not installed here: `git add` and `git \
-                                          status` fail",
+                    "git-crypt is not installed, so `git add` and `git status` fail",
                 )
                 .hint(
                     Advice::anywhere("apt-get install git-crypt")
@@ -163,7 +162,7 @@ fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
                 ]
             }
             KeyState::Broken => vec![
-                problem(&filter.name, "its key file is not a git-crypt key")
+                problem(&filter.name, "the key file is not a git-crypt key")
                     .hint(Advice::at_top(git.unlock)),
             ],
             KeyState::Tried(trial) => {
@@ -174,9 +173,7 @@ fn keys(inspection: &Inspection, git: &Audit) -> Vec<Check> {
     if git.filters.is_empty() {
         return Vec::new();
     }
-    or_ok(found.collect(), || {
-        Check::ok(id, "git-crypt", "the key is here and opens what git holds")
-    })
+    or_ok(found.collect(), || Check::ok(id, "git-crypt", "the key decrypts the secrets in git"))
 }
 
 /// The check for a file that this clone's key does not decrypt.
@@ -185,23 +182,25 @@ fn foreign(trial: &Trial, path: &str) -> Check {
         return Check::problem(
             Id::SecretsKey,
             path,
-            "the key of this clone is another one and does not open it",
+            "the git-crypt key of this clone is a different one and cannot decrypt it",
         )
         .hint(Advice::at_top(UNLOCK_ANEW));
     }
-    let message =
-        "it was encrypted with another key, and nobody who has this repository's can read it";
+    let message = "encrypted with another key: the key of this repository cannot decrypt it";
     let log = Advice::git(format!("log --oneline -- {}", shell_word(Path::new(path))));
-    Check::problem(Id::SecretsKey, path, message).hint(log.aside("take it from the commit before"))
+    Check::problem(Id::SecretsKey, path, message).hint(log.aside(
+        "restore it from an earlier \
+                                                                  commit",
+    ))
 }
 
 fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> Advice) -> Vec<Check> {
     let checks = found.plain.iter().map(|path| {
         let word = shell_word(Path::new(path));
-        Check::problem(id, path, format!("it is plaintext in {place}")).hint(hint(&word))
+        Check::problem(id, path, format!("plaintext in {place}")).hint(hint(&word))
     });
     let missing = found.missing.iter().map(|path| {
-        let message = format!("not checked: what {place} has of it is not in this clone");
+        let message = format!("not checked: this clone lacks the version in {place}");
         Check::warning(id, path, message).hint(Advice::git("fsck"))
     });
     or_ok(checks.chain(missing).collect(), || {
@@ -225,14 +224,14 @@ fn older(inspection: &Inspection, history: &History) -> Vec<Check> {
             Check::problem(
                 id,
                 &leak.path,
-                format!("it is plaintext in {where_}: whoever has the repository has it"),
+                format!("plaintext in {where_}: everyone with the repository can read it"),
             )
-            .hint(revoke(inspection).aside("then `--no-history` leaves this check out"))
+            .hint(revoke(inspection).aside("then use `--no-history` to skip this check"))
         })
         .collect();
     if history.shallow || history.incomplete {
         let hint = Advice::git(if history.shallow { "fetch --unshallow" } else { "fsck" });
-        let message = "this clone does not have all of it, and the rest was not looked at";
+        let message = "this clone does not have the full history; the rest was not checked";
         found.push(Check::warning(id, "history", message).hint(hint));
     }
     or_ok(found, || {
@@ -257,7 +256,7 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
         .iter()
         .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("/.gitattributes"))
         .map(|(path, mode)| {
-            let message = format!("others on this machine can read it (mode {mode:04o})");
+            let message = format!("readable by other users on this machine (mode {mode:04o})");
             // Git resets the mode of a secret file at each pull, but never touches a key.
             let is_key = inspection
                 .git
@@ -276,27 +275,25 @@ fn modes(inspection: &Inspection) -> Vec<Check> {
     }
     or_ok(found, || {
         let files = count(all.len(), "file");
-        Check::ok(id, "plain secrets and keys", format!("{files}, closed to others"))
+        Check::ok(id, "plain secrets and keys", format!("{files}, readable by the owner only"))
     })
 }
 
 fn key_files(inspection: &Inspection) -> Vec<Check> {
     let id = Id::KeyInWorkTree;
     let found = inspection.key_files.iter().map(|path| {
-        Check::problem(id, path, "it is a git-crypt key: it opens every secret of this repository")
+        Check::problem(id, path, "git-crypt key that decrypts every secret of this repository")
             .hint(
                 Advice::at_top("mv")
                     .arg(path.as_str())
                     .arg("KEY_FILE")
-                    .why("where your team keeps passwords")
-                    .aside("if it was ever committed, make a new key and revoke the token"),
+                    .why("move it to your team's password store")
+                    .aside("if it was ever committed, create a new key and revoke the token"),
             )
     });
     let unread = inspection.unread.iter().map(|path| {
-        Check::warning(id, path, "it could not be read")
+        Check::warning(id, path, "cannot be read")
             .hint(Advice::at_top(format!("ls -ld {}", shell_word(Path::new(path)))))
     });
-    or_ok(found.chain(unread).collect(), || {
-        Check::ok(id, "work tree", "no git-crypt key lies in it")
-    })
+    or_ok(found.chain(unread).collect(), || Check::ok(id, "work tree", "contains no git-crypt key"))
 }

@@ -7,21 +7,21 @@ use std::path::PathBuf;
 /// Options of `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 no problem, 1 a problem, 2 wrong options, 3 undetermined: a \
-                  registry or the cluster did not answer. Changes nothing, and contacts registries \
-                  only with --online or --running, the cluster only with --running."
+    after_help = "Exit codes: 0 no problems, 1 problems found, 2 invalid options, 3 undetermined \
+                  (a registry or the cluster did not answer). Changes nothing. Contacts registries \
+                  only with --online or --running, and the cluster only with --running."
 )]
 pub struct Check {
     /// Which repositories.
     #[command(flatten)]
     pub repositories: Repositories,
-    /// Directory of manifests (repeatable) [default: kubernetes].
+    /// Directory with manifests (repeatable) [default: kubernetes].
     #[arg(long, value_name = "DIR")]
     pub manifests: Vec<PathBuf>,
-    /// File with a pull secret (repeatable) [default: all below secrets/ and among the manifests].
+    /// File with a pull secret (repeatable) [default: all under secrets/ and among the manifests].
     #[arg(long, value_name = "FILE")]
     pub secret: Vec<PathBuf>,
-    /// Public image, or prefix of public images such as docker.io/library (repeatable).
+    /// Image that is public, or prefix of public images such as docker.io/library (repeatable).
     #[arg(long, value_name = "NAME")]
     pub public: Vec<String>,
     /// How far back it reads.
@@ -33,7 +33,7 @@ pub struct Check {
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Print the findings as GitLab's code quality report or as JUnit's XML.
+    /// Print the findings as a GitLab code quality report or as JUnit XML.
     #[arg(long, value_enum, conflicts_with_all = ["json", "verbose", "failed_to"])]
     pub format: Option<Format>,
     /// How much is asked at the same time.
@@ -50,31 +50,31 @@ pub struct Check {
 /// A format that other programs read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// GitLab's code quality report, whose findings a merge request shows.
+    /// GitLab code quality report, shown in merge requests.
     Gitlab,
-    /// JUnit's XML, a test a check.
+    /// JUnit XML, with one test per check.
     Junit,
 }
 
 /// Options of `diagnose`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 nothing wrong, 1 a cause was found, 2 wrong options, 3 \
-                  undetermined. Changes nothing. The kubectl command comes from the variable \
-                  KUBECTL, else from the repository's Makefile.")]
+#[command(after_help = "Exit codes: 0 nothing wrong, 1 cause found, 2 invalid options, 3 \
+                        undetermined. Changes nothing. The kubectl command comes from the variable \
+                        KUBECTL, or else from the repository's Makefile.")]
 pub struct Diagnose {
-    /// The repository, or any directory in it [default: .].
+    /// Repository, or any directory in it [default: .].
     pub repo: Option<PathBuf>,
-    /// The environment [default: the first].
+    /// Environment [default: the first].
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
-    /// Read the output of `kubectl get pods,events -o json` instead of asking a cluster; `-` is
-    /// standard input.
+    /// Read the output of `kubectl get pods,events -o json` from FILE instead of asking a cluster
+    /// (`-` for standard input).
     #[arg(long, value_name = "FILE", conflicts_with = "context")]
     pub events: Option<PathBuf>,
-    /// The kubectl context [default: that of the environment, else the current one].
+    /// kubectl context [default: the environment's, or else the current context].
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// The namespace [default: that of the manifests].
+    /// Namespace [default: that of the manifests].
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
     /// Print the result as one JSON object.

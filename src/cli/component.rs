@@ -6,52 +6,51 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Component")]
 pub struct ComponentOptions {
-    /// The image, with a tag or a digest.
+    /// Image with a tag or a digest.
     #[arg(long, value_name = "REF")]
     pub image: Option<String>,
-    /// How it runs: deployment (all the time), cronjob (on a schedule) or job (once per change)
-    /// [default: deployment].
+    /// Kind of workload: deployment (runs all the time), cronjob (on a schedule) or job (once per
+    /// change) [default: deployment].
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     #[arg(value_parser = ["deployment", "cronjob", "job"])]
     pub workload: Option<String>,
-    /// Schedule of a cronjob: five fields of cron such as '0 3 * * *', or @hourly, @daily, @weekly;
+    /// Schedule of a cronjob: five cron fields such as '0 3 * * *', or @hourly, @daily, @weekly;
     /// requires --workload cronjob.
     #[arg(long, value_name = "CRON")]
     pub schedule: Option<String>,
-    /// Time zone of the schedule, such as Europe/Berlin [default: that of the cluster, usually
-    /// UTC].
+    /// Time zone of the schedule, such as Europe/Berlin [default: the cluster's, usually UTC].
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
-    /// An argument for the container (repeatable, in this order) [default: those of the image].
+    /// Argument for the container (repeatable; the order is kept) [default: those of the image].
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub arg: Vec<String>,
-    /// Port on which the container listens, or none for a worker without a Service [default: 8080].
+    /// Port that the container listens on, or none for a worker without a Service [default: 8080].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub port: Option<String>,
     /// Number of pods [default: 2].
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub replicas: Vec<String>,
-    /// Host name of an Ingress; of several environments, protected ones get HOST and others
+    /// Host name of an Ingress; with several environments, protected ones get HOST and others
     /// ENV.HOST [default: no Ingress].
     #[arg(long, value_name = "HOST")]
     pub ingress: Vec<String>,
-    /// Use TLS for the Ingress, with the certificate in Secret NAME-tls; requires --ingress.
+    /// Use TLS for the Ingress, with the certificate in the Secret NAME-tls; requires --ingress.
     #[arg(long)]
     pub tls: bool,
-    /// Have this `ClusterIssuer` of cert-manager issue the certificate; implies --tls.
+    /// Have this cert-manager `ClusterIssuer` issue the certificate; implies --tls.
     #[arg(long, value_name = "NAME")]
     pub tls_issuer: Option<String>,
-    /// Path of the HTTP probes, such as /healthz [default: TCP probes].
+    /// Path for HTTP probes, such as /healthz [default: TCP probes].
     #[arg(long, value_name = "PATH")]
     pub health_path: Option<String>,
-    /// Run the pods as a service account of their own, which names the pull secret.
+    /// Run the pods under their own service account, which names the pull secret.
     #[arg(long)]
     pub service_account: bool,
     /// The image is public and needs no pull secret.
     #[arg(long)]
     pub public: bool,
-    /// Pass the KEY=VALUE lines in FILE to the container as variables, through a config map. Not
-    /// for secrets.
+    /// Pass the KEY=VALUE lines in FILE to the container as environment variables, through a config
+    /// map. Not for secrets.
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
 }

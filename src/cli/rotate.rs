@@ -11,20 +11,20 @@ pub struct Rotate {
     /// Which repositories.
     #[command(flatten)]
     pub repositories: Repositories,
-    /// Change only the pull secret of this environment (repeatable) [default: all, if they share
-    /// the token].
+    /// Change only this environment's pull secret (repeatable) [default: all environments, if they
+    /// share the token].
     #[arg(long, value_name = "ENV")]
     pub env: Vec<String>,
-    /// Commit the files that change and nothing else.
+    /// Commit the changed files and nothing else.
     #[arg(long)]
     pub commit: bool,
-    /// Add an entry for another registry, such as ghcr.io, in every environment; all other entries
-    /// stay.
+    /// Add an entry for another registry, such as ghcr.io, in every environment; keep all other
+    /// entries.
     #[arg(long, value_name = "HOST")]
     #[arg(conflicts_with_all = ["registry", "remove_registry", "from_gitlab"])]
     #[arg(help_heading = "Pull secret")]
     pub add_registry: Option<String>,
-    /// Remove the entry of another registry, in every environment; all other entries stay.
+    /// Remove the entry for another registry in every environment; keep all other entries.
     #[arg(long, value_name = "HOST", help_heading = "Pull secret", conflicts_with_all = [
         "registry", "email", "secret_type", "expires_at", "token", "token_username", "ask",
     ])]
@@ -64,20 +64,21 @@ pub struct Rotate {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Finish")]
 pub struct FinishOptions {
-    /// Prove that every environment has the new token, then delete the old ones in GitLab.
+    /// Verify that every environment has the new token, then delete the old tokens in GitLab.
     #[arg(long, group = "asks", conflicts_with_all = [
         "from_gitlab", "add_registry", "remove_registry", "keep_token", "registry", "email",
         "secret_type", "expires_at", "token", "token_username", "ask",
     ])]
     pub finish: bool,
-    /// Vouch that the cluster of ENV has the new token, where it cannot be asked (repeatable).
+    /// Vouch that the cluster of ENV has the new token, if makeinfra cannot ask the cluster
+    /// (repeatable).
     #[arg(long, value_name = "ENV", requires = "finish")]
     pub deployed: Vec<String>,
-    /// The kubectl context to ask, for all environments or as ENV=NAME for one [default: that of
-    /// the environment].
+    /// kubectl context to ask, for all environments or as ENV=NAME for one [default: the
+    /// environment's].
     #[arg(long, value_name = "NAME", requires = "finish")]
     pub context: Vec<String>,
-    /// Skip the question about tokens that were made by hand or belong to a group.
+    /// Skip the confirmation for tokens that were created by hand or belong to a group.
     #[arg(long, requires = "finish")]
     pub yes: bool,
 }
@@ -86,15 +87,15 @@ pub struct FinishOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Merge request")]
 pub struct ProposeOptions {
-    /// For a scheduled pipeline: if a token ends soon, commit a new one, push it to the branch
+    /// For a scheduled pipeline: if a token expires soon, commit a new one, push it to the branch
     /// makeinfra/rotate-token and open a merge request to BRANCH.
     #[arg(long, value_name = "BRANCH", requires = "from_gitlab")]
     #[arg(conflicts_with_all = ["finish", "registry"])]
     pub propose: Option<String>,
-    /// How soon a token must end for that: 30d, 6w, 48h [default: 30d].
+    /// Time before expiry at which --propose replaces a token: 30d, 6w, 48h [default: 30d].
     #[arg(long, value_name = "TIME", requires = "propose", allow_hyphen_values = true)]
     pub due_in: Option<String>,
-    /// Where to push, a remote or a URL; with --gitlab-token-env also with that access token
+    /// Remote or URL to push to; with --gitlab-token-env, the push uses that access token, too
     /// [default: origin].
     #[arg(long, value_name = "URL", requires = "propose")]
     pub push_to: Option<String>,

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 /// The commands below `secret`.
 #[derive(Debug, Subcommand)]
 pub enum Secret {
-    /// Set one value of an application Secret, encrypted in git; `make deploy` brings it to the
+    /// Set a value in an application Secret, encrypted in git; `make deploy` applies it to the
     /// cluster.
     Set(SecretSet),
-    /// Remove one key from an application Secret; removing the last key removes the Secret.
+    /// Remove a key from an application Secret; removing the last key removes the Secret.
     Unset(SecretUnset),
     /// List the Secrets of each environment and their keys, never their values.
     List(SecretList),
@@ -19,10 +19,10 @@ pub enum Secret {
 /// Which environments are meant.
 #[derive(Debug, Default, Args)]
 pub struct EnvironmentChoice {
-    /// The environment; with several, --env or --all-environments is required.
+    /// Environment; if there are several, --env or --all-environments is required.
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
-    /// All environments, each in its own directory of Secrets.
+    /// All environments, each in its own Secrets directory.
     #[arg(long, conflicts_with = "env")]
     pub all_environments: bool,
 }
@@ -30,21 +30,21 @@ pub struct EnvironmentChoice {
 /// Options of `secret set`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Asks for the value, unless --stdin or --from-file is given. No argument takes \
-                  it, because arguments show in `ps` and in the shell's history."
+    after_help = "Prompts for the value unless --stdin or --from-file is given. The value cannot \
+                  be an argument, because arguments are visible in `ps` and in the shell history."
 )]
 pub struct SecretSet {
-    /// The Secret's name; its values are in secrets/kubernetes/NAME.env.
+    /// Name of the Secret; its values are in secrets/kubernetes/NAME.env.
     pub name: String,
-    /// The key, such as `DATABASE_PASSWORD`; with `envFrom` it is the variable's name.
+    /// Key, such as `DATABASE_PASSWORD`; with `envFrom`, the key is the name of the variable.
     pub key: String,
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
     /// Which environments are meant.
     #[command(flatten)]
     pub environments: EnvironmentChoice,
-    /// Read the value from standard input; a line break at its end is removed.
+    /// Read the value from standard input and remove a line break at its end.
     #[arg(long, group = "value")]
     pub stdin: bool,
     /// Read the value from a file, unchanged.
@@ -64,11 +64,11 @@ pub struct SecretSet {
     after_help = "Shows the plan and asks for confirmation; --yes and --no-input skip the question."
 )]
 pub struct SecretUnset {
-    /// The Secret's name.
+    /// Name of the Secret.
     pub name: String,
-    /// The key to remove.
+    /// Key to remove.
     pub key: String,
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
     /// Which environments are meant.
@@ -77,7 +77,7 @@ pub struct SecretUnset {
     /// Commit the Secret's files and their kustomization, and nothing else.
     #[arg(long)]
     pub commit: bool,
-    /// Skip the question.
+    /// Skip the confirmation.
     #[arg(long)]
     pub yes: bool,
     /// How to run.
@@ -88,10 +88,10 @@ pub struct SecretUnset {
 /// Options of `secret list`.
 #[derive(Debug, Args)]
 pub struct SecretList {
-    /// The repository, or any directory in it.
+    /// Repository, or any directory in it.
     #[arg(default_value = ".")]
     pub repo: PathBuf,
-    /// Only this environment.
+    /// List this environment only.
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     /// Print the result as one JSON object.

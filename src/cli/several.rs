@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 /// The repositories, and where those are listed that have to be given again.
 #[derive(Debug, Args)]
 pub struct Repositories {
-    /// The repositories, or directories in them [default: .].
+    /// Repositories, or directories in them [default: .].
     #[arg(value_name = "REPO")]
     pub repos: Vec<PathBuf>,
-    /// Also those listed in FILE, a path a line; `-` is standard input.
+    /// Also use the repositories listed in FILE, one path per line (`-` for standard input).
     #[arg(long, value_name = "FILE", help_heading = "Several repositories")]
     pub repos_from: Option<PathBuf>,
-    /// Write those that failed or were not begun to FILE, for --repos-from.
+    /// Write the repositories that failed or were not started to FILE, for --repos-from.
     #[arg(long, value_name = "FILE", help_heading = "Several repositories")]
     pub failed_to: Option<PathBuf>,
 }
@@ -32,7 +32,7 @@ impl Repositories {
 /// How much is done at the same time where a network is waited for.
 #[derive(Debug, Args)]
 pub struct JobsOption {
-    /// Ask about N images, and the clusters of N repositories, at the same time [default: 8].
+    /// Check N images, and ask the clusters of N repositories, in parallel [default: 8].
     #[arg(long, value_name = "N", requires = "asks", help_heading = "Several repositories")]
     #[arg(value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,

@@ -28,18 +28,18 @@ fn asks() -> ArgGroup {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct RunningOptions {
-    /// Also ask the cluster which images run, and the registries whether the next pull of each
-    /// would work.
+    /// Also ask the cluster which images are running, and the registries whether the next pull of
+    /// each would work.
     #[arg(long, group = "asks")]
     pub running: bool,
-    /// With --running, only this environment [default: all].
+    /// With --running, ask about this environment only [default: all].
     #[arg(long, value_name = "ENV", requires = "running")]
     pub env: Option<String>,
-    /// With --running, the kubectl context [default: that of the environment, else the current
-    /// one].
+    /// With --running, the kubectl context [default: the environment's, or else the current
+    /// context].
     #[arg(long, value_name = "NAME", requires = "running")]
     pub context: Option<String>,
-    /// With --running, the namespace [default: that of the environment].
+    /// With --running, the namespace [default: the environment's].
     #[arg(long, value_name = "NS", requires = "running")]
     pub namespace: Option<String>,
 }
@@ -48,7 +48,7 @@ pub struct RunningOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pull secret")]
 pub struct SecretOptions {
-    /// Registry key of the pull secret [default: the image's host; with rotate: unchanged].
+    /// Registry key in the pull secret [default: the image's host; with rotate: unchanged].
     #[arg(long, value_name = "KEY")]
     pub registry: Option<String>,
     /// Type of the pull secret: dockercfg or dockerconfigjson [default: dockercfg; with rotate:
@@ -56,11 +56,11 @@ pub struct SecretOptions {
     #[arg(long, value_name = "TYPE", hide_possible_values = true)]
     #[arg(value_parser = ["dockercfg", "dockerconfigjson"])]
     pub secret_type: Option<String>,
-    /// E-mail address in the pull secret; registries ignore it [default: none; with rotate:
+    /// Email address in the pull secret, ignored by registries [default: none; with rotate:
     /// unchanged].
     #[arg(long, value_name = "ADDR")]
     pub email: Option<String>,
-    /// When the token expires (YYYY-MM-DD or RFC 3339); stored in the encrypted Secret.
+    /// Expiry date of the token (YYYY-MM-DD or RFC 3339), stored in the encrypted Secret.
     #[arg(long, value_name = "DATE", help_heading = "Deploy token")]
     pub expires_at: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub struct SecretOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry", group = asks())]
 pub struct CheckOptions {
-    /// Sign in to the registry first, and write nothing if it refuses the token.
+    /// Sign in to the registry first; write nothing if the registry refuses the token.
     #[arg(long, id = "ask", group = "asks")]
     pub check: bool,
     /// How registries are spoken to.
@@ -84,7 +84,7 @@ pub struct RegistryOptions {
     /// Also trust the certificate authorities in FILE (PEM).
     #[arg(long, value_name = "FILE", requires = "asks")]
     pub ca_file: Option<PathBuf>,
-    /// Use plain http for a registry without TLS; always allowed for registries on this machine.
+    /// Use plain HTTP for a registry without TLS; always allowed for registries on this machine.
     #[arg(long, requires = "asks")]
     pub plain_http: bool,
 }
@@ -92,7 +92,7 @@ pub struct RegistryOptions {
 /// How a command runs.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// Never ask; a missing answer is an error.
+    /// Never prompt; a missing answer is an error.
     #[arg(long)]
     pub no_input: bool,
     /// Show what would be done without doing it.
@@ -106,7 +106,7 @@ pub struct RunOptions {
 /// What a check lists, and what counts.
 #[derive(Debug, Args)]
 pub struct ViewOptions {
-    /// Also list what is ok.
+    /// Also list checks that passed.
     #[arg(long, short)]
     pub verbose: bool,
     /// Treat warnings as problems.
@@ -117,7 +117,7 @@ pub struct ViewOptions {
 /// Whether a plan is confirmed without a question.
 #[derive(Debug, Args)]
 pub struct ConfirmationOptions {
-    /// Skip the question about the plan; missing answers are still asked for.
+    /// Skip the confirmation of the plan; still prompt for missing answers.
     #[arg(long)]
     pub yes: bool,
 }
@@ -125,13 +125,13 @@ pub struct ConfirmationOptions {
 /// How a command that changes a repository shows its plan, and whether it asks.
 #[derive(Debug, Args)]
 pub struct PlanOptions {
-    /// Skip the question.
+    /// Skip the confirmation.
     #[arg(long)]
     pub yes: bool,
-    /// Also show the changes as a diff; for files below secrets/, only paths and keys.
+    /// Also show the changes as a diff; for files under secrets/, only paths and keys.
     #[arg(long)]
     pub diff: bool,
-    /// Commit the files that change and nothing else.
+    /// Commit the changed files and nothing else.
     #[arg(long)]
     pub commit: bool,
     /// How to run.
@@ -143,16 +143,15 @@ pub struct PlanOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "GitLab")]
 pub struct GitlabOptions {
-    /// Have GitLab make a new deploy token, in the project of the image, and try it at the
-    /// registry.
+    /// Have GitLab create a deploy token in the image's project, and try it at the registry.
     #[arg(long, groups = ["token", "asks"])]
     pub from_gitlab: bool,
-    /// How long a token from GitLab lasts: 90d, 12w, 48h; --expires-at names a date or time
+    /// Lifetime of the token from GitLab: 90d, 12w, 48h; use --expires-at for a date or time
     /// instead.
     #[arg(long, value_name = "TIME", requires = "from_gitlab", conflicts_with = "expires_at")]
     #[arg(allow_hyphen_values = true)]
     pub expires_in: Option<String>,
-    /// The token belongs to this group instead of a project.
+    /// Group that the token belongs to, instead of a project.
     #[arg(long, value_name = "PATH")]
     pub gitlab_group: Option<String>,
     /// Who asks GitLab.
@@ -164,14 +163,14 @@ pub struct GitlabOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "GitLab")]
 pub struct GitlabAccess {
-    /// The GitLab to ask [default: the one that the pull secret or the registry names].
+    /// URL of GitLab [default: the one named by the pull secret or the registry].
     #[arg(long, value_name = "URL")]
     pub gitlab_host: Option<String>,
-    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`,
-    /// which is for `GITLAB_HOST` or else gitlab.com; then glab's; then a hidden prompt].
+    /// Read the access token for GitLab's API (scope api) from a file [default: `GITLAB_TOKEN`, for
+    /// `GITLAB_HOST` or else gitlab.com; then glab's token; then a hidden prompt].
     #[arg(long, value_name = "FILE", conflicts_with = "gitlab_token_env")]
     pub gitlab_token_file: Option<PathBuf>,
-    /// Read that access token from the environment variable NAME.
+    /// Read the access token for GitLab's API from the environment variable NAME.
     #[arg(long, value_name = "NAME")]
     pub gitlab_token_env: Option<String>,
 }
@@ -212,11 +211,11 @@ pub struct TokenOptions {
     /// Read the token from the environment variable NAME.
     #[arg(long, value_name = "NAME", group = "token")]
     pub token_env: Vec<String>,
-    /// Read the token from the JSON of GitLab's API or of `glab deploy-token create -F json`; `-`
-    /// is standard input.
+    /// Read the token from the JSON of GitLab's API or of `glab deploy-token create -F json` (`-`
+    /// for standard input).
     #[arg(long, value_name = "FILE", group = "token")]
     pub token_json: Vec<PathBuf>,
-    /// Use the login that docker or podman has stored [default: in the usual files].
+    /// Use the login stored by docker or podman [default: in the usual files].
     #[arg(long, value_name = "FILE", group = "token", num_args = 0..=1, require_equals = true)]
     pub from_docker_config: Option<Option<PathBuf>>,
     /// Use `CI_DEPLOY_USER` and `CI_DEPLOY_PASSWORD` of a GitLab CI job.
@@ -250,10 +249,10 @@ impl TokenOptions {
 /// How far back `check` reads.
 #[derive(Debug, Args)]
 pub struct HistoryOptions {
-    /// Do not search older commits for plaintext.
+    /// Do not search older commits for plaintext secrets.
     #[arg(long)]
     pub no_history: bool,
-    /// Search every file of every commit for the tokens of the pull secrets.
+    /// Search every file in every commit for the tokens of the pull secrets.
     #[arg(long, conflicts_with = "no_history")]
     pub deep: bool,
 }

@@ -9,7 +9,8 @@ use std::ffi::OsString;
 
 /// Where a token can come from.
 const TOKEN_OPTIONS: &str = "use --token-stdin, --token-file FILE, --token-env NAME, --token-json \
-                             FILE, --from-docker-config or --from-ci; or none of them for a prompt";
+                             FILE, --from-docker-config or --from-ci; without any of them, \
+                             makeinfra prompts for the token";
 
 /// Whether nothing but a group of commands was typed, which shows the help, as with git and cargo.
 #[must_use]
@@ -24,7 +25,7 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let first = argument.first().cloned().unwrap_or_default();
     match error.kind() {
         ErrorKind::UnknownArgument if first == "--token" => Failure::usage(
-            "unknown option `--token`: its value would show in `ps` and in the shell's history",
+            "unknown option `--token`: its value would be visible in `ps` and in the shell history",
         )
         .hint(TOKEN_OPTIONS),
         // As kubectl calls it, and as one would guess.
@@ -97,7 +98,7 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             Failure::usage(format!("`{names}` is required")).hint(help(error, arguments))
         }
         ErrorKind::MissingSubcommand => {
-            Failure::usage("no command given").hint(help(error, arguments))
+            Failure::usage("a command is required").hint(help(error, arguments))
         }
         ErrorKind::InvalidUtf8 => {
             Failure::usage("an argument is not UTF-8 text").hint(help(error, arguments))
@@ -110,8 +111,8 @@ pub fn usage_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
 fn too_many(error: &clap::Error, arguments: &[OsString]) -> String {
     // Only commands with this option are typed with it.
     if arguments.iter().any(|argument| argument == "--from-docker-config") {
-        return "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a \
-                token's value"
+        return "`--from-docker-config=FILE` requires a `=` before the file, and no option takes \
+                the value of a token"
             .into();
     }
     let command = command(error, arguments);
@@ -133,10 +134,10 @@ fn too_many(error: &clap::Error, arguments: &[OsString]) -> String {
 pub fn no_argument_for_a_value(what: &str) -> Failure {
     Failure::usage(what)
         .because(
-            "no argument takes the value of a Secret: it would show in `ps` and in the \
-                  shell's history",
+            "the value of a Secret cannot be an argument: it would be visible in `ps` and in the \
+             shell history",
         )
-        .hint("use --stdin or --from-file FILE, or neither for a prompt")
+        .hint("use --stdin or --from-file FILE; without them, makeinfra prompts for the value")
 }
 
 /// Words that people type for a command that is called otherwise, each with what is meant.
@@ -316,8 +317,8 @@ mod tests {
             ("env add a b c", "`makeinfra env add` takes one NAME and one repository"),
             (
                 "new hello --from-docker-config x",
-                "`--from-docker-config=FILE` takes its file after a `=`, and no option takes a \
-                 token's value",
+                "`--from-docker-config=FILE` requires a `=` before the file, and no option takes \
+                 the value of a token",
             ),
         ] {
             let arguments: Vec<_> =

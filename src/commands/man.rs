@@ -16,11 +16,13 @@ use std::path::Path;
 
 /// Sections that the definitions do not contain, in roff.
 const TAIL: &str = r#".SH "EXIT STATUS"
-0 done; 2 wrong options or values; 3 undetermined, such as a registry that does not answer; 1 any other failure or a
-problem that was found; 128 plus the signal number if interrupted.
+0 success; 1 a problem was found, or another failure; 2 invalid options or values; 3 undetermined, such as a registry
+that does not answer; 10 the clone is locked; 11 the git\-crypt key of the clone is not the one of this repository;
+12 edits and an update are in conflict; 13 a registry or GitLab refused a token; 128 plus the signal number if
+interrupted.
 .SH ENVIRONMENT
-HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY: the proxies on the way to a registry, in either case. SSL_CERT_FILE: the
-certificates to trust in place of the machine's.
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY: proxies for connections to registries, in upper or lower case.
+SSL_CERT_FILE: certificates to trust instead of those of the machine.
 .SH FILES
 .TP
 $XDG_CONFIG_HOME/makeinfra/config.yaml, else ~/.config/makeinfra/config.yaml
@@ -28,7 +30,7 @@ Defaults for all projects: registry, ingress\-domain, port, replicas, health\-pa
 secret\-type, email, output. No secrets.
 .TP
 PROJECT\-infra/.makeinfra.yaml
-The answers that a repository was made from.
+The answers that the repository was generated from.
 .SH EXAMPLES
 .nf
 makeinfra new shop \-\-image registry.gitlab.com/group/shop:1.0.0

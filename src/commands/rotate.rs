@@ -114,7 +114,7 @@ fn run(options: &Options, repo: &Path, ui: &mut Ui) -> Result<Report> {
 fn check_options(options: &Options) -> Result<()> {
     let file = options.repositories.repos.iter().find(|repo| repo.is_file());
     if let (Some(None), Some(file)) = (&options.token.from_docker_config, file) {
-        let failure = Failure::usage("`--from-docker-config` takes its file after a `=`");
+        let failure = Failure::usage("`--from-docker-config` requires a `=` before the file");
         let file = shell_word(file);
         return Err(failure
             .hint(again(options).with(format!("--from-docker-config={file}")))

@@ -209,7 +209,7 @@ fn judge(
         Standing::Unknown if ui.can_ask() => {
             ui.warn(format!("{message}; {}", hint.typed(root)));
             if ui.decide(
-                "It is undetermined whether the token is valid. Continue?",
+                "Could not determine whether the token is valid. Continue?",
                 &["no", "yes"],
             )? == "no"
             {

@@ -54,14 +54,14 @@ impl Evidence {
     /// row. The error is a sentence about "it", without any of its content.
     pub fn read(&mut self, json: &[u8]) -> Result<(), &'static str> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        let Ok(json) = std::str::from_utf8(json) else { return Err("it is not text (UTF-8)") };
+        let Ok(json) = std::str::from_utf8(json) else { return Err("it is not UTF-8 text") };
         if json.trim().is_empty() {
             return Err("it is empty");
         }
         for document in serde_json::Deserializer::from_str(json).into_iter::<&RawValue>() {
             let document = document.map_err(|_| "it is not JSON")?;
             let head = Head::of(document);
-            let Some(kind) = head.kind else { return Err("it is not what `kubectl get` prints") };
+            let Some(kind) = head.kind else { return Err("it is not output of `kubectl get`") };
             // Lists of the API do not repeat the kind in their items.
             let of = kind.strip_suffix("List").unwrap_or_default();
             match head.items {

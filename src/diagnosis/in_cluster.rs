@@ -75,17 +75,18 @@ pub(super) fn outdated(known: &DiagnosisInput, findings: &[Finding]) -> Vec<Find
                 match secret.compare(&file.secret) {
                     SecretDiff::Same => return None,
                     SecretDiff::OtherData => {
-                        "the cluster has other credentials in this Secret than the repository"
+                        "this Secret has different credentials in the cluster and in the repository"
                     }
                     SecretDiff::OtherType => {
-                        "the cluster has this Secret with another type than the repository"
+                        "this Secret has a different type in the cluster and in the repository"
                     }
                 }
             }
             InCluster::Missing => {
-                "the cluster does not have this Secret: the next pull would be without credentials"
+                "this Secret does not exist in the cluster: the next pull would be without \
+                 credentials"
             }
-            InCluster::Other => "the cluster has a Secret of this name that is not a pull secret",
+            InCluster::Other => "the Secret with this name in the cluster is not a pull secret",
             InCluster::Found(_) | InCluster::Unknown => return None,
         };
         let finding = known.finding(Cause::Repository, &file.path, &Fill::default(), &[]);

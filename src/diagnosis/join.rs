@@ -32,7 +32,7 @@ fn is_official(image: &str) -> bool {
 
 /// `finding` for an official image: Docker Hub usually refuses one that does not exist.
 fn no_official_image(known: &DiagnosisInput, finding: Finding, fill: &Fill) -> Finding {
-    let hint = "correct the image's name in the workload, then: {make deploy}".into();
+    let hint = "correct the image name in the workload, then: {make deploy}".into();
     let message = known.without_tokens(fill).fills(
         "Docker Hub denies `{image}`: official images are public, so the name is probably wrong",
     );
@@ -66,7 +66,7 @@ pub(super) fn joined(
         Some(mut better)
             if better.cause == Cause::RegistryKeyDoesNotMatch && refusal == RefusalKind::Denied =>
         {
-            better.message.push_str(", or there is no such image");
+            better.message.push_str(", or the image does not exist");
             Finding { subject, evidence, layer, ..better }
         }
         Some(better) => Finding { subject, evidence, layer, ..better },
@@ -101,9 +101,10 @@ fn with_registry_answer(
     // The answer about another image of the workload only counts if there is none about this one.
     checks.sort_by_key(|check| check.image.as_deref() != Some(image));
     let Some(check) = checks.first() else { return finding };
-    finding
-        .evidence
-        .push(format!("the registry, asked with the repository's credentials: {}", check.message));
+    finding.evidence.push(format!(
+        "with the repository's credentials, the registry answers: {}",
+        check.message
+    ));
     finding.check = Some(check.id);
     match check.status {
         Status::Problem => finding.hint.clone_from(&check.hint),
@@ -160,11 +161,11 @@ impl<'k> Join<'k> {
             RefusalKind::NotFor | RefusalKind::Refused => {
                 let mut finding = self.finding(self.pull.told.cause?);
                 finding.message.push_str(
-                    "; the pod names no pull secret, so that this credential is the node's own",
+                    "; the pod names no pull secret, so this credential is the node's own",
                 );
                 finding.hint =
-                    "ask who runs the nodes about the kubelet's credential provider and \
-                                the container runtime's logins"
+                    "ask the operators of the nodes about the kubelet's credential provider and \
+                     the container runtime's logins"
                         .into();
                 return Some(finding);
             }
@@ -178,8 +179,8 @@ impl<'k> Join<'k> {
         let check = self.problem(Id::WorkloadsNamePullSecret);
         let mut finding = self.finding(Cause::NoPullSecretNamed);
         if self.refusal == RefusalKind::Denied {
-            let words = "the pod names no pull secret, and {server} denies `{image}` to whoever \
-                         has no right to it, or has no such image";
+            let words = "the pod names no pull secret, and {server} denies `{image}`: the image is \
+                         private or does not exist";
             finding.message = self.known.without_tokens(self.fill).fills(words);
         }
         if let Some(check) = check {
@@ -190,7 +191,7 @@ impl<'k> Join<'k> {
             .workload_of(pod)
             .is_some_and(|workload| !workload.pull_secrets.is_empty())
         {
-            finding.message.push_str(", though the repository names one");
+            finding.message.push_str(", although the repository names one");
             finding.hint = Advice::make("deploy");
         }
         Some(finding)
@@ -307,8 +308,7 @@ impl<'k> Join<'k> {
         finding.message = match mended {
             Some(_) => {
                 format!(
-                    "the cluster does not have the repository's pull secret yet; in its own, \
-                     {message}"
+                    "the pull secret in the cluster is not the one in the repository: {message}"
                 )
             }
             None => format!("{}: {message}", title(secret)),
@@ -335,7 +335,7 @@ impl<'k> Join<'k> {
                 let key = RegistryKey::for_image(image);
                 let beside = Advice::makeinfra("rotate").with(format_args!("--add-registry {key}"));
                 let own = Advice::makeinfra("rotate").with(format_args!("--registry {key}"));
-                own.say(", if the project's own image is there, else ").say(beside)
+                own.say(", if the project's own image is there, otherwise ").say(beside)
             }
         }
     }

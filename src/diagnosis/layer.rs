@@ -33,7 +33,7 @@ impl Layer {
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Proxy => "the proxy",
-            Self::NameServer => "the name server",
+            Self::NameServer => "the DNS server",
             Self::Mirror => "the mirror",
             Self::TokenService => "the token service",
             Self::Storage => "the storage",

@@ -15,8 +15,8 @@ use jiff::SignedDuration;
 /// How long a pod may be starting before that needs a reason.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 /// The message if GitLab itself refuses a token, in contrast to a ban by the server in front of it.
-const ONLY_SCOPE: &str =
-    "GitLab knows the token, and it may not use the registry: it lacks the scope read_registry";
+const ONLY_SCOPE: &str = "GitLab accepts the token but does not allow it to use the registry: it lacks the scope \
+     read_registry";
 /// Exit codes of a container that was told to end, or killed: 128 plus the signal's number.
 const TOLD_TO_END: [i64; 2] = [137, 143];
 
@@ -235,11 +235,10 @@ impl PodCase<'_> {
             // `make` only sets the images of containers.
             if volume.is_some() {
                 finding.hint =
-                    "correct the reference of the volume's image in the workload, then: {make \
-                     deploy}"
+                    "correct the image reference of the volume in the workload, then: {make deploy}"
                         .into();
             } else if self.pod.is_ephemeral(container) {
-                finding.hint = "begin the debugging again with an image that exists".into();
+                finding.hint = "start debugging again with an image that exists".into();
             }
         }
         found
@@ -281,7 +280,7 @@ impl PodCase<'_> {
         let mut finding = self.known.finding(cause, subject, &fill, &evidence);
         if cause == Cause::TokenWithoutScope && told.is_denied {
             finding.message = ONLY_SCOPE.into();
-            finding.hint = "make a deploy token with read_registry in GitLab, then: {makeinfra \
+            finding.hint = "create a deploy token with read_registry in GitLab, then: {makeinfra \
                             rotate --commit} && {make deploy}"
                 .into();
         }

@@ -129,7 +129,7 @@ impl<'e> Running<'e> {
         let image = ImageRef::parse_unpinned(reference).ok();
         let login = match (names, &image) {
             _ if is_never_pulled => Login::Never,
-            (None, _) => Login::Unknown("this user may not read service accounts"),
+            (None, _) => Login::Unknown("this user is not allowed to read service accounts"),
             (Some(names), Some(image)) => self.login(names, image),
             (Some(names), None) => Login::Known { names, credentials: Vec::new() },
         };
@@ -143,7 +143,7 @@ impl<'e> Running<'e> {
             return if names.is_empty() {
                 Login::Known { names, credentials: Vec::new() }
             } else {
-                Login::Unknown("this user may not read Secrets")
+                Login::Unknown("this user is not allowed to read Secrets")
             };
         };
         let found: Vec<_> = names.iter().filter_map(|name| secrets.get(name).copied()).collect();
@@ -230,13 +230,13 @@ impl NextPull<'_> {
     fn judgement(&self, verdict: Option<&Verdict>, now: Timestamp) -> (Status, String, Advice) {
         let (reference, namespace) = (self.reference, self.running.namespace);
         let fails = |why: String| {
-            format!("`{reference}` runs from the node's cache; the next pull fails: {why}")
+            format!("`{reference}` runs from the node's cache, but the next pull will fail: {why}")
         };
         let anew = || Advice::from("{makeinfra rotate --commit} && {make deploy}");
         let (names, credentials) = match &self.login {
             Login::Never => {
                 let message =
-                    format!("`{reference}` is never pulled: the pod says `imagePullPolicy: Never`");
+                    format!("`{reference}` is never pulled: the pod has `imagePullPolicy: Never`");
                 return (Status::Note, message, Advice::default());
             }
             Login::Unknown(why) => {
@@ -248,9 +248,8 @@ impl NextPull<'_> {
                 );
             }
             Login::Malformed(name) => {
-                let why = format!(
-                    "the Secret `{name}` is malformed, and the kubelet then refuses every entry"
-                );
+                let why =
+                    format!("the Secret `{name}` is malformed, so the kubelet refuses all entries");
                 return (Status::Problem, fails(why), anew());
             }
             Login::Known { names, credentials } => (names, credentials),
@@ -271,8 +270,9 @@ impl NextPull<'_> {
             ),
             Standing::Refused if names.is_empty() || has_provider(image.host()) => {
                 let message = format!(
-                    "the next pull of `{reference}` is undetermined: {}, and what the node itself \
-                     knows (a credential provider, the runtime's configuration) cannot be seen",
+                    "the next pull of `{reference}` is undetermined: {}, and the node's own \
+                     credentials (credential provider, container runtime configuration) are not \
+                     visible",
                     if names.is_empty() { "the pod names no pull secret".to_owned() } else { said }
                 );
                 (Status::Warning, message, hint)
@@ -305,7 +305,7 @@ impl NextPull<'_> {
             };
             return match names.iter().find(|name| !is_there(name)) {
                 Some(name) => (
-                    Some(format!("the Secret `{name}` is not in namespace `{namespace}`")),
+                    Some(format!("the Secret `{name}` does not exist in namespace `{namespace}`")),
                     deploy(),
                 ),
                 None => {

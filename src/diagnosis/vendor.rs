@@ -14,12 +14,12 @@ pub(super) struct Vendor {
     pub(super) elsewhere: &'static str,
 }
 
-const NO_RIGHT: &str = "it has no right to this repository";
+const NO_RIGHT: &str = "it has no permission for this repository";
 
 pub(super) const GITLAB: Vendor = Vendor {
     hosts: &[],
     token: "deploy token",
-    elsewhere: "it is of another project",
+    elsewhere: "it belongs to another project",
     credential: "deploy token with read_registry in GitLab",
 };
 

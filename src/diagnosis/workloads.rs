@@ -204,7 +204,7 @@ pub(super) fn stalled(known: &DiagnosisInput, pods: &[&Pod]) -> Vec<Finding> {
 /// A Deployment without pods and without a reported reason.
 fn young(known: &DiagnosisInput, deployment: &Object) -> Finding {
     let finding = of_object(known, Cause::Unexplained, deployment, &[]);
-    let message = "it has no pods, and nothing that is known here tells why".to_owned();
+    let message = "it has no pods, and no known cause matches".to_owned();
     let hint = Fill { namespace: deployment.metadata.namespace.clone(), ..Fill::default() }
         .fills("{kubectl --namespace {namespace} describe deployments,replicasets}");
     Finding { message, hint: hint.as_str().into(), ..finding }

@@ -42,9 +42,8 @@ impl Inspection {
         match &self.git {
             Some(git) if git.lost.contains(path) => Advice::git("checkout HEAD --").arg(path),
             Some(_) => Advice::makeinfra("update").option("--restore", path),
-            None => {
-                "copy it from another project: {makeinfra new PROJECT} makes the same one".into()
-            }
+            None => "copy it from another project; {makeinfra new PROJECT} generates the same file"
+                .into(),
         }
     }
 

@@ -115,12 +115,12 @@ impl Inspection {
         let mut here = called.filter(|secret| Placement::of(secret).is_in(namespace));
         here.find_map(|secret| match &secret.origin {
             Origin::Controller(kind) => {
-                Some(format!("a controller makes it of the {kind} in `{}`", secret.file))
+                Some(format!("a controller creates it from the {kind} in `{}`", secret.file))
             }
-            Origin::Sops => Some(format!("SOPS has encrypted it in `{}`", secret.file)),
+            Origin::Sops => Some(format!("it is encrypted by SOPS in `{}`", secret.file)),
             Origin::Later(why) => Some(format!("{why} (`{}`)", secret.file)),
             Origin::Generated(_) => {
-                Some(format!("`{}` makes it of what could not be read", secret.file))
+                Some(format!("`{}` generates it from files that could not be read", secret.file))
             }
             Origin::Manifest => None,
         })

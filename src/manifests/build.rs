@@ -76,7 +76,7 @@ impl<'k> Builder<'k> {
         let all = self.all;
         let Some((file, kustomization)) = all.get(dir) else { return resources };
         if self.above.len() >= DEEPEST {
-            let message = format!("it is one of more than {DEEPEST} that use each other");
+            let message = format!("part of a chain of more than {DEEPEST} kustomizations");
             self.fault(file, FaultKind::Beyond, message);
             return resources;
         }
@@ -87,12 +87,11 @@ impl<'k> Builder<'k> {
         if !kustomization.beyond.is_empty() {
             let fields: Vec<_> =
                 kustomization.beyond.iter().map(|field| format!("`{}`", shown(field))).collect();
-            let mut message =
-                format!("its {} is more than this check understands", fields.join(", "));
+            let mut message = format!("{} is not supported by this check", fields.join(", "));
             let what: Vec<_> =
                 kustomization.beyond.iter().filter_map(|field| not_checked(field)).collect();
             if !what.is_empty() {
-                message.push_str(&format!(": {} was not checked", what.join(", and ")));
+                message.push_str(&format!("; not checked: {}", what.join(", and ")));
             }
             self.fault(file, FaultKind::Beyond, message);
         }
@@ -101,11 +100,7 @@ impl<'k> Builder<'k> {
             if seen.insert(reference.trim_end_matches('/')) {
                 resources.extend(self.resource(file, dir, reference));
             } else {
-                self.fault(
-                    file,
-                    FaultKind::Build,
-                    format!("it names `{}` twice", shown(reference)),
-                );
+                self.fault(file, FaultKind::Build, format!("names `{}` twice", shown(reference)));
             }
         }
         self.refuse(file, || identity::twice(&resources));
@@ -149,17 +144,18 @@ impl<'k> Builder<'k> {
                 self.fault(
                     file,
                     FaultKind::Build,
-                    format!("it uses `{}`, which uses it", shown(&path)),
+                    format!("uses `{}`, which uses it in turn", shown(&path)),
                 );
             }
             Some(path) if self.all.get(&path).is_some() => return self.within(&path, resources),
             Some(path) if self.exists(&path) => self.doubt(&path),
             Some(_) => {
-                let message =
-                    format!("its component `{}` is not a kustomization", shown(reference));
+                let message = format!("component `{}` is not a kustomization", shown(reference));
                 self.fault(file, FaultKind::Build, message);
             }
-            None => self.fault(file, FaultKind::Beyond, "a component of it lies elsewhere".into()),
+            None => {
+                self.fault(file, FaultKind::Beyond, "a component is outside the repository".into())
+            }
         }
         resources
     }
@@ -170,9 +166,9 @@ impl<'k> Builder<'k> {
         }
         let Some(path) = below(dir, reference) else {
             let message = if is_remote(reference) {
-                "a resource of it lies on another machine"
+                "a resource is remote"
             } else {
-                "a resource of it lies outside the repository"
+                "a resource is outside the repository"
             };
             self.fault(file, FaultKind::Beyond, message.into());
             return Vec::new();
@@ -181,7 +177,7 @@ impl<'k> Builder<'k> {
             self.fault(
                 file,
                 FaultKind::Build,
-                format!("it uses `{}`, which uses it", shown(&path)),
+                format!("uses `{}`, which uses it in turn", shown(&path)),
             );
             return Vec::new();
         }
@@ -199,7 +195,7 @@ impl<'k> Builder<'k> {
             }
             None => {
                 let message = format!(
-                    "its resource `{}` is neither a file nor a kustomization",
+                    "resource `{}` is neither a file nor a kustomization",
                     shown(reference)
                 );
                 self.fault(file, FaultKind::Build, message);
@@ -216,7 +212,7 @@ impl<'k> Builder<'k> {
         self.made += 1;
         if self.made > MOST && !self.is_full {
             self.is_full = true;
-            self.fault(file, FaultKind::Beyond, format!("it makes more than {MOST} resources"));
+            self.fault(file, FaultKind::Beyond, format!("builds more than {MOST} resources"));
         }
         self.is_full
     }
@@ -237,7 +233,7 @@ impl<'k> Builder<'k> {
         let is_outside = |path: &String| !dir.is_empty() && !path.starts_with(&inside);
         if below(dir, reference).as_ref().is_some_and(is_outside) {
             let message = format!(
-                "its {role} `{}` lies outside of its directory, and kustomize refuses such a file: \
+                "{role} `{}` is outside the kustomization's directory, which kustomize refuses: \
                  move it, or name a directory with a kustomization",
                 shown(reference)
             );
@@ -293,11 +289,7 @@ impl<'k> Builder<'k> {
             Source::Inline(text) => match yaml::read_all(text) {
                 Ok(changes) => changes,
                 Err(_) => {
-                    return self.fault(
-                        file,
-                        FaultKind::Beyond,
-                        "one of its patches is not YAML".into(),
-                    );
+                    return self.fault(file, FaultKind::Beyond, "a patch is not valid YAML".into());
                 }
             },
             Source::File(name) => match below(dir, name) {
@@ -308,7 +300,7 @@ impl<'k> Builder<'k> {
                     }
                 }
                 _ => {
-                    let message = format!("its patch `{}` is not there", shown(name));
+                    let message = format!("patch `{}` does not exist", shown(name));
                     return self.fault(file, FaultKind::Build, message);
                 }
             },
@@ -335,7 +327,7 @@ impl<'k> Builder<'k> {
                         let (kind, name) =
                             (kind(&resource.value).unwrap_or_default(), resource.name());
                         let message = format!(
-                            "a JSON patch of it has no place in {} `{}`",
+                            "the path of a JSON patch does not exist in {} `{}`",
                             shown(kind),
                             shown(name)
                         );
@@ -344,24 +336,24 @@ impl<'k> Builder<'k> {
                 }
             }
             (Target::Itself, Some(_)) => {
-                self.fault(file, FaultKind::Build, "a JSON patch of it has no `target`".into());
+                self.fault(file, FaultKind::Build, "a JSON patch has no `target`".into());
             }
             (Target::Unknown, _) => {
                 let message =
-                    "its `patches.target` or `patches.options` is more than this check understands";
+                    "`patches.target` or `patches.options` is not supported by this check";
                 self.fault(file, FaultKind::Beyond, message.into());
             }
             (target, None) if !changes.is_empty() && changes.iter().all(patch::is_one) => {
                 for change in &changes {
                     if !merge(change, target, resources) && self.unsure.is_none() {
-                        let message = "a patch of it has no resource of its kind and name";
+                        let message = "a patch matches no resource of its kind and name";
                         self.fault(file, FaultKind::Build, message.into());
                     }
                 }
             }
             _ if aim.is_some_and(|kind| PODLESS.contains(&kind)) => {}
             _ => {
-                let message = "one of its patches is neither a strategic-merge nor a JSON patch";
+                let message = "a patch is neither a strategic-merge nor a JSON patch";
                 self.fault(file, FaultKind::Beyond, message.into());
             }
         }

@@ -39,19 +39,16 @@ impl Documents {
                     continue;
                 }
                 Content::Unread(why) => (FaultKind::Parse, (*why).to_owned()),
-                Content::Locked => {
-                    (FaultKind::Locked, "it is locked: what is in it was not checked".to_owned())
-                }
+                Content::Locked => (FaultKind::Locked, "locked: content not checked".to_owned()),
                 Content::Bytes(bytes) => match split(bytes) {
                     Ok((objects, list)) => {
                         parsed.files.insert(path.clone(), objects);
                         parsed.lists.extend(list.map(|list| (path.clone(), list)));
                         continue;
                     }
-                    Err(_) if foreign::is_template(bytes) => (
-                        FaultKind::Unread,
-                        "it is a template: what is made of it was not read".to_owned(),
-                    ),
+                    Err(_) if foreign::is_template(bytes) => {
+                        (FaultKind::Unread, "a template: its output was not read".to_owned())
+                    }
                     Err(place) => (FaultKind::Parse, place),
                 },
             };
@@ -100,7 +97,7 @@ pub fn documents(bytes: &[u8]) -> Result<Vec<Value>, String> {
 
 /// Like [`documents`], and also returns the first document that is a list.
 fn split(bytes: &[u8]) -> Result<(Vec<Value>, Option<Value>), String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text (UTF-8)")?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8 text")?;
     let (mut found, mut list) = (Vec::new(), None);
     for mut value in parsed(text).map_err(|fault| fault.to_string())? {
         if value.is_sequence() {
@@ -148,6 +145,6 @@ mod tests {
             let found = documents(text.as_bytes()).unwrap();
             assert_eq!(found.iter().filter_map(kind).collect::<Vec<_>>(), ["A", "B"], "{text}");
         }
-        assert_eq!(documents(b"\xff\xfek\0").unwrap_err(), "it is not text (UTF-8)");
+        assert_eq!(documents(b"\xff\xfek\0").unwrap_err(), "not UTF-8 text");
     }
 }

@@ -94,18 +94,15 @@ impl Foreign {
         let is_inner = |chart: &&String| chart.is_empty() || self.chart_of(chart).is_none();
         let charts = self.charts.iter().filter(is_inner).map(|dir| {
             let path = if dir.is_empty() { CHART.to_owned() } else { format!("{dir}/{CHART}") };
-            fault(path, "it is a Helm chart: what its templates make was not read".into())
+            fault(path, "a Helm chart: the output of its templates was not read".into())
         });
         let languages = self.languages.iter().map(|((_, language), (first, number))| {
             let others = match number - 1 {
                 0 => String::new(),
-                1 => ", as is 1 more file beside it".into(),
-                more => format!(", as are {more} more files beside it"),
+                1 => ", like 1 other file beside it".into(),
+                more => format!(", like {more} other files beside it"),
             };
-            fault(
-                first.clone(),
-                format!("it is {language}{others}: what is made of it was not read"),
-            )
+            fault(first.clone(), format!("{language}{others}: its output was not read"))
         });
         charts.chain(languages).collect()
     }

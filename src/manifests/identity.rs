@@ -24,16 +24,16 @@ pub(super) fn twice(resources: &[Resource]) -> Option<String> {
             }
             Entry::Occupied(entry) => {
                 let places = if entry.get().file == resource.file {
-                    format!("of `{}`", printed_path(&resource.file))
+                    format!("in `{}`", printed_path(&resource.file))
                 } else {
                     format!(
-                        "of `{}` and of `{}`",
+                        "in `{}` and in `{}`",
                         printed_path(&entry.get().file),
                         printed_path(&resource.file)
                     )
                 };
                 return Some(format!(
-                    "it has {} `{}` twice, {places}: kustomize refuses that",
+                    "has {} `{}` twice, {places}, which kustomize refuses",
                     printed(kind),
                     printed(resource.name())
                 ));
@@ -48,7 +48,7 @@ pub(super) fn nameless(resource: &Resource) -> Option<String> {
     resource.name().is_empty().then(|| {
         let kind = printed(kind(&resource.value).unwrap_or_default());
         format!(
-            "{kind} of `{}` has no `metadata.name`: kustomize refuses that",
+            "{kind} in `{}` has no `metadata.name`, which kustomize refuses",
             printed_path(&resource.file)
         )
     })
@@ -75,14 +75,16 @@ pub(super) fn generated(
     match (&found[..], generator.changes) {
         ([], false) => Ok(None),
         ([only], true) => Ok(Some(*only)),
-        ([], true) => {
-            Err(format!("its generator changes {name}, and there is none: kustomize refuses that"))
-        }
-        (_, false) => {
-            Err(format!("it generates {name}, which is there already: kustomize refuses that"))
-        }
+        ([], true) => Err(format!(
+            "the generator changes {name}, which does not exist: kustomize refuses \
+                         that"
+        )),
+        (_, false) => Err(format!(
+            "the generator creates {name}, which already exists: kustomize refuses \
+                         that"
+        )),
         (_, true) => Err(format!(
-            "its generator changes {name}, and there are several: kustomize refuses that"
+            "the generator changes {name}, which exists several times: kustomize refuses that"
         )),
     }
 }

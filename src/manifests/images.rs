@@ -23,14 +23,11 @@ impl ImageTag {
             // kustomize only accepts strings, since 1.10 would become 1.1.
             Some(_) => Err((
                 FaultKind::Build,
-                "an entry of its `images` has a number where a text is needed: quote it",
+                "an entry of `images` has a number instead of text: put it in quotes",
             )),
         };
         if value.get("tagSuffix").is_some() {
-            return Err((
-                FaultKind::Beyond,
-                "its `images.tagSuffix` is more than this check understands",
-            ));
+            return Err((FaultKind::Beyond, "`images.tagSuffix` is not supported by this check"));
         }
         Ok(Self {
             name: text("name")?,

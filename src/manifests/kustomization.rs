@@ -31,12 +31,12 @@ const HARMLESS: [&str; 10] = [
 /// What remains undetermined if a kustomization has `field`.
 pub(super) fn not_checked(field: &str) -> Option<&'static str> {
     Some(match field {
-        "replacements" => "what it copies from one object into others",
-        "vars" => "what `$(NAME)` stands for",
-        "helmCharts" | "helmChartInflationGenerator" => "what the charts make",
-        "generators" => "what they make",
-        "transformers" => "what they change",
-        "configurations" => "which further fields have names and images in them",
+        "replacements" => "the fields that it copies between objects",
+        "vars" => "the value of `$(NAME)`",
+        "helmCharts" | "helmChartInflationGenerator" => "the output of the charts",
+        "generators" => "their output",
+        "transformers" => "their changes",
+        "configurations" => "further fields with names and images",
         _ => return None,
     })
 }
@@ -253,8 +253,7 @@ impl Kustomization {
             (Some(path), _) => Source::File(path),
             (None, Some(patch)) => Source::Inline(patch),
             (None, None) => {
-                self.faults
-                    .push((FaultKind::Build, "a patch of it has neither `path` nor `patch`"));
+                self.faults.push((FaultKind::Build, "a patch has neither `path` nor `patch`"));
                 return None;
             }
         };

@@ -27,8 +27,8 @@ impl<'d> Kustomize<'d> {
             let beside = NAMES
                 .map(|name| if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") });
             if beside.iter().any(|path| path != file && documents.exists(path)) {
-                let why = "its directory has another kustomization file, and kustomize refuses to \
-                           choose: delete one";
+                let why = "the directory has another kustomization file, and kustomize accepts \
+                           only one: delete one";
                 kustomization.faults.push((FaultKind::Build, why));
             }
         }

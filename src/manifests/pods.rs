@@ -74,7 +74,7 @@ pub(super) fn of(object: &Value) -> PodsInObject<'_> {
         return PodsInObject::default();
     }
     if ELSEWHERE.contains(&(kind, group)) {
-        let unread = "it deploys what is described elsewhere, and that was not read".to_owned();
+        let unread = "deploys what is described elsewhere; this was not read".to_owned();
         return PodsInObject { unread: Some(unread), ..PodsInObject::default() };
     }
     let mut walk = Walk { found: PodsInObject::default(), fields: Vec::new() };
@@ -91,7 +91,7 @@ pub(super) fn of(object: &Value) -> PodsInObject<'_> {
             more => format!(" and {more} more"),
         };
         walk.found.unread =
-            Some(format!("it has an image at `{first}`{more}, and what pulls that is not known"));
+            Some(format!("has an image at `{first}`{more}; its pull secret cannot be determined"));
     }
     walk.found
 }

@@ -87,7 +87,7 @@ pub fn later(document: &Value) -> Option<&'static str> {
     let data = |key: &str| text(document, &["data", key]).is_some_and(is_placeholder);
     let string_data = |key: &str| text(document, &["stringData", key]).is_some_and(has_placeholder);
     let is_put_in = keys.into_iter().any(|key| data(key) || string_data(key));
-    is_put_in.then_some("it is put in before it is deployed")
+    is_put_in.then_some("it is filled in at deployment")
 }
 
 /// Whether the JSON `text` contains, or is, a placeholder: `${NAME}`, `$(NAME)` or `{{ NAME }}`.

@@ -158,7 +158,7 @@ impl<'d> Directory<'d> {
                     kustomization::remove_file(text, name, key.as_str())
                 })?;
             }
-            change.delete(&own, "its value is a line by now");
+            change.delete(&own, "its value is now a line in the env file");
             env.path.clone()
         } else {
             let path = listed.clone().unwrap_or_else(|| own.clone());
@@ -191,10 +191,8 @@ impl<'d> Directory<'d> {
             return Err(DirectoryFault::new(self.path(), &why));
         }
         if size > MAX_SIZE {
-            let why = format!(
-                "Secret {name} would have more than {MAX_SIZE} bytes, which is all that Kubernetes \
-                 takes"
-            );
+            let why =
+                format!("Secret {name} would exceed {MAX_SIZE} bytes, the limit of Kubernetes");
             return Err(DirectoryFault::new(&change.place, &why));
         }
         Ok(change)
@@ -259,7 +257,7 @@ impl<'d> Directory<'d> {
         };
         if generator.is_some_and(|one| one.has_literals) {
             return Err(fault(&format!(
-                "its entry of {name} has `literals`, which belong in {name}.env"
+                "its entry for {name} has `literals`, which belong in {name}.env"
             )));
         }
         let mut envs = Vec::new();
@@ -274,7 +272,7 @@ impl<'d> Directory<'d> {
             .flat_map(Generator::paths)
             .any(|path| below(self.dir, path).as_ref() == Some(&own))
         {
-            return Err(fault(&format!("another Secret than {name} is made from {name}.env")));
+            return Err(fault(&format!("another Secret than {name} is generated from {name}.env")));
         }
         if !envs.iter().any(|env| env.path == own) {
             match (self.read)(&own) {
@@ -329,8 +327,7 @@ impl<'d> Directory<'d> {
     }
 
     fn resolve(&self, reference: &str) -> Result<String, DirectoryFault> {
-        let outside =
-            || DirectoryFault::new(self.path(), "it names something outside the repository");
+        let outside = || DirectoryFault::new(self.path(), "it names a path outside the repository");
         below(self.dir, reference).ok_or_else(outside)
     }
 
@@ -359,8 +356,8 @@ impl Key {
         let is_gits =
             self.as_str().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(".git"));
         is_gits.then_some(
-            "a value like this is kept in a file named after its key, and git reads a file of that \
-             name",
+            "such a value is stored in a file named after its key, but git itself reads files of \
+             that name",
         )
     }
 }

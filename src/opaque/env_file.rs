@@ -48,23 +48,23 @@ impl MisleadingLine {
     pub fn message(self) -> &'static str {
         match self {
             Self::NoEquals => {
-                "it has no `=`: kustomize takes the whole line for a key with an empty value \
-                 (`makeinfra secret set --from-file` stores values of several lines)"
+                "no `=`: kustomize treats the whole line as a key with an empty value (`makeinfra \
+                 secret set --from-file` stores multi-line values)"
             }
             Self::Continued => {
-                "it continues the value of a line above: kustomize takes it for a key (`makeinfra \
-                 secret set --from-file` stores values of several lines)"
+                "continues the value of an earlier line: kustomize treats it as a key (`makeinfra \
+                 secret set --from-file` stores multi-line values)"
             }
-            Self::Export => "it begins with `export`, which becomes part of the key",
-            Self::EmptyKey => "it has no key before the `=`: kustomize skips it",
-            Self::BadKey => "its key may have letters, digits, `-`, `_` and `.` only",
-            Self::Repeated => "its key was set in an earlier line: kustomize refuses the file",
-            Self::TooLong => "it is longer than 64 KiB: kustomize drops it with every line below",
-            Self::NotUtf8 => "it is not UTF-8: kustomize refuses the file and prints the line",
-            Self::Quotes => "it has quotes around the value, which become part of the value",
-            Self::Blanks => "it has blanks around the value, which become part of the value",
-            Self::ByteOrderMark => "it begins with a byte order mark",
-            Self::CarriageReturn => "it ends with CRLF, and not with LF alone",
+            Self::Export => "begins with `export`, which becomes part of the key",
+            Self::EmptyKey => "no key before the `=`: kustomize skips the line",
+            Self::BadKey => "invalid key: only letters, digits, `-`, `_` and `.` are allowed",
+            Self::Repeated => "the key was set in an earlier line: kustomize refuses the file",
+            Self::TooLong => "longer than 64 KiB: kustomize drops this line and all lines below",
+            Self::NotUtf8 => "not UTF-8: kustomize refuses the file and prints the line",
+            Self::Quotes => "quotes around the value become part of the value",
+            Self::Blanks => "blanks around the value become part of the value",
+            Self::ByteOrderMark => "begins with a byte order mark (BOM)",
+            Self::CarriageReturn => "ends with CRLF instead of LF",
         }
     }
 

@@ -86,9 +86,8 @@ impl Kustomization {
 impl Generator {
     fn read(document: &Document, at: usize) -> Result<Self, Refusal> {
         let field = |name: &'static str| [Key(GENERATORS), Item(at), Key(name)];
-        let name = document
-            .scalar_at(&field("name"))
-            .ok_or("an entry of its secretGenerator has no name")?;
+        let name =
+            document.scalar_at(&field("name")).ok_or("an entry of secretGenerator has no name")?;
         let mut envs = texts(document, &field("envs"))?;
         envs.extend(document.scalar_at(&field("env")).map(str::to_owned));
         let files = texts(document, &field("files"))?.into_iter().map(|text| KeyFile::parse(&text));
@@ -186,7 +185,7 @@ fn remove_from(text: &str, name: &str, list: &str, is_it: impl Fn(&str) -> bool)
     let gone = items
         .iter()
         .position(|item| is_it(item))
-        .ok_or("it names a file with the old field `env`")?;
+        .ok_or("it names a file in the deprecated field `env`")?;
     yaml_edit::remove_item(text, &[&list[..], &[Item(gone)]].concat())
 }
 
@@ -228,7 +227,7 @@ fn place(text: &str, name: &str) -> Result<Option<usize>, Refusal> {
 fn texts(document: &Document, path: &[Step]) -> Result<Vec<String>, Refusal> {
     let item = |at| {
         let text = document.scalar_at(&[path, &[Item(at)]].concat());
-        text.map(str::to_owned).ok_or("it has something else where the path of a file is needed")
+        text.map(str::to_owned).ok_or("it has another kind of value where a file path is required")
     };
     (0..document.count(path)).map(item).collect()
 }

@@ -87,7 +87,7 @@ impl Listing {
         let Opened { path, kustomization, .. } = opened;
         let fault = |why: &str| DirectoryFault::new(&path, why);
         let full = |reference: &str| {
-            below(dir, reference).ok_or_else(|| fault("it names something outside the repository"))
+            below(dir, reference).ok_or_else(|| fault("it names a path outside the repository"))
         };
         let resources =
             kustomization.resources.iter().map(|one| full(one)).collect::<Result<_, _>>()?;
@@ -151,7 +151,7 @@ impl Opened {
             found.next().unwrap_or_else(|| (Content::Absent, kustomization::generated(dir)));
         let fault = |why: &str| DirectoryFault::new(&path, why);
         let bytes = plain(&path, content)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not text (UTF-8)"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| fault("it is not UTF-8 text"))?;
         let text = Zeroizing::new(text.to_owned());
         let kustomization = Kustomization::parse(&text).map_err(fault)?;
         Ok(Self { path, text, kustomization })
@@ -199,12 +199,12 @@ pub(super) fn plain(path: &str, content: Content) -> Result<Zeroizing<Vec<u8>>, 
         why: why.to_owned(),
         is_locked,
     };
-    let locked = || fault("it is locked: encrypted, and this clone is not unlocked", true);
+    let locked = || fault("it is encrypted, and this clone is locked", true);
     match content {
         Content::Bytes(bytes) if git_crypt::is_encrypted(&bytes) => Err(locked()),
         Content::Locked => Err(locked()),
         Content::Bytes(bytes) => Ok(bytes),
-        Content::Absent => Err(fault("it is not there", false)),
+        Content::Absent => Err(fault("it does not exist", false)),
         Content::Unread(why) => Err(fault(why, false)),
     }
 }
@@ -289,19 +289,16 @@ secretGenerator:
             ("secrets/kubernetes/qa/database.env", true)
         );
         files.remove(1);
-        assert_eq!(list(&files).unwrap_err().why, "it is not there");
+        assert_eq!(list(&files).unwrap_err().why, "it does not exist");
         for (text, why) in [
-            (&b"a: [hunter2"[..], "it is not one YAML document"),
-            (b"resources: [/etc/hunter2]\n", "it names something outside the repository"),
-            (
-                b"secretGenerator:\n  - envs: [hunter2]\n",
-                "an entry of its secretGenerator has no name",
-            ),
+            (&b"a: [hunter2"[..], "not a single YAML document"),
+            (b"resources: [/etc/hunter2]\n", "it names a path outside the repository"),
+            (b"secretGenerator:\n  - envs: [hunter2]\n", "an entry of secretGenerator has no name"),
             (
                 b"resources:\n  - a: hunter2\n",
-                "it has something else where the path of a file is needed",
+                "it has another kind of value where a file path is required",
             ),
-            (b"\xff", "it is not text (UTF-8)"),
+            (b"\xff", "not UTF-8 text"),
         ] {
             assert_eq!(
                 list(&[("secrets/kubernetes/qa/kustomization.yaml", text)]).unwrap_err().why,

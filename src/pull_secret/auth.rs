@@ -29,11 +29,11 @@ pub fn decode(auth: &str) -> Result<(String, Zeroizing<String>), Fault> {
         Zeroizing::new(auth.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
     let decoded =
         GeneralPurpose::new(&STANDARD, config).decode(compact.as_bytes()).map(Zeroizing::new);
-    let decoded = decoded.map_err(|_| "an `auth` in it is not base64")?;
+    let decoded = decoded.map_err(|_| "an `auth` is not base64")?;
     // Go would accept any bytes, but the CRI, whose strings are UTF-8, cannot transport them.
-    let pair = std::str::from_utf8(&decoded).map_err(|_| "an `auth` in it does not hold text")?;
+    let pair = std::str::from_utf8(&decoded).map_err(|_| "an `auth` does not contain text")?;
     let (username, password) =
-        pair.split_once(':').ok_or("an `auth` in it does not hold USERNAME:PASSWORD")?;
+        pair.split_once(':').ok_or("an `auth` does not contain USERNAME:PASSWORD")?;
     Ok((username.to_owned(), Zeroizing::new(password.to_owned())))
 }
 

@@ -24,11 +24,11 @@ pub(super) struct Entry<'c> {
 /// Why a docker config was refused; never quotes its content.
 pub type Fault = &'static str;
 
-const NO_OBJECT: Fault = "its data holds no JSON object";
+const NO_OBJECT: Fault = "the data is not a JSON object";
 const NO_ENTRY: Fault =
-    "one of its entries is not a JSON object of strings, so the kubelet refuses them all";
+    "an entry is not a JSON object of strings, so the kubelet refuses all entries";
 const BAD_AUTH: Fault =
-    "an `auth` in it is not base64 of USERNAME:PASSWORD, so that the kubelet refuses every entry";
+    "an `auth` is not base64 of USERNAME:PASSWORD, so the kubelet refuses all entries";
 
 /// Registry keys with their credentials.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl DockerConfig {
         let compact: Zeroizing<String> =
             Zeroizing::new(base64.chars().filter(|c| !c.is_ascii_whitespace()).collect());
         let json = Zeroizing::new(
-            STANDARD.decode(compact.as_bytes()).map_err(|_| "its data is not base64")?,
+            STANDARD.decode(compact.as_bytes()).map_err(|_| "the data is not base64")?,
         );
         Self::from_json(kind, &json)
     }
@@ -65,17 +65,18 @@ impl DockerConfig {
     pub fn from_json(kind: SecretType, json: &[u8]) -> Result<Self, Fault> {
         match json {
             [0xef, 0xbb, 0xbf, ..] => {
-                return Err("its JSON begins with a byte order mark, which the API server refuses");
+                return Err("the JSON begins with a byte order mark (BOM), which the API server \
+                            refuses");
             }
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-                return Err("its JSON is UTF-16, which the API server refuses");
+                return Err("the JSON is UTF-16, which the API server refuses");
             }
             _ => {}
         }
         let text = go_json::document(json);
         let members = fields(text.trim_matches([' ', '\t', '\r', '\n'])).ok_or(NO_OBJECT)?;
         if !go_json::has_sound_numbers(&text) {
-            return Err("its JSON has a number that the API server refuses");
+            return Err("the JSON has a number that the API server refuses");
         }
         let mut config = Self::default();
         match kind {
@@ -87,8 +88,8 @@ impl DockerConfig {
                     && !members.is_empty() =>
             {
                 return Err(
-                    "it wraps its entries in `auths`, as only a dockerconfigjson may (kubectl \
-                     1.9.0 wrote that): the kubelet finds none",
+                    "entries are wrapped in `auths`, which only a dockerconfigjson allows (kubectl \
+                     1.9.0 wrote this), so the kubelet finds no entry",
                 );
             }
             SecretType::Dockercfg => config.read_entries(members)?,
@@ -99,7 +100,7 @@ impl DockerConfig {
 
     /// Reads all fields `auths`, in any case and however many, and keeps the others.
     fn read_wrapped(&mut self, members: Vec<Member>) -> Result<(), Fault> {
-        const NONE: Fault = "its JSON has no `auths`, without which the kubelet finds no entry";
+        const NONE: Fault = "the JSON has no `auths`, so the kubelet finds no entry";
         let mut found = false;
         for member in members {
             if go_json::is_field(&member.name, "auths") {
@@ -113,7 +114,7 @@ impl DockerConfig {
             }
             if go_json::is_field(&member.name, "httpheaders") && !is_map_of_texts(&member.value) {
                 return Err(
-                    "its `HttpHeaders` has more than strings in it, so the kubelet refuses all \
+                    "`HttpHeaders` contains values other than strings, so the kubelet refuses all \
                      entries",
                 );
             }

@@ -65,8 +65,7 @@ impl<'a> Edit<'a> {
             ));
             if kind == SecretType::Dockercfg && self.manifest.config.has_more() {
                 changes.push(
-                    "left out: what stood beside `auths`, for which a dockercfg has no place"
-                        .into(),
+                    "dropped: everything beside `auths`, which a dockercfg cannot contain".into(),
                 );
             }
         }
@@ -94,7 +93,7 @@ impl<'a> Edit<'a> {
         rewrite: &Rewrite,
     ) -> Result<Option<Rewritten>, Fault> {
         let Some(key) = self.manifest.rotated_key(rewrite)?.map(str::to_owned) else {
-            return Err("it has no entry for this registry");
+            return Err("there is no entry for this registry");
         };
         let is_other = self.manifest.own(rewrite.recorded) != Some(key.as_str());
         let before = self.dated(&key, is_other).map(str::to_owned);
@@ -170,7 +169,7 @@ impl<'a> Edit<'a> {
             }
             (RotatedEntry::Named(key) | RotatedEntry::Added(key), _) => key.to_string(),
             (RotatedEntry::Own, None) => {
-                recorded.ok_or("it has no registry yet, and none was named")?.to_string()
+                recorded.ok_or("there is no registry yet, and none was given")?.to_string()
             }
         };
         Ok((old, new))
@@ -187,7 +186,7 @@ impl<'a> Edit<'a> {
             let new = token.username();
             changes.push(match self.manifest.config.username(key) {
                 Some(old) if old == new.as_str() => {
-                    format!("user name: {new}, as before, with another token")
+                    format!("user name: {new} (unchanged), with a new token")
                 }
                 Some(old) => format!("user name: {} -> {new}", shown(&old)),
                 None => format!("user name: {new}"),
@@ -248,7 +247,7 @@ impl<'a> Edit<'a> {
 
     /// Parses the new text and fails if anything else than intended has changed.
     fn verify(&self, text: &Secret, kind: SecretType, notes: &Notes) -> Result<(), Fault> {
-        const BEYOND: Fault = "it is written in a way that makeinfra cannot change safely";
+        const BEYOND: Fault = "makeinfra cannot edit its format safely";
         let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
         let same = read.kind == kind
             && (&read.name, &read.namespace) == (&self.manifest.name, &self.manifest.namespace)

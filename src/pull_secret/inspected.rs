@@ -136,7 +136,7 @@ impl Inspected {
                 let key = kind.data_key();
                 inspected.flaw(
                     Aspect::Type,
-                    format!("its type `{declared}` wants the key `{key}` under `data`"),
+                    format!("type `{declared}` requires the key `{key}` under `data`"),
                 );
             }
             None => {
@@ -144,8 +144,8 @@ impl Inspected {
                 inspected.flaw(
                     Aspect::Type,
                     format!(
-                        "its key goes with `type: {wanted}`, which it does not have: the kubelet \
-                         ignores it"
+                        "the data key requires `type: {wanted}`, which is missing, so the kubelet \
+                         ignores the Secret"
                     ),
                 );
             }
@@ -242,15 +242,15 @@ impl Inspected {
         let config =
             match (text(&["stringData", kind.data_key()]), text(&["data", kind.data_key()])) {
                 (Some(data), _) | (None, Some(data)) if data.trim().is_empty() => {
-                    Err("its data is empty")
+                    Err("the data is empty")
                 }
                 (Some(json), _) => DockerConfig::from_json(kind, json.as_bytes()),
                 (None, Some(base64)) if base64.trim().contains([' ', '\t']) => {
-                    Err("its data has blanks in the base64, which the API server refuses")
+                    Err("the base64 data contains blanks, which the API server refuses")
                 }
                 (None, Some(base64)) => DockerConfig::decode(kind, base64),
-                (None, None) if is_null => Err("its data is empty"),
-                (None, None) => Err("its data is not text"),
+                (None, None) if is_null => Err("the data is empty"),
+                (None, None) => Err("the data is not text"),
             };
         match config {
             Ok(config) => {
@@ -258,12 +258,12 @@ impl Inspected {
                     self.look_at(&entry, &config);
                 }
                 if config.has_invalid_duplicate() {
-                    let message = "an entry of it stands twice, and the `auth` of the first is \
-                                   malformed: the kubelet then refuses every entry";
+                    let message = "an entry exists twice and the first `auth` is malformed, so the \
+                                   kubelet refuses all entries";
                     self.flaw(Aspect::Auth, message.into());
                 }
                 if config.keys().next().is_none() {
-                    self.flaw(Aspect::Credentials, "it has no entry for any registry".into());
+                    self.flaw(Aspect::Credentials, "no entry for any registry".into());
                 }
                 self.config = Some(config);
             }
@@ -293,16 +293,15 @@ impl Inspected {
                     Ok(_) => "begins or ends with a blank",
                     Err(_) => "is not base64 of USERNAME:PASSWORD",
                 };
-                let message =
-                    format!("the `auth` {of} {why}: the kubelet then refuses every entry");
+                let message = format!("the `auth` {of} {why}, so the kubelet refuses all entries");
                 return self.flaws.push(flaw(Aspect::Auth, message, false));
             }
         };
         let differs = |field: &str, decoded: &str| !field.is_empty() && field != decoded;
         if differs(&entry.username, &username) || differs(&entry.password, &password) {
             let message = format!(
-                "the `auth` {of} is not its `username` and `password`: the kubelet takes `auth`, \
-                 others may not"
+                "the `auth` {of} differs from `username` and `password`; the kubelet uses `auth`, \
+                 other programs may not"
             );
             self.flaws.push(flaw(Aspect::Auth, message, false));
         }
@@ -316,26 +315,24 @@ impl Inspected {
         ] {
             if is_odd {
                 let kind = login::odd_part(value);
-                let message = format!("the {what} {of} has a {kind} too many");
+                let message = format!("the {what} {of} has an extra {kind}");
                 self.flaws.push(flaw(Aspect::Auth, message, true));
             }
         }
         let empty = username.is_empty() || password.is_empty();
         let is_identity_token = username == "<token>" || (empty && entry.identity_token);
         let message = if is_identity_token {
-            format!(
-                "what it has instead of credentials {of} is an identity token, which the kubelet \
-                 ignores"
-            )
+            format!("the login {of} is an identity token, which the kubelet ignores")
         } else if empty && config.has_helper() {
             format!(
-                "the credentials {of} are in docker's credential helper (`credsStore`) and not here"
+                "the credentials {of} are in docker's credential helper (`credsStore`), not in \
+                 this file"
             )
         } else if empty {
-            format!("the credentials {of} are empty, and the kubelet takes them all the same")
+            format!("the credentials {of} are empty, but the kubelet uses them")
         } else if let Some(login) = ShortLived::of(&username, &password, &host) {
             match login {
-                JOB_TOKEN => format!("the credentials {of} are a CI job's, which die with the job"),
+                JOB_TOKEN => format!("the credentials {of} belong to a CI job and expire with it"),
                 ShortLived { what, ends, .. } => {
                     format!("the credentials {of} are {what}, which {ends}")
                 }

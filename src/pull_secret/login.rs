@@ -15,9 +15,9 @@ const JOB: &str = "gitlab-ci-token";
 pub(super) fn check(value: &str) -> Result<(), Rule> {
     match value {
         "" => Err("must not be empty"),
-        _ if value.trim().is_empty() => Err("must not be empty: it is white space alone"),
+        _ if value.trim().is_empty() => Err("must not be empty: it contains only white space"),
         _ if value.contains(|c: char| c.is_control() && !c.is_whitespace()) => {
-            Err("must not have control characters in it")
+            Err("must not contain control characters")
         }
         _ if value.len() > 4096 => Err("must have at most 4096 bytes"),
         _ => Ok(()),
@@ -31,15 +31,15 @@ pub(super) fn check(value: &str) -> Result<(), Rule> {
 #[must_use]
 pub(super) fn suspicion(value: &str) -> Option<Rule> {
     if TokenKind::of(value.trim()).is_some() && value.contains(char::is_whitespace) {
-        return Some("must not have spaces or line breaks in it");
+        return Some("must not contain spaces or line breaks");
     }
     if TokenKind::of(value).is_some() && is_repeated(value) {
-        return Some("must be given once: it is the same token several times in a row");
+        return Some("must be given once: the same token is repeated several times");
     }
     if value.trim() != value && !is_json(value) {
         return Some("must not begin or end with spaces or line breaks");
     }
-    value.contains(is_invisible).then_some("must not have invisible characters in it")
+    value.contains(is_invisible).then_some("must not contain invisible characters")
 }
 
 /// Whether a password breaks a rule or looks as if it was not copied correctly.
@@ -111,9 +111,8 @@ impl ShortLived {
             // `aws ecr get-login-password` (AWS documentation, "Private registry authentication").
             "AWS" if is_ecr(&host) || is_ecr_token(value) => (
                 "a login of `aws ecr get-login-password`",
-                "ends after 12 hours",
-                "let the nodes pull with a role of their own (the kubelet's \
-                 ecr-credential-provider)",
+                "expires after 12 hours",
+                "let the nodes pull with their own role (the kubelet's ecr-credential-provider)",
             ),
             // `gcloud auth print-access-token`, and the docker helpers of gcloud and GCR.
             "oauth2accesstoken" | "_dcgcloud_token" | "gclouddockertoken" => GOOGLE,
@@ -122,32 +121,32 @@ impl ShortLived {
             // `az acr login` (Azure documentation, "Authenticate with a container registry").
             "00000000-0000-0000-0000-000000000000" => (
                 "a login of `az acr login`",
-                "ends after 3 hours",
-                "use a token of the registry's: az acr token create",
+                "expires after 3 hours",
+                "use a token of the registry: az acr token create",
             ),
             _ if value.starts_with("ghs_") || value.starts_with("ghu_") => (
                 "a token of a GitHub job or app",
-                "ends with the job or after some hours",
+                "expires with the job or after some hours",
                 "use a personal access token (classic) with scope `read:packages`",
             ),
             "iambearer" => (
                 "an IAM token of IBM Cloud",
-                "ends after an hour",
+                "expires after an hour",
                 "use an API key, with the user name iamapikey",
             ),
             "iam" if at("cr.yandex") => (
                 "an IAM token of Yandex Cloud",
-                "ends after 12 hours",
+                "expires after 12 hours",
                 "use an authorized key, with the user name json_key",
             ),
             "cr_temp_user" => (
                 "a temporary login of Alibaba Cloud",
-                "ends within a day",
+                "expires within a day",
                 "use a RAM user with the registry's fixed password",
             ),
             "BEARER_TOKEN" if at(".ocir.io") || at(".oraclecloud.com") => (
                 "a bearer token of Oracle Cloud",
-                "ends after an hour",
+                "expires after an hour",
                 "use an auth token, with the user name TENANCY/USER",
             ),
             _ => return None,
@@ -159,13 +158,13 @@ impl ShortLived {
 /// The token of a CI job, which may also be recognised by its variable.
 pub const JOB_TOKEN: ShortLived = ShortLived {
     what: "a job token",
-    ends: "dies with the job",
+    ends: "expires with the job",
     instead: "use a deploy token with scope `read_registry`",
 };
 
 const GOOGLE: (&str, &str, &str) = (
     "an access token of Google Cloud",
-    "ends after an hour",
+    "expires after an hour",
     "use a service account's key file, with the user name _json_key",
 );
 
@@ -193,10 +192,14 @@ fn is_ecr_token(value: &str) -> bool {
 /// `None` if nothing shows.
 pub(super) fn unfit(value: &str) -> Option<String> {
     match TokenKind::of(value)? {
-        TokenKind::Broad => {
-            Some("is a person's or an application's and opens more than a registry".to_owned())
-        }
-        TokenKind::Other(what) => Some(format!("is {what}, and GitLab's registry takes none")),
+        TokenKind::Broad => Some(
+            "belongs to a person or an application and gives access to more than a registry"
+                .to_owned(),
+        ),
+        TokenKind::Other(what) => Some(format!(
+            "is {what}, which GitLab's registry does not \
+                                                accept"
+        )),
         TokenKind::Deploy | TokenKind::Job => None,
     }
 }

@@ -10,11 +10,10 @@ use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 /// The one fault that an option can resolve.
-pub const SEVERAL: Fault = "it has several registries, and `.makeinfra.yaml` names none of them";
+pub const SEVERAL: Fault = "has several registries, and `.makeinfra.yaml` names none of them";
 
 /// Why the project's own entry cannot be removed.
-pub const OWN: Fault =
-    "its entry is the project's own, without which the image could not be pulled";
+pub const OWN: Fault = "the project's own entry is required to pull the image";
 
 /// A pull secret's manifest.
 pub struct Manifest {
@@ -53,33 +52,32 @@ pub struct Rewrite<'a> {
 impl Manifest {
     /// Parses `text`, the plaintext of the file.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let root: Value = yaml::read(text).map_err(|_| "it is not one YAML document")?;
+        let root: Value = yaml::read(text).map_err(|_| "not a single YAML document")?;
         let text_at = |path: &[&str]| yaml_path::text(&root, path).map(str::to_owned);
         let annotation = |name: &str| text_at(&["metadata", "annotations", name]);
         if text_at(&["kind"]).as_deref() != Some("Secret")
             || text_at(&["apiVersion"]).as_deref() != Some("v1")
         {
-            return Err("it is not a `kind: Secret` of `apiVersion: v1`");
+            return Err("not a `kind: Secret` with `apiVersion: v1`");
         }
         let kind = text_at(&["type"])
             .and_then(|found| {
                 SecretType::ALL.into_iter().find(|kind| kind.kubernetes_type() == found)
             })
             .ok_or(
-                "its `type` is neither `kubernetes.io/dockercfg` nor \
-                    `kubernetes.io/dockerconfigjson`",
+                "`type` is neither `kubernetes.io/dockercfg` nor `kubernetes.io/dockerconfigjson`",
             )?;
         if root.get("stringData").is_some() {
-            return Err("it has `stringData`; makeinfra keeps credentials under `data`");
+            return Err("has `stringData`, but makeinfra requires credentials under `data`");
         }
         let base64 = text_at(&["data", kind.data_key()]).map(Zeroizing::new).ok_or(match kind {
-            SecretType::Dockercfg => "its type wants the key `.dockercfg` under `data`",
+            SecretType::Dockercfg => "the type requires the key `.dockercfg` under `data`",
             SecretType::Dockerconfigjson => {
-                "its type wants the key `.dockerconfigjson` under `data`"
+                "the type requires the key `.dockerconfigjson` under `data`"
             }
         })?;
         Ok(Self {
-            name: text_at(&["metadata", "name"]).ok_or("it has no `metadata.name`")?,
+            name: text_at(&["metadata", "name"]).ok_or("`metadata.name` is missing")?,
             namespace: text_at(&["metadata", "namespace"]),
             kind,
             notes: Notes::read(annotation),

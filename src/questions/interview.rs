@@ -43,7 +43,7 @@ pub fn change(given: &mut Given, ui: &Ui) -> Result<bool> {
     let required = [Name::Project, Name::Image].map(Item::Answer);
     let items = required.into_iter().chain(items(given, |_| true)).collect::<Vec<_>>();
     let leave = ("leave", "write nothing");
-    change_one(given, ui, "What is to change?", &leave, &items)
+    change_one(given, ui, "What do you want to change?", &leave, &items)
 }
 
 /// The next question; `None` if every answer without a default was asked for.
@@ -74,14 +74,14 @@ fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
         .map(|item| format!("{}: {}", label(item), value(given, &answers, item)))
         .collect();
     ui.note("Defaults", &list.join("\n"))?;
-    let choices = [("yes", "go on with them"), ("no", "change single ones")];
-    match ui.choose("Are these right?", &choices, 0, has_back)? {
+    let choices = [("yes", "continue with these answers"), ("no", "change some of them")];
+    match ui.choose("Are these answers correct?", &choices, 0, has_back)? {
         Reply::Back => return Ok(Reply::Back),
         Reply::Answer(0) => return Ok(Reply::Answer(())),
         Reply::Answer(_) => {}
     }
-    let done = ("go on", "with the answers below");
-    while change_one(given, ui, "What is to change?", &done, &items(given, is_open))? {}
+    let done = ("continue", "with these answers");
+    while change_one(given, ui, "What do you want to change?", &done, &items(given, is_open))? {}
     Ok(Reply::Answer(()))
 }
 
@@ -116,7 +116,7 @@ fn change_one(
             ask_one(given, ui, &Item::Answer(name), None, false)?;
         }
         if let Err(error) = given.answers() {
-            ui.note("This answer does not go with the others", &error.to_string())?;
+            ui.note("This answer conflicts with the others", &error.to_string())?;
             *given = before;
             continue;
         }
@@ -208,21 +208,21 @@ fn choices(name: Name) -> Option<&'static [(&'static str, &'static str)]> {
             ("baseline", "for images that must run as root"),
         ],
         Name::SecretType => &[
-            ("dockercfg", "kubernetes.io/dockercfg, the older form"),
-            ("dockerconfigjson", "kubernetes.io/dockerconfigjson, today's form"),
+            ("dockercfg", "kubernetes.io/dockercfg, the older format"),
+            ("dockerconfigjson", "kubernetes.io/dockerconfigjson, the current format"),
         ],
         Name::Workload => &[
-            ("deployment", "it runs all the time: a web service, a worker"),
-            ("cronjob", "it runs on a schedule"),
-            ("job", "it runs once for each image: a migration"),
+            ("deployment", "runs all the time: a web service, a worker"),
+            ("cronjob", "runs on a schedule"),
+            ("job", "runs once per image: a migration"),
         ],
         Name::Tls => &[
-            ("no", "plain http, or TLS ends before the Ingress"),
-            ("yes", "the certificate is in the Secret PROJECT-tls"),
+            ("no", "plain HTTP, or TLS ends before the Ingress"),
+            ("yes", "certificate in the Secret PROJECT-tls"),
         ],
         Name::Ci => &[
-            ("gitlab", "GitLab CI/CD: checks every push, deploys when told to"),
-            ("none", "no pipeline: people deploy"),
+            ("gitlab", "GitLab CI/CD: checks every push, deploys on request"),
+            ("none", "no pipeline: you deploy by hand"),
         ],
         _ => return None,
     })
@@ -244,7 +244,7 @@ fn ask_text(
         name.check(text)?;
         match (&image, name) {
             (Some(image), Name::Registry) if !keyring::matches(text, image) => {
-                Err("must match the image, or the kubelet would pull without credentials")
+                Err("must match the image, otherwise the kubelet pulls without credentials")
             }
             _ => Ok(()),
         }
@@ -287,7 +287,7 @@ fn ask_environments(
         Ok(names)
     };
     let question = Text {
-        question: "Environments (none: a single one without a name)",
+        question: "Environments (none: one environment without a name)",
         default: before.filter(|text| !text.is_empty()),
         example: Some("staging production"),
         is_optional: true,
@@ -349,7 +349,7 @@ fn value(given: &Given, answers: &Answers, item: &Item) -> String {
     match item {
         Item::Answer(name) => default(answers, *name),
         Item::Environments => match given.environments().as_slice() {
-            [] => "a single one without a name".to_owned(),
+            [] => "one without a name".to_owned(),
             names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         },
         Item::Of(environment, name) => {
@@ -363,7 +363,10 @@ fn value(given: &Given, answers: &Answers, item: &Item) -> String {
 }
 
 fn context(environment: &Environment) -> String {
-    environment.context.as_ref().map_or_else(|| "the current one".to_owned(), ToString::to_string)
+    environment
+        .context
+        .as_ref()
+        .map_or_else(|| "the current context".to_owned(), ToString::to_string)
 }
 
 fn is_set(answers: &Answers, name: Name) -> bool {

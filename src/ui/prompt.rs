@@ -38,7 +38,7 @@ pub(super) fn text(question: &Text, check: &dyn Fn(&str) -> Checked) -> Result<R
         lines
             .extend(question.example.iter().flat_map(|example| dim(&format!("such as {example}"))));
         lines.extend(rule.iter().flat_map(|rule| yellow(rule)));
-        lines.extend(dim(&keys(question.has_back, "Enter: go on")));
+        lines.extend(dim(&keys(question.has_back, "Enter: continue")));
         block.draw(&lines, row, Some((row, BEFORE.len() + column)))?;
         refused = None;
         match terminal.key()? {
@@ -84,7 +84,7 @@ pub(super) fn hidden(question: &str, check: &dyn Fn(&str) -> Checked) -> Result<
         let row = lines.len();
         lines.push(format!("{BEFORE}{dots}"));
         lines.extend(refused.iter().flat_map(|rule| yellow(rule)));
-        lines.extend(dim(&keys(false, "Enter: go on")));
+        lines.extend(dim(&keys(false, "Enter: continue")));
         block.draw(&lines, row, Some((row, BEFORE.len() + dots.chars().count())))?;
         let key = terminal.key()?;
         refused = None;

@@ -225,7 +225,7 @@ fn no_command_makes_a_secret_twice() {
         .says(&format!("`{file}` has it already, and kustomize accepts it once"));
     let check = sandbox.here(&["check"]).output();
     assert!(
-        check.stdout.contains(&format!("it is not there: {file} has the pull secret")),
+        check.stdout.contains(&format!("file is missing; the pull secret is in {file}")),
         "{}",
         check.stdout
     );

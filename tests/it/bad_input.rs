@@ -88,8 +88,8 @@ fn refuses(option: &str, rule: &str, values: &[&str]) {
 
 #[test]
 fn a_project_must_be_an_rfc_1035_label() {
-    refuses("project", "begin with a lower-case letter", &NO_LABELS);
-    refuses("project", "begin with a lower-case letter", &["1st", "-infra", "infra-"]);
+    refuses("project", "begin with a letter", &NO_LABELS);
+    refuses("project", "begin with a letter", &["1st", "-infra", "infra-"]);
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn an_image_must_be_a_reference_with_a_tag_or_a_digest() {
     let long = format!("registry.gitlab.com/group/hello:{}", "a".repeat(129));
     let tags = ["", "-1", ".1", "a b", "a\nb", "1:2", "größe", "$(x)"]
         .map(|tag| format!("registry.gitlab.com/g/hello:{tag}"));
-    refuses("image", "a tag of letters", &tags.each_ref().map(String::as_str));
-    refuses("image", "a tag of letters", &[&long]);
+    refuses("image", "a tag of at most 128 letters", &tags.each_ref().map(String::as_str));
+    refuses("image", "a tag of at most 128 letters", &[&long]);
     refuses(
         "image",
         "without a scheme",
@@ -142,12 +142,12 @@ fn an_image_must_be_a_reference_with_a_tag_or_a_digest() {
 fn a_registry_key_must_be_one_that_the_kubelet_can_match() {
     refuses(
         "registry",
-        "a host, or with exactly",
+        "a host name, or with exactly",
         &["htps://registry.gitlab.com", "https:/registry.gitlab.com"],
     );
     refuses(
         "registry",
-        "lower case",
+        "lower-case host",
         &["Registry.gitlab.com", "https://REGISTRY.gitlab.com", TOKEN],
     );
     refuses(
@@ -249,7 +249,7 @@ fn the_other_answers_have_their_rules() {
     );
     refuses(
         "email",
-        "an e-mail address",
+        "an email address",
         &["", "ops", "ops@", "@example.com", "a b@c", "a@b@c", "a@b\n", TOKEN],
     );
     let dates = [
@@ -301,19 +301,19 @@ fn an_answers_file_has_known_names_and_the_right_types() {
         ("gldt-Marker_7Qx9vWk2", "a YAML mapping"),
         ("project: [gldt-Marker_7Qx9vWk2", "not valid YAML"),
         ("project: gldt-Marker_7Qx9vWk2: 1", "not valid YAML"),
-        ("project: a\nproject: gldt-Marker_7Qx9vWk2", "it has a name twice"),
+        ("project: a\nproject: gldt-Marker_7Qx9vWk2", "it contains a name twice"),
         ("project: *gldt-Marker_7Qx9vWk2", "not valid YAML"),
         ("project: a\n---\nproject: gldt-Marker_7Qx9vWk2", "a YAML mapping"),
-        ("namespace: 123", "`namespace` must be text: put it in quotes"),
-        ("project: true", "`project` must be text: put it in quotes"),
+        ("namespace: 123", "`namespace` must be a string: put it in quotes"),
+        ("project: true", "`project` must be a string: put it in quotes"),
         ("project: ~", "`project` must"),
-        ("image: [gldt-Marker_7Qx9vWk2]", "`image` must be text"),
-        ("ingress: {host: gldt-Marker_7Qx9vWk2}", "`ingress` must be text"),
+        ("image: [gldt-Marker_7Qx9vWk2]", "`image` must be a string"),
+        ("ingress: {host: gldt-Marker_7Qx9vWk2}", "`ingress` must be a string"),
         ("port: [gldt-Marker_7Qx9vWk2]", "`port` must be a whole number"),
         ("port: true", "`port` must be a whole number"),
         ("port: 8080.5", "`port` must be a port"),
         ("replicas: ~", "`replicas` must be a whole number"),
-        ("project: !secret gldt-Marker_7Qx9vWk2", "`project` must be text"),
+        ("project: !secret gldt-Marker_7Qx9vWk2", "`project` must be a string"),
     ] {
         let file = sandbox.write("answers.yaml", text).display().to_string();
         refused(&sandbox, sandbox.new_without_token(&["--answers", &file]), 2, fault)
@@ -338,7 +338,7 @@ fn a_config_file_holds_defaults_and_nothing_else() {
         ("token: gldt-Marker_7Qx9vWk2", "holds no secrets"),
         ("port: 0", "`port` must be a port"),
         ("registry: HTTPS://registry.gitlab.com", "`registry` must"),
-        ("email: [gldt-Marker_7Qx9vWk2]", "`email` must be text"),
+        ("email: [gldt-Marker_7Qx9vWk2]", "`email` must be a string"),
         ("ingress-domain: gldt-Marker_7Qx9vWk2", "`ingress-domain`"),
         ("ingress-domain: [gldt-Marker_7Qx9vWk2]", "`ingress-domain`"),
         ("- gldt-Marker_7Qx9vWk2", "a YAML mapping"),

@@ -97,7 +97,7 @@ fn a_token_must_be_one_word() {
         (" gldt-Marker_7Qx9vWk2", "spaces or line breaks"),
         ("gldt-Marker_7Qx9vWk2\ngldt-Marker_7Qx9vWk2\n", "spaces or line breaks"),
         ("gldt-\u{a0}Marker_7Qx9vWk2", "spaces or line breaks"),
-        ("gldt-Marker_7Qx9vWk2gldt-Marker_7Qx9vWk2", "the same token several times"),
+        ("gldt-Marker_7Qx9vWk2gldt-Marker_7Qx9vWk2", "the same token is repeated"),
         ("gldt-Marker_7Qx9vWk2\0", "control characters"),
         ("\u{1b}[31mgldt-Marker_7Qx9vWk2", "control characters"),
         ("\u{7f}gldt-Marker_7Qx9vWk2", "control characters"),
@@ -136,7 +136,7 @@ fn a_user_name_must_fit_the_basic_scheme() {
             &sandbox,
             sandbox.makeinfra(&args).stdin(TOKEN),
             2,
-            "`--token-username` must be a user name",
+            "`--token-username` must be a non-empty user name",
         );
     }
 }
@@ -234,7 +234,7 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
                 r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}"}}}}}}"#,
                 auth(&format!("gitlab-ci-token:{TOKEN}"))
             ),
-            "dies with the job",
+            "expires with the job",
         ),
         (r#"{"credsStore":"missing"}"#.to_owned(), "`docker-credential-missing` cannot be run"),
         (
@@ -274,7 +274,7 @@ fn a_ci_job_needs_its_deploy_token() {
     let ci = || sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--from-ci"]);
     refused(&sandbox, ci(), 1, "`gitlab-deploy-token`").says("`$CI_DEPLOY_USER`");
     for name in ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"] {
-        refused(&sandbox, ci().env(name, TOKEN), 1, "dies with the job");
+        refused(&sandbox, ci().env(name, TOKEN), 1, "expires with the job");
     }
     let both = |user: &str, password: &str| {
         ci().env("CI_DEPLOY_USER", user).env("CI_DEPLOY_PASSWORD", password)

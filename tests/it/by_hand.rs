@@ -130,7 +130,7 @@ fn a_record_that_cannot_be_read_is_not_taken_for_absent() {
         }
     };
     fs::write(&record, b"answers: \xff\n").unwrap();
-    all("it is not text (UTF-8)");
+    all("not UTF-8 text");
     fs::remove_file(&record).unwrap();
     fs::create_dir(&record).unwrap();
     sandbox

@@ -425,7 +425,7 @@ fn a_machine_without_git_crypt_is_told_what_git_cannot_do_there() {
     let found = run("/nowhere");
     assert_eq!(found["status"], "warning", "{found}");
     assert!(
-        found["message"].as_str().unwrap().starts_with("git-crypt is not installed here"),
+        found["message"].as_str().unwrap().starts_with("git-crypt is not installed"),
         "{found}"
     );
     sandbox.write_program("git-crypt", "#!/bin/sh\n");
@@ -434,10 +434,7 @@ fn a_machine_without_git_crypt_is_told_what_git_cannot_do_there() {
     sandbox.git(&["config", "filter.git-crypt.clean", "'/nowhere/git-crypt' clean"]).success();
     let found = run(&sandbox.path("bin").display().to_string());
     assert_eq!(found["status"], "warning");
-    assert!(
-        found["message"].as_str().unwrap().contains("is not where the configuration"),
-        "{found}"
-    );
+    assert!(found["message"].as_str().unwrap().contains("is not at the path"), "{found}");
     let hint = found["hint"].as_str().unwrap();
     sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
     assert_eq!(run(&sandbox.path("bin").display().to_string())["status"], "ok", "{hint}");
@@ -477,7 +474,7 @@ fn every_fault_of_a_pull_secret_is_named() {
             "kubectl 1.9",
         ),
         ("pull-secret-wrapping", "dockerconfigjson", auth("u:p"), "no `auths`"),
-        ("pull-secret-wrapping", "dockercfg", TOKEN.into(), "no JSON object"),
+        ("pull-secret-wrapping", "dockercfg", TOKEN.into(), "not a JSON object"),
         (
             "pull-secret-wrapping",
             "dockercfg",
@@ -497,7 +494,7 @@ fn every_fault_of_a_pull_secret_is_named() {
             "pull-secret-auth",
             "dockercfg",
             config(&format!(r#"{{"auth":"dTpw","username":"u","password":"{TOKEN}"}}"#)),
-            "is not its `username` and `password`",
+            "differs from `username` and `password`",
         ),
         (
             "pull-secret-credentials",
@@ -515,13 +512,13 @@ fn every_fault_of_a_pull_secret_is_named() {
             "pull-secret-credentials",
             "dockercfg",
             auth(&format!("gitlab-ci-token:{TOKEN}")),
-            "die with the job",
+            "expire with it",
         ),
         (
             "pull-secret-credentials",
             "dockercfg",
             auth(&format!("u:glcbt-{TOKEN}")),
-            "die with the job",
+            "expire with it",
         ),
         ("pull-secret-credentials", "dockercfg", "{}".into(), "no entry"),
     ];

@@ -29,7 +29,7 @@ fn edited(file: &str, old: &str, new: &str) -> Checked {
 fn each_difference_is_named_with_its_file() {
     let mk = "kubernetes/overlays/staging/environment.mk";
     for (file, old, new, subject, message) in [
-        (mk, "NAMESPACE := hello-staging", "NAMESPACE := hello", mk, "`make deploy` refuses"),
+        (mk, "NAMESPACE := hello-staging", "NAMESPACE := hello", mk, "`make deploy` will refuse"),
         (mk, "SECRETS   := secrets/kubernetes/staging", "SECRETS   :=", mk, "names no directory"),
         (
             mk,
@@ -43,7 +43,7 @@ fn each_difference_is_named_with_its_file() {
             "PROTECTED :=",
             "PROTECTED := yes",
             ".makeinfra.yaml",
-            "it records `staging` as unprotected",
+            "records `staging` as unprotected",
         ),
         (STAGING, "  - ../../../secrets/kubernetes/staging\n", "", STAGING, "no pull secret"),
         (
@@ -103,10 +103,7 @@ fn each_difference_is_named_with_its_file() {
 fn a_file_that_is_missing_is_named() {
     for (file, why) in [
         (STAGING, "lists the environment `staging`"),
-        (
-            "kubernetes/overlays/staging/environment.mk",
-            "the Makefile does not find the environment",
-        ),
+        ("kubernetes/overlays/staging/environment.mk", "the Makefile cannot find the environment"),
         (".gitlab/staging.yml", "the pipeline does not deploy the environment"),
     ] {
         let sandbox = two(&[]);
@@ -118,7 +115,7 @@ fn a_file_that_is_missing_is_named() {
             }
             let said = check(&sandbox, &[]).said("environments-agree");
             assert!(
-                said.contains(&format!("{file}: it is missing: ")) && said.contains(why),
+                said.contains(&format!("{file}: file is missing: ")) && said.contains(why),
                 "{said}"
             );
             // The hint works.
@@ -196,7 +193,7 @@ fn a_secret_that_one_environment_lacks_is_a_problem() {
         if environment == "staging" {
             assert_eq!(lacking.problems(), ["secrets-used"]);
             let said = lacking.said("secrets-used");
-            assert!(said.contains("which production has and staging lacks"), "{said}");
+            assert!(said.contains("which exists in production but not in staging"), "{said}");
         }
     }
     sandbox.git(&["add", "-A"]).success();
@@ -222,7 +219,7 @@ fn replicas_beside_an_autoscaler_are_a_warning() {
     sandbox.git(&["add", "-A"]).success();
     let found = check(&sandbox, &[]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec!["replicas-scaled"]));
-    assert!(found.said("replicas-scaled").contains("a HorizontalPodAutoscaler scales it"));
+    assert!(found.said("replicas-scaled").contains("scaled by a HorizontalPodAutoscaler"));
     let patch = "patches:\n  - target: {kind: Deployment, name: hello}\n    patch: |\n      - {op: remove, path: /spec/replicas}\n";
     sandbox.edit(kustomization, "resources:\n", &format!("{patch}resources:\n"));
     assert_eq!(check(&sandbox, &[]).warnings(), Vec::<&str>::new());
@@ -241,7 +238,7 @@ fn whether_a_locked_secret_is_there_is_unknown() {
     let checked = super::check::check_in(&sandbox, "clone", &[]);
     assert_eq!((checked.code, checked.warnings().contains(&"secrets-used")), (Some(0), true));
     assert!(
-        checked.said("secrets-used").contains("was not checked"),
+        checked.said("secrets-used").contains("could not check"),
         "{}",
         checked.said("secrets-used")
     );

@@ -107,7 +107,7 @@ fn plaintext_is_found_in_the_commits_that_hold_it() {
     assert_eq!(checked.problems(), ["secrets-history"]);
     let said = checked.said("secrets-history");
     assert!(said.contains(&format!(
-        "{PLAIN}: it is plaintext in commits from {} to {}",
+        "{PLAIN}: plaintext in commits from {} to {}",
         &oldest[..8],
         &newest[..8]
     )));

@@ -299,21 +299,17 @@ fn the_same_object_twice_in_one_build_is_refused_where_kustomize_refuses_it() {
 #[test]
 fn what_of_a_kustomization_is_not_evaluated_is_named_with_its_file() {
     for (row, field, what) in [
-        (
-            "replacements: [{path: r.yaml}]\n",
-            "`replacements`",
-            "copies from one object into others",
-        ),
+        ("replacements: [{path: r.yaml}]\n", "`replacements`", "copies between objects"),
         (
             "vars: [{name: X, objref: {kind: Secret, name: regcred, apiVersion: v1}}]\n",
             "`vars`",
             "`$(NAME)`",
         ),
-        ("helmCharts: [{name: c}]\n", "`helmCharts`", "what the charts make"),
+        ("helmCharts: [{name: c}]\n", "`helmCharts`", "the output of the charts"),
         (
             "transformers: [t.yaml]\nhelmGlobals: {chartHome: x}\n",
             "`transformers`",
-            "what they change",
+            "their changes",
         ),
     ] {
         let sandbox = Sandbox::new();

@@ -71,7 +71,7 @@ fn the_repository_of_the_blog_post_has_one_fault() {
     blog_post(&sandbox);
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["makefile-targets"]));
-    assert!(checked.said("makefile-targets").contains("never updates a Secret that exists"));
+    assert!(checked.said("makefile-targets").contains("never updates an existing Secret"));
     // The mistake in the post, with kubectl 1.9.
     fs::write(
         sandbox.hello(SECRET),
@@ -239,7 +239,7 @@ fn what_is_more_than_a_subset_of_kustomize_is_one_warning_a_file() {
             "patches: [{target: {kind: Deployment}, patch: 'x: y'}]\n",
             "neither a strategic-merge nor",
         ),
-        ("components: [https://example.com/x?ref=1]\n", "a component of it lies elsewhere"),
+        ("components: [https://example.com/x?ref=1]\n", "a component is outside the repository"),
     ] {
         let sandbox = Sandbox::with_hello();
         edit(
@@ -265,8 +265,8 @@ fn what_kustomize_refuses_is_a_problem() {
         ("kubernetes/base/kustomization.yaml", "kubernetes/overlays/production/kustomization.yaml");
     for (file, old, new, word) in [
         (base, "- service.yaml", "- ../nowhere", "neither a file nor a kustomization"),
-        (overlay, "newTag: \"1.0.0\"", "newTag: 1.0", "quote it"),
-        (overlay, "images:\n", "patches: [{path: nowhere.yaml}]\nimages:\n", "is not there"),
+        (overlay, "newTag: \"1.0.0\"", "newTag: 1.0", "put it in quotes"),
+        (overlay, "images:\n", "patches: [{path: nowhere.yaml}]\nimages:\n", "does not exist"),
         (
             overlay,
             "images:\n",
@@ -278,7 +278,7 @@ fn what_kustomize_refuses_is_a_problem() {
             base,
             "- service.yaml",
             "- service.yaml\n  - ./service.yaml",
-            "Service `hello` twice, of `kubernetes/base/service.yaml`",
+            "Service `hello` twice, in `kubernetes/base/service.yaml`",
         ),
     ] {
         let sandbox = Sandbox::with_hello();
@@ -383,8 +383,7 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     let said = checked.said("manifests-kustomize");
     assert!(
-        said.contains("more than 100 that use each other")
-            && said.contains("names `app.yaml` twice"),
+        said.contains("more than 100 kustomizations") && said.contains("names `app.yaml` twice"),
         "{said}"
     );
     assert!(said.contains("which uses it") && said.contains("more than 20000 resources"), "{said}");

@@ -154,7 +154,7 @@ fn a_token_that_the_registry_refuses_by_now_is_found_before_the_next_node_finds_
     says(
         &told,
         "problem",
-        &["runs from the node's cache; the next pull fails", "refuses the sign-in"],
+        &["runs from the node's cache, but the next pull will fail", "refuses the sign-in"],
     );
     // The Secret has the token's expiry, the registry does not say.
     cluster.secrets[0]["metadata"]["annotations"] = json!({"makeinfra/expires-at": "2024-02-29"});
@@ -172,7 +172,7 @@ fn a_tag_that_was_deleted_is_found() {
     cluster.has_token("gitlab", bed.host());
     cluster.runs("hello", 1, &bed.image("group/hello:0.9.0"), &["gitlab"]);
     let told = cluster.of(1, "Deployment hello");
-    says(&told, "problem", &["the next pull fails", "has no `0.9.0`"]);
+    says(&told, "problem", &["the next pull will fail", "has no `0.9.0`"]);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_secret_of_another_namespace_or_for_another_registry_does_not_help() {
     let mut cluster = Cluster::new();
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"]);
     let told = cluster.of(1, "Deployment hello");
-    says(&told, "problem", &["the Secret `gitlab` is not in namespace `hello`"]);
+    says(&told, "problem", &["the Secret `gitlab` does not exist in namespace `hello`"]);
     cluster.has_token("gitlab", "registry.example.com");
     let told = cluster.of(1, "Deployment hello");
     says(&told, "problem", &["the pull secret `gitlab` has no credentials for", "/group/hello"]);
@@ -219,7 +219,7 @@ fn the_next_pod_gets_what_its_template_or_the_service_account_names_by_then() {
         ["imagePullSecrets"] = json!([]);
     cluster.items[0]["imagePullSecrets"] = json!([{"name": "gone"}]);
     let told = cluster.of(1, "Deployment hello");
-    says(&told, "problem", &["the Secret `gone` is not in namespace `hello`"]);
+    says(&told, "problem", &["the Secret `gone` does not exist in namespace `hello`"]);
     cluster.items[0]["imagePullSecrets"] = json!([{"name": "gitlab"}]);
     says(&cluster.of(0, "Deployment hello"), "ok", &["can be pulled"]);
     // A changed template counts, too.
@@ -235,11 +235,7 @@ fn what_only_the_node_knows_is_undetermined() {
     let mut cluster = Cluster::new();
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &[]);
     let told = cluster.of(3, "Deployment hello");
-    says(
-        &told,
-        "warning",
-        &["the pod names no pull secret", "a credential provider", "cannot be seen"],
-    );
+    says(&told, "warning", &["the pod names no pull secret", "credential provider", "not visible"]);
     cluster.check(&["--strict"]).failure(1);
 }
 
@@ -311,7 +307,7 @@ fn a_cluster_or_a_registry_that_does_not_answer_is_undetermined() {
     says(
         &told["Deployment hello"],
         "warning",
-        &["was not checked: this user may not read Secrets"],
+        &["was not checked: this user is not allowed to read Secrets"],
     );
     cluster.has_token("gitlab", bed.host());
     drop(bed);
@@ -368,5 +364,8 @@ fn every_environment_is_asked_in_its_own_context() {
         cluster.stand_in.calls().iter().filter(|call| has(call, "--namespace=hello")).count(),
         0
     );
-    cluster.check(&["--env", "nowhere"]).failure(2).says("is not an environment");
+    cluster
+        .check(&["--env", "nowhere"])
+        .failure(2)
+        .says("the environment in `--env` does not exist");
 }

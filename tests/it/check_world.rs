@@ -94,7 +94,7 @@ fn the_tag_latest_is_a_note() {
     let found = checked(&[("a.yaml", &text)], true);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
     assert!(found.ids("note").contains("images-pinned"), "{}", found.said("images-pinned"));
-    assert!(found.said("images-pinned").contains("a/b:latest` is another image whenever"));
+    assert!(found.said("images-pinned").contains("a/b:latest` changes with every push"));
 }
 
 #[test]
@@ -165,7 +165,9 @@ fn an_image_that_is_no_text_is_a_problem_that_names_the_field() {
         ("!x a", "a value with a tag"),
     ] {
         let text = deployment().replace("'registry.gitlab.com/a/b:1'", value);
-        let said = format!("`spec.template.spec.containers[0].image` is {what}");
+        let said = format!(
+            "`spec.template.spec.containers[0].image` must be an image reference, but is {what}"
+        );
         finds(&[("a.yaml", &text)], &["images-pinned"], &[], &[&said]);
     }
     for value in [
@@ -177,7 +179,7 @@ fn an_image_that_is_no_text_is_a_problem_that_names_the_field() {
         "$(IMAGE)",
     ] {
         let text = deployment().replace("'registry.gitlab.com/a/b:1'", value);
-        finds(&[("a.yaml", &text)], &[], &["images-pinned"], &["is put in before it is deployed"]);
+        finds(&[("a.yaml", &text)], &[], &["images-pinned"], &["is filled in at deployment"]);
     }
 }
 
@@ -191,7 +193,7 @@ fn what_is_not_read_is_named() {
         (
             "p.yaml",
             kind("monitoring.coreos.com/v1", "Prometheus", "{image: 'quay.io/a/b:1'}"),
-            "Prometheus app: it has an image at `spec.image`",
+            "Prometheus app: has an image at `spec.image`",
         ),
         (
             "p.yaml",
@@ -205,22 +207,22 @@ fn what_is_not_read_is_named() {
         (
             "p.yaml",
             kind("argoproj.io/v1alpha1", "Application", "{source: {path: a}}"),
-            "Application app: it deploys what is described elsewhere",
+            "Application app: deploys what is described elsewhere",
         ),
         (
             "p.yaml",
             kind("helm.toolkit.fluxcd.io/v2", "HelmRelease", "{chart: {}}"),
-            "HelmRelease app: it deploys",
+            "HelmRelease app: deploys",
         ),
         (
             "p.yaml",
             kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "{path: ./a}"),
             "Kustomization app: it deploys",
         ),
-        ("p.yaml", template.to_owned(), "it is a template"),
+        ("p.yaml", template.to_owned(), "a template: "),
         ("app.jsonnet", "{ a: 1 }".to_owned(), "app.jsonnet: it is Jsonnet"),
         ("app.cue", "a: 1".to_owned(), "it is CUE"),
-        ("app.yaml.j2", template.to_owned(), "it is a template language"),
+        ("app.yaml.j2", template.to_owned(), "a template language"),
     ] {
         finds(&[("a.yaml", &good), (path, &text)], &[], &["manifests-kustomize"], &[words]);
     }
@@ -232,19 +234,14 @@ fn what_is_not_read_is_named() {
         ("chart/templates/_helpers.tpl", "{{ define }}"),
         ("chart/charts/sub/Chart.yaml", chart),
     ];
-    finds(
-        &files,
-        &[],
-        &["manifests-kustomize"],
-        &["kubernetes/chart/Chart.yaml: it is a Helm chart"],
-    );
+    finds(&files, &[], &["manifests-kustomize"], &["kubernetes/chart/Chart.yaml: a Helm chart"]);
     assert_eq!(checked(&files, true).said("manifests-kustomize").lines().count(), 1);
     // A repository with only a chart does have workloads.
     finds(
         &files[1..],
         &[],
         &["manifests-kustomize", "workloads-found"],
-        &["in what could be read"],
+        &["in the files that could be read"],
     );
     for (path, text) in [
         (
@@ -278,10 +275,14 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
         (format!("apiVersion: external-secrets.io/v1\nkind: ExternalSecret\n{head}spec: {{}}\n"), "ExternalSecret"),
         ("apiVersion: isindir.github.com/v1alpha3\nkind: SopsSecret\nmetadata: {name: x}\nspec: {secretTemplates: [{name: gitlab}]}\n".into(), "SopsSecret"),
         (format!("{sops}{head}"), "SOPS"),
-        (format!("{pull}{head}data: {{.dockerconfigjson: '${{DOCKER_CONFIG_JSON_B64}}'}}\n"), "it is put in before it is deployed"),
-        (format!("{pull}{head}data: {{.dockerconfigjson: <dockerconfig | base64encode>}}\n"), "it is put in before it is deployed"),
-        (format!("{pull}{head}stringData: {{.dockerconfigjson: '${{DOCKER_CONFIG_JSON}}'}}\n"), "it is put in before it is deployed"),
-        (format!("{pull}{head}stringData: {{.dockerconfigjson: '{{\"auths\":{{\"registry.gitlab.com\":{{\"auth\":\"${{AUTH}}\"}}}}}}'}}\n"), "it is put in before it is deployed"),
+        (format!("{pull}{head}data: {{.dockerconfigjson: '${{DOCKER_CONFIG_JSON_B64}}'}}\n"), 
+            "it is filled in at deployment"),
+        (format!("{pull}{head}data: {{.dockerconfigjson: <dockerconfig | base64encode>}}\n"), 
+            "it is filled in at deployment"),
+        (format!("{pull}{head}stringData: {{.dockerconfigjson: '${{DOCKER_CONFIG_JSON}}'}}\n"), 
+            "it is filled in at deployment"),
+        (format!("{pull}{head}stringData: {{.dockerconfigjson: '{{\"auths\":{{\"registry.gitlab.com\":{{\"auth\":\"${{AUTH}}\"}}}}}}'}}\n"), 
+            "it is filled in at deployment"),
         (format!("{pull}metadata: {{name: gitlab, namespace: hello, annotations: {{replicator.v1.mittwald.de/replicate-from: a/b}}}}\ndata: {{.dockerconfigjson: e30=}}\n"), "a controller copies it"),
     ] {
         let found = checked(&[("a.yaml", &good), ("s.yaml", &text)], false);
@@ -292,7 +293,7 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
         let second = good.replace("name: gitlab", "name: sealed").replace("app", "other");
         let text = text.replace("name: gitlab", "name: sealed");
         let files = [("a.yaml", good.as_str()), ("b.yaml", &second), ("s.yaml", &text)];
-        finds(&files, &[], &["pull-secret-matches-images"], &["what is in the pull secret `sealed` is not known", word]);
+        finds(&files, &[], &["pull-secret-matches-images"], &["the content of the pull secret `sealed` is unknown", word]);
     }
     // It is unknown what else a repository without a record deploys.
     let found = checked(&[("a.yaml", &good)], false);
@@ -335,7 +336,7 @@ fn a_registry_key_with_capitals_is_named_as_such() {
     assert_eq!(found.problems(), ["pull-secret-matches-images"]);
     let said = found.said("pull-secret-matches-images");
     assert!(
-        said.contains("the registry key `registry.gitlab.com` is written with capitals"),
+        said.contains("the registry key `registry.gitlab.com` contains capital letters"),
         "{said}"
     );
 }
@@ -346,7 +347,7 @@ fn a_pull_secret_of_nowhere_is_a_warning_unless_another_one_serves() {
     let both = names("{name: gitlab}, {name: ecr-cred}");
     finds(&[("a.yaml", &both)], &[], &[], &[]);
     finds(&[("a.yaml", &names("{name: ecr-cred}, {name: gitlab}"))], &[], &[], &[]);
-    let words = ["`ecr-cred`", "is in none of these files"];
+    let words = ["`ecr-cred`", "not found in these files"];
     let warnings = ["pull-secret-matches-images", "pull-secret-name"];
     finds(&[("a.yaml", &names("{name: ecr-cred}"))], &[], &warnings, &words);
     // Neither does another one that does not cover all images.
@@ -398,7 +399,7 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let found = of("files: [.dockerconfigjson=config.json]", &config.replace("gitlab", "other"));
     assert!(found.problems().contains(&"pull-secret-matches-images"), "{:?}", found.problems());
     let found = of("files: [.dockerconfigjson=../../elsewhere.json]", config);
-    assert!(found.said("pull-secret-present").contains("of what could not be read"));
+    assert!(found.said("pull-secret-present").contains("from files that could not be read"));
 }
 
 #[test]
@@ -565,7 +566,8 @@ fn where_manifests_are_elsewhere_the_hint_leads_there() {
     sandbox.write("work/x/README.md", "x");
     let found = check_in(&sandbox, "x", &[]).said("workloads-found");
     assert!(
-        found.contains("no such directory") && found.contains("(makeinfra check --manifests DIR)"),
+        found.contains("the directory is missing or empty")
+            && found.contains("(makeinfra check --manifests DIR)"),
         "{found}"
     );
     let new = ["new", "shop", "--no-git", "--no-token", "--image", IMAGE];
@@ -603,7 +605,7 @@ fn a_generated_pull_secret_with_a_hash_is_named_by_its_own_build_and_namespace_a
         ];
         let checked = checked(&files, false);
         let said = checked.said("pull-secret-name");
-        assert_eq!(said.contains("puts a hash"), is_wrong, "{kustomization}: {said}");
+        assert_eq!(said.contains("appends a hash"), is_wrong, "{kustomization}: {said}");
         assert!(checked.problems().iter().all(|id| !id.starts_with("pull-secret-name")), "{said}");
         assert_eq!(
             said.contains("disableNameSuffixHash: true} in kubernetes/k/kustomization.yaml"),
@@ -620,8 +622,5 @@ fn a_secret_of_another_name_is_told_as_it_is_called_where_it_is_deployed() {
     let files =
         [("k/a.yaml", &*app), ("k/s.yaml", &*secret), ("k/kustomization.yaml", kustomization)];
     let said = checked(&files, false).said("pull-secret-name");
-    assert!(
-        said.contains("names the pull secret `gitlab`, but there is Secret `a-gitlab`"),
-        "{said}"
-    );
+    assert!(said.contains("names the pull secret `gitlab`, but found Secret `a-gitlab`"), "{said}");
 }

@@ -76,7 +76,7 @@ pub const CASES: [Row; 15] = [
         "secret-missing",
         "secret-missing",
         "secret-missing",
-        "not in namespace `hello`",
+        "not exist in namespace `hello`",
         "make gitlab-secret",
     ),
     ("tag-missing", "tag-missing", "tag-missing", "project:9.9.9", "make set-image"),
@@ -469,7 +469,7 @@ fn how_a_container_ended_is_told() {
     for (reason, code, cause, word) in [
         ("Error", 3, "crash-loop", "exit code 3"),
         ("OOMKilled", 137, "out-of-memory", "memory"),
-        ("Completed", 0, "ends-at-once", "does its work and ends"),
+        ("Completed", 0, "ends-at-once", "finishes and exits"),
         ("ContainerCannotRun", 127, "container-cannot-start", "cannot be started"),
     ] {
         let last = json!({"terminated": {"exitCode": code, "reason": reason}});
@@ -497,12 +497,12 @@ fn evidence_that_cannot_be_read_is_refused_without_a_word_of_it() {
         ("empty", b"".to_vec(), "it is empty"),
         ("text", format!("NAME {TOKEN}").into_bytes(), "it is not JSON"),
         ("half", half.as_bytes().to_vec(), "it is not JSON"),
-        ("binary", b"\xff\xfe{\0}\0".to_vec(), "it is not text (UTF-8)"),
-        ("other", format!("[\"{TOKEN}\"]").into_bytes(), "it is not what `kubectl get` prints"),
+        ("binary", b"\xff\xfe{\0}\0".to_vec(), "not UTF-8 text"),
+        ("other", format!("[\"{TOKEN}\"]").into_bytes(), "it is not output of `kubectl get`"),
         (
             "config",
             format!("{{\"auths\":{{\"r\":{{\"auth\":\"{TOKEN}\"}}}}}}").into_bytes(),
-            "it is not what `kubectl get` prints",
+            "it is not output of `kubectl get`",
         ),
         ("deep", "[".repeat(100_000).into_bytes(), "it is not JSON"),
     ] {

@@ -273,10 +273,10 @@ fn pods_that_run_are_fine_and_an_older_secret_is_worth_a_line() {
     for (there, word) in [
         (
             secret("dockercfg", &json!({"registry.gitlab.com": entry("gldt-old-one-1")})),
-            "other credentials",
+            "different credentials",
         ),
-        (secret("dockerconfigjson", &json!({"auths": {}})), "another type"),
-        (Value::Null, "does not have this Secret"),
+        (secret("dockerconfigjson", &json!({"auths": {}})), "a different type"),
+        (Value::Null, "does not exist in the cluster"),
     ] {
         answers(&cluster, &runs(), &there);
         let (text, _) = diagnosed(&cluster, &[]);
@@ -371,11 +371,7 @@ fn a_cluster_that_gives_no_answer_is_a_cause_of_its_own() {
     }
     let output = diagnose(&cluster, &[]).env("KUBECTL", "no-such-kubectl").output();
     assert_eq!(output.code, Some(3));
-    assert!(
-        output.stdout.contains("no-such-kubectl: kubectl could not be run"),
-        "{}",
-        output.stdout
-    );
+    assert!(output.stdout.contains("no-such-kubectl: cannot run kubectl"), "{}", output.stdout);
 }
 
 #[test]
@@ -394,7 +390,11 @@ fn what_is_forbidden_does_not_spoil_the_rest() {
     cluster.answers(&[state, fails(SECRETS, &forbidden("secrets"))]);
     cause(&cluster, "token-refused", 1);
     let (text, _) = diagnosed(&cluster, &[]);
-    assert!(text.stdout.contains("this user may not read events, secrets"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("this user is not allowed to read events, secrets"),
+        "{}",
+        text.stdout
+    );
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_secret_that_changed_explains_only_a_refusal_of_an_image_that_it_serves() {
         let also = causes
             .iter()
             .skip(1)
-            .any(|cause| cause["message"].as_str().unwrap().contains("other credentials"));
+            .any(|cause| cause["message"].as_str().unwrap().contains("different credentials"));
         assert!(also, "{causes:#?}");
     }
     told(&sandbox, "hello-infra", &changed(OWN, denied), "secret-outdated");
@@ -147,7 +147,7 @@ fn a_bare_403_of_gitlab_s_token_service_may_be_a_ban() {
     }
     let (message, hint) = said(OWN, &format!("{why}: denied: access forbidden"));
     assert!(
-        !message.contains("banned") && hint.starts_with("make a deploy token"),
+        !message.contains("banned") && hint.starts_with("create a deploy token"),
         "{message} {hint}"
     );
 }
@@ -172,7 +172,8 @@ fn the_advice_for_a_registry_beside_the_project_s_can_be_typed() {
         ["rotate", "--add-registry", "ghcr.io", "--token-username", USER, "--token-file", &token];
     sandbox.makeinfra(&rotate).cwd(sandbox.work("hello-infra")).success();
     let open = hint("");
-    let typed = "makeinfra rotate --registry ghcr.io, if the project's own image is there, else makeinfra rotate --add-registry ghcr.io && make deploy";
+    let typed = "makeinfra rotate --registry ghcr.io, if the project's own image is there, \
+                 otherwise makeinfra rotate --add-registry ghcr.io && make deploy";
     assert!(open.starts_with(typed), "{open}");
 }
 
@@ -193,7 +194,7 @@ fn what_docker_hub_denies_may_be_misspelled() {
             "{message}"
         );
         assert!(
-            hint.starts_with("correct the image's name") && hint.contains("make deploy"),
+            hint.starts_with("correct the image name") && hint.contains("make deploy"),
             "{hint}"
         );
     }
@@ -201,7 +202,7 @@ fn what_docker_hub_denies_may_be_misspelled() {
     let cause =
         told(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
     assert!(
-        cause["message"].as_str().unwrap().ends_with(", or there is no such image"),
+        cause["message"].as_str().unwrap().ends_with(", or the image does not exist"),
         "{cause:#}"
     );
 }

@@ -71,7 +71,7 @@ fn a_pod_that_names_no_pull_secret_is_a_cause_only_if_nothing_was_sent() {
         list
     };
     let (said, _) = told(&without(failed(IMAGE, DENIED, false)), "no-pull-secret-named");
-    assert!(said.contains("has no such image"), "{said}");
+    assert!(said.contains("does not exist"), "{said}");
     let (said, _) = told(&without(failed(IMAGE, REFUSED, false)), "token-refused");
     assert!(said.contains("the node's own"), "{said}");
 }

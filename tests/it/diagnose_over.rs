@@ -121,7 +121,7 @@ fn what_a_container_ended_with_is_told_with_a_command_that_works() {
     let list = json!({"kind": "List", "items": [pod(("Job", "migrate"), 1, "Failed", Some(3))]});
     let found = found_in(&Sandbox::new(), &list);
     let told = &found["causes"][0];
-    assert_eq!(told["message"], "container `hello` ended with exit code 3");
+    assert_eq!(told["message"], "container `hello` exited with code 3");
     // There was no earlier container, so kubectl's `--previous` does not apply.
     assert_eq!(told["hint"], "kubectl --namespace hello logs migrate-p1 --container hello");
     assert_eq!(told["evidence"], json!(["Error, exit code 3"]));

@@ -463,7 +463,7 @@ fn attributes_of_the_user_and_of_a_sparse_checkout_count() {
     fs::write(sandbox.hello(".gitattributes"), &without).unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
     sandbox.write("home/.config/git/attributes", "secrets/** filter=git-crypt\n");
-    says("ok       .gitattributes: gives 2 secret files to git-crypt");
+    says("ok       .gitattributes: assigns 2 secret files to git-crypt");
     // Those of the work tree take precedence.
     fs::write(sandbox.hello(".gitattributes"), without + "secrets/** -filter\n").unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
@@ -473,7 +473,7 @@ fn attributes_of_the_user_and_of_a_sparse_checkout_count() {
     fs::remove_file(sandbox.path("home/.config/git/attributes")).unwrap();
     says("problem  secrets/kubernetes/gitlab.secret.yaml: git would store it in plaintext");
     sandbox.git(&["update-index", "--skip-worktree", ".gitattributes"]).success();
-    says("ok       .gitattributes: gives 2 secret files to git-crypt");
+    says("ok       .gitattributes: assigns 2 secret files to git-crypt");
 }
 
 #[test]

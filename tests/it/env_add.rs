@@ -97,7 +97,7 @@ DIR/
 
 copied from  production
 namespace    hello-staging
-context      the current one of kubectl
+context      the current context of kubectl
 protected    no
 host         staging.hello.example.com
 token        that of production

@@ -66,7 +66,7 @@ DIR/
             ├── gitlab.secret.yaml  deleted
             └── kustomization.yaml  deleted
 
-- the cluster keeps what runs in the namespace `hello-staging`: delete it with `make undeploy ENV=staging` first, which \
+- the objects in namespace `hello-staging` stay in the cluster: delete them first with `make undeploy ENV=staging`, which \
 needs these files
 
 namespace    hello-staging
@@ -160,7 +160,7 @@ fn the_last_environment_stays() {
         .agreed(&["env", "remove", "staging"])
         .failure(1)
         .says("environment `staging` does not exist")
-        .says("there are: production");
+        .says("existing environments: production");
 }
 
 #[test]

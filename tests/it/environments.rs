@@ -128,7 +128,7 @@ fn an_answers_file_may_have_them_and_options_win() {
 fn wrong_options_are_told() {
     let sandbox = Sandbox::new();
     for (args, said) in [
-        (&["--env", "Staging"][..], "`--env` must begin with a lower-case letter"),
+        (&["--env", "Staging"][..], "`--env` must consist of at most 32 lower-case letters"),
         (&["--env", "a", "--env", "a"], "`--env` names an environment twice"),
         (&["--env", "a", "--replicas", "b=1"], "an option is for `b`, which is not an environment"),
         (&["--protect", "b"], "an option is for `b`, which is not an environment"),
@@ -137,12 +137,9 @@ fn wrong_options_are_told() {
             "`--replicas` cannot be used more than once",
         ),
         (&["--env", "a", "--replicas", "a=x"], "`--replicas` must be a whole number"),
-        (
-            &["--env", "a", "--env", "b", "--namespace", "one"],
-            "must differ between the environments",
-        ),
+        (&["--env", "a", "--env", "b", "--namespace", "one"], "must differ between environments"),
         (&["--namespace", "{env}"], "`--namespace` must be a DNS label"),
-        (&["--env", "a", "--ingress", "*.example.com"], "`--ingress` must have room"),
+        (&["--env", "a", "--ingress", "*.example.com"], "`--ingress` must leave room"),
         (&["--env", "a", "--context", "a b"], "`--context` must be a kubectl context"),
         (&["--env", "a", "--expires-at", "a=2030-01-01"], "`a` has none of its own"),
         (
@@ -187,7 +184,7 @@ fn one_environments_token_can_be_rotated() {
     sandbox
         .rotate("gldt-Third", &["--env", "qa"])
         .failure(2)
-        .says("there are: staging, production");
+        .says("existing environments: staging, production");
     let output = sandbox
         .rotate("gldt-Third", &["--env", "staging", "--env", "production", "--json"])
         .success()
@@ -214,7 +211,7 @@ fn a_further_secret_is_of_one_environment() {
             .concat();
         sandbox.makeinfra(&all).stdin("hunter2\n")
     };
-    set(&["--env", "qa"]).failure(2).says("there are: staging, production");
+    set(&["--env", "qa"]).failure(2).says("existing environments: staging, production");
     set(&["--env", "production"]).success().prints("deploy ENV=production");
     for (name, is_there) in [("production", true), ("staging", false)] {
         let file = format!("secrets/kubernetes/{name}/database.env");

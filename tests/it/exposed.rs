@@ -37,13 +37,13 @@ fn a_token_is_found_in_any_file_of_the_index_and_of_head_however_it_is_written()
         let checked = check(&sandbox, &[]);
         let said = checked.said("pull-secret-exposed");
         assert!(said.contains(&format!(
-            "{name}: it holds the token of a pull secret in plaintext, and the index has it"
+            "{name}: contains the token of a pull secret in plaintext, and it is in the index"
         )));
         assert_no_token(said.as_bytes(), "the output");
         commit(&sandbox, "Oh no");
         sandbox.git(&["rm", "-q", &name]).success();
         assert!(
-            check(&sandbox, &[]).said("pull-secret-exposed").contains(&format!("{name}: it holds"))
+            check(&sandbox, &[]).said("pull-secret-exposed").contains(&format!("{name}: contains"))
         );
         commit(&sandbox, "Mend it");
         assert!(check(&sandbox, &[]).ids("ok").contains("pull-secret-exposed"), "{name}");
@@ -52,7 +52,7 @@ fn a_token_is_found_in_any_file_of_the_index_and_of_head_however_it_is_written()
     for number in 0..texts().len() {
         let said = checked.said("pull-secret-exposed");
         assert!(said.contains(&format!(
-            "notes {number}.bin: it holds the token of a pull secret in plaintext, and commit "
+            "notes {number}.bin: contains the token of a pull secret in plaintext, and commit "
         )));
     }
     sandbox.makeinfra(&["check", "hello-infra", "--deep", "--json"]).failure(1);

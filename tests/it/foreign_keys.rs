@@ -47,7 +47,8 @@ fn a_second_git_crypt_init_is_refused_by_every_command_that_writes() {
     let checked = sandbox.makeinfra(&["check", "clone"]).failure(1);
     for path in [SECRET, "secrets/kubernetes/kustomization.yaml"] {
         checked.prints(&format!(
-            "{path}: the key of this clone is another one and does not open it [secrets-key]"
+            "{path}: the git-crypt key of this clone is a different one and cannot decrypt it \
+             [secrets-key]"
         ));
     }
     // The hint works.
@@ -89,7 +90,7 @@ fn a_file_that_somebody_else_encrypted_is_named_and_stops_nobody() {
     sandbox.git(&["fetch", "-q", "../clone"]).success();
     sandbox.git(&["-c", "filter.git-crypt.smudge=cat", "merge", "-q", "FETCH_HEAD"]).success();
     let checked = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
-    checked.prints("secrets/kubernetes/other.env: it was encrypted with another key");
+    checked.prints("secrets/kubernetes/other.env: encrypted with another key");
     assert!(!checked.stdout.contains("gitlab.secret.yaml: it was encrypted"), "{}", checked.stdout);
     sandbox.rotate("gldt-second", &["--commit"]).success();
 }

@@ -186,7 +186,7 @@ fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
         (b"A=-----BEGIN KEY-----\nhunter2=\n-----END KEY-----\n", 2, "continues the value"),
         (b"export HUNTER=hunter2\n", 1, "`export`"),
         (b"A=1\n=hunter2\n", 2, "no key"),
-        (b"A=1\n\nhunter2 B=1\n", 3, "its key may have"),
+        (b"A=1\n\nhunter2 B=1\n", 3, "invalid key"),
         (b"A=1\nA=hunter2\n", 2, "set in an earlier line"),
         (b"A=hunter2\xff\n", 1, "not UTF-8"),
         (format!("B={}\nA=hunter2\n", "x".repeat(66_000)).as_bytes(), 1, "longer than 64 KiB"),
@@ -252,7 +252,7 @@ fn a_file_that_no_kustomization_names_is_told() {
     fs::remove_dir_all(sandbox.hello("secrets/ansible")).unwrap();
     fs::remove_file(sandbox.hello(ENV)).unwrap();
     let said = check(&sandbox, &[]).said("secrets-generated");
-    assert!(said.contains(&format!("{ENV}: it is not there")), "{said}");
+    assert!(said.contains(&format!("{ENV}: it does not exist")), "{said}");
 }
 
 #[test]
@@ -265,8 +265,7 @@ fn a_locked_kustomization_is_neither_a_problem_nor_in_order() {
         assert!(checked.warnings().contains(&id), "{id}: {:?}", checked.checks);
         assert!(!checked.problems().contains(&id) && !checked.ids("ok").contains(id), "{id}");
         assert!(
-            checked.said(id).contains("it is locked")
-                && checked.said(id).contains("git-crypt unlock")
+            checked.said(id).contains("locked: ") && checked.said(id).contains("git-crypt unlock")
         );
     }
     let run = sandbox.makeinfra(&["secret", "list", "locked"]);

@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(ask(&bed, "group/hello:1.0.0", USER, TOKEN).code, Some(0));
         let (id, user, token) = mint(&bed.gitlab);
         assert_eq!(ask(&bed, "group/hello:1.0.0", &user, &token).code, Some(0));
-        ask(&bed, "group/second:1.0.0", &user, &token).says("it is of another project");
+        ask(&bed, "group/second:1.0.0", &user, &token).says("it belongs to another project");
         ureq::delete(format!("{}{TOKENS}/{id}", bed.gitlab.url()))
             .header("PRIVATE-TOKEN", MAINTAINER)
             .call()

@@ -165,7 +165,7 @@ fn plaintext_beside_the_folder_is_not_its_business() {
     put(&sandbox, "hello-infra/secrets/kubernetes/plain.env", "PASSWORD=x\n");
     sandbox.run("git", &["add", "hello-infra"]).success();
     let output = sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).failure(1);
-    output.prints("secrets/kubernetes/plain.env: it is plaintext in the index");
+    output.prints("secrets/kubernetes/plain.env: plaintext in the index");
     assert!(!output.stdout.contains("hello-infra/secrets"), "{}", output.stdout);
 }
 

@@ -88,7 +88,8 @@ fn what_a_check_says_to_type_is_for_the_environment_that_it_is_about() {
     sandbox.edit(kustomization, "group/hello\n", "group/helo\n");
     let said = check(&sandbox).said("images-pinned");
     assert!(
-        said.contains("so what runs is unknown (production)") && said.contains(kustomization),
+        said.contains("so the running version is unknown (production)")
+            && said.contains(kustomization),
         "{said}"
     );
     assert!(!said.contains("staging"), "{said}");
@@ -170,7 +171,8 @@ fn what_a_diagnosis_says_to_type_is_for_the_environment_of_the_pod() {
         first(&sandbox, &["--env", "production"], &waits("hello-production", hello, refused));
     assert_eq!(
         hint,
-        "make a new deploy token with read_registry in GitLab, then: makeinfra rotate --env production --commit && make deploy ENV=production"
+        "create a new deploy token with read_registry in GitLab, then: makeinfra rotate --env \
+         production --commit && make deploy ENV=production"
     );
     let output = sandbox
         .makeinfra(&["diagnose", "--env", "production"])

@@ -42,7 +42,7 @@ fn what_a_killed_run_left_is_named_and_the_next_command_removes_it() {
     };
     leave();
     let output = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
-    output.prints("a killed run left it").prints(&format!("/hello-infra && rm {left}\n"));
+    output.prints("left behind by a killed run").prints(&format!("/hello-infra && rm {left}\n"));
     for args in [&["env", "add", "staging"][..], &["add", "worker", "--port", "none"]] {
         leave();
         sandbox.agreed(args).success().says("which a killed run had left behind");

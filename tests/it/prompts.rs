@@ -49,7 +49,7 @@ impl Terminal {
     /// Chooses an answer to change from the list, by the first letter of its name.
     #[track_caller]
     fn picks(&mut self, letters: &str) -> &mut Self {
-        self.shows("What is to change?").types(letters).types(ENTER)
+        self.shows("What do you want to change?").types(letters).types(ENTER)
     }
 
     pub fn types(&mut self, keys: &str) -> &mut Self {
@@ -94,7 +94,7 @@ fn asks_for_everything_when_nothing_is_given() {
     terminal.answers("such as registry.gitlab.com/GROUP/hello:1.0.0", "").shows("is required");
     terminal.types(IMAGE).types(ENTER);
     terminal.answers("Environments", "");
-    terminal.answers("Are these right?", "");
+    terminal.answers("Are these answers correct?", "");
     terminal.answers("User name of the deploy token", USER);
     // Slowly, like a paste over a slow connection.
     terminal.shows("Deploy token");
@@ -103,16 +103,16 @@ fn asks_for_everything_when_nothing_is_given() {
         sleep(Duration::from_micros(300));
     }
     terminal.types(ENTER);
-    terminal.answers("When the token expires", "2999-12-31");
+    terminal.answers("Expiry date of the token", "2999-12-31");
     terminal.shows("Plan for hello-infra").shows("gitlab.secret.yaml");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     let (_, hidden) = shown.split_once("Deploy token").unwrap();
-    let (hidden, _) = hidden.split_once("When the token").unwrap();
+    let (hidden, _) = hidden.split_once("Expiry date of").unwrap();
     let letters = hidden
         .replace("Deploy token", "")
-        .replace("Enter: go on", "")
+        .replace("Enter: continue", "")
         .replace("Ctrl-C: quit", "")
         .replace(|c: char| !c.is_ascii_alphanumeric(), "");
     assert_eq!(letters, "", "a part of the token was shown");
@@ -140,14 +140,14 @@ fn the_value_of_a_further_secret_is_asked_for_once_and_not_shown() {
 fn what_is_typed_is_checked_at_once() {
     let sandbox = Sandbox::new();
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
-    terminal.shows("Project").types("Hello").shows("must begin with a lower-case letter");
+    terminal.shows("Project").types("Hello").shows("must consist of at most");
     terminal.types(&BACK.repeat(5)).types("hello\r");
-    terminal.shows("Image of the container").types("hello").shows("must have a tag");
-    terminal.types(":1\r").answers("Environments", "Staging").shows("must begin with");
+    terminal.shows("Container image").types("hello").shows("must have a tag");
+    terminal.types(":1\r").answers("Environments", "Staging").shows("must consist of");
     terminal
         .types(&BACK.repeat(7))
         .types(ENTER)
-        .shows("Are these right?")
+        .shows("Are these answers correct?")
         .types(&format!("{DOWN}{ENTER}"));
     // A key that the kubelet would not match to the image is refused.
     terminal
@@ -170,14 +170,14 @@ fn a_token_is_checked_before_it_is_taken() {
         .types(&BACK.repeat(4))
         .types(TOKEN)
         .types(ENTER)
-        .answers("When the token expires", "never");
+        .answers("Expiry date of the token", "never");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     assert_no_token(shown.as_bytes(), "the terminal");
     // Given answers are not asked for.
     assert!(
-        !shown.contains("Project (")
+        !shown.contains("Project name (")
             && !shown.contains("User name of")
             && !shown.contains("Are these"),
         "{shown}"
@@ -213,10 +213,10 @@ fn a_no_to_the_plan_leaves_nothing() {
     let mut terminal = Terminal::run(&sandbox, &args);
     terminal
         .answers("Deploy token", TOKEN)
-        .answers("When the token expires", "")
+        .answers("Expiry date of the token", "")
         .shows("Create it?")
         .types("n");
-    terminal.shows("What is to change?").shows("write nothing").types(ENTER);
+    terminal.shows("What do you want to change?").shows("write nothing").types(ENTER);
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("nothing was written"), "{shown}");
@@ -230,29 +230,29 @@ fn every_question_can_be_asked_one_by_one() {
     let mut terminal = Terminal::run(&sandbox, &["new", "--no-token"]);
     terminal
         .answers("Project", "hello")
-        .answers("Image of the container", IMAGE)
+        .answers("Container image", IMAGE)
         .answers("Environments", "");
-    terminal.shows("Are these right?").types(&format!("{DOWN}{ENTER}"));
+    terminal.shows("Are these answers correct?").types(&format!("{DOWN}{ENTER}"));
     for (letters, question, answer) in [
         ("r", "Registry key", "registry.gitlab.com/group"),
         ("n", "Namespace", "shop"),
         ("c", "kubectl context", "kind-kind"),
-        ("w", "How it runs", ""),
+        ("w", "Kind of workload", ""),
         ("p", "Port", "9000"),
         ("rr", "Pods", "3"),
-        ("i", "Host of the Ingress", "hello.example.com"),
+        ("i", "Ingress host name", "hello.example.com"),
         ("t", "TLS", DOWN),
-        ("h", "Path of the HTTP probes", "/healthz"),
+        ("h", "Path for HTTP probes", "/healthz"),
         ("pp", "Pod Security Standard", DOWN),
-        ("s", "Name of the pull secret", "pull"),
-        ("ss", "Type of the pull secret", DOWN),
-        ("ee", "E-mail", ""),
+        ("s", "Pull secret name", "pull"),
+        ("ss", "Pull secret type", DOWN),
+        ("ee", "Email", ""),
         ("cc", "CI", DOWN),
         ("o", "Parent directory", "below"),
     ] {
         terminal.picks(letters).answers(question, answer);
     }
-    terminal.answers("What is to change?", "").answers("Create it?", "");
+    terminal.answers("What do you want to change?", "").answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
     let record = fs::read_to_string(sandbox.work("below/hello-infra/.makeinfra.yaml")).unwrap();
@@ -283,18 +283,18 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
     let one_by_one = format!("{DOWN}{ENTER}");
     let begin = |args: &[&str]| {
         let mut terminal = Terminal::run(&sandbox, &[&["new", "--no-token"], args].concat());
-        terminal.answers("Project", "hello").answers("Image of the container", IMAGE);
+        terminal.answers("Project", "hello").answers("Container image", IMAGE);
         terminal
     };
     let mut terminal = begin(&[]);
     terminal.answers("Environments", "");
-    terminal.shows("workload: deployment").shows("Are these right?").types(&one_by_one);
-    terminal.picks("w").answers("How it runs", DOWN);
-    terminal.shows("Schedule").types("61 * * * *").shows("minutes of 0 to 59");
+    terminal.shows("workload: deployment").shows("Are these answers correct?").types(&one_by_one);
+    terminal.picks("w").answers("Kind of workload", DOWN);
+    terminal.shows("Schedule").types("61 * * * *").shows("minutes (0 to 59)");
     terminal.types(&BACK.repeat(10)).types("0 3 * * *\r");
-    terminal.shows("What is to change?").shows("pod-security").types("\u{3}");
+    terminal.shows("What do you want to change?").shows("pod-security").types("\u{3}");
     let (_, shown) = terminal.ends();
-    let (_, after) = shown.split_once("How it runs").unwrap();
+    let (_, after) = shown.split_once("Kind of workload").unwrap();
     for question in ["port ", "replicas", "ingress", "health-path"] {
         assert!(!after.contains(question), "{question}: {shown}");
     }
@@ -304,7 +304,7 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
     terminal
         .answers("Schedule", "@daily")
         .answers("Environments", "")
-        .answers("Are these right?", "");
+        .answers("Are these answers correct?", "");
     terminal.answers("Create it?", "");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
@@ -313,8 +313,8 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
 
     let mut terminal = begin(&["--replicas", "1"]);
     terminal.answers("Environments", "");
-    terminal.shows("Are these right?").types(&one_by_one);
-    terminal.shows("What is to change?").shows("pod-security").types("\u{3}");
+    terminal.shows("Are these answers correct?").types(&one_by_one);
+    terminal.shows("What do you want to change?").shows("pod-security").types("\u{3}");
     let (_, shown) = terminal.ends();
     assert!(!shown.contains("workload") && !shown.contains("replicas"), "{shown}");
 }
@@ -323,14 +323,14 @@ fn what_a_cronjob_or_a_worker_does_not_have_is_not_asked() {
 fn ctrl_c_at_any_question_writes_nothing_and_leaves_the_terminal_as_it_was() {
     let questions = [
         "Project",
-        "Image of",
+        "Container image",
         "Environments",
-        "Are these right?",
+        "Are these answers correct?",
         "User name of",
         "Deploy token",
-        "When the token",
+        "Expiry date of",
         "Create it?",
-        "What is to change?",
+        "What do you want to change?",
     ];
     let image = format!("{IMAGE}\r");
     let answers = ["hello\r", &image, ENTER, ENTER, "user\r", "token\r", ENTER, "n"];

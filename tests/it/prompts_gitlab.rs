@@ -29,7 +29,7 @@ fn the_access_token_and_the_lifetime_are_asked_for() {
     let Some(world) = World::start() else { return };
     let url = world.bed.gitlab.url();
     let mut terminal = run(&world, &["rotate", "--from-gitlab", "--commit"]);
-    terminal.answers("How long the new token lasts", "");
+    terminal.answers("Lifetime of the new token", "");
     terminal.answers(&format!("Access token for {url} (scope api)"), MAINTAINER);
     terminal.shows("can be pulled");
     let (code, shown) = terminal.ends();
@@ -76,14 +76,14 @@ fn a_new_repository_gets_its_token_once_the_plan_is_agreed_to() {
         let mut terminal = Terminal::run(&world.sandbox, &args);
         terminal
             .answers("Project", "hello")
-            .answers("Image", &world.image())
+            .answers("Container image", &world.image())
             .answers("Environments", "");
-        terminal.answers("Are these right?", "");
+        terminal.answers("Are these answers correct?", "");
         terminal.shows("a new deploy token of the project `group/hello`").shows("Create it?");
         assert_eq!(world.ids(), [1], "before it is agreed to");
         terminal.types(answer);
         if answer == "n" {
-            terminal.shows("What is to change?").types("\u{3}");
+            terminal.shows("What do you want to change?").types("\u{3}");
             assert_eq!(terminal.ends().0, 130);
             continue;
         }

@@ -241,7 +241,7 @@ fn only_a_clean_checkout_without_a_branch_is_moved() {
     for (args, says) in [
         (&["--finish"][..], "cannot be used with"),
         (&["--registry", "ghcr.io"], "cannot be used with"),
-        (&["--env", "qa"], "`--env` is not an environment of this repository"),
+        (&["--env", "qa"], "the environment in `--env` does not exist"),
     ] {
         shared.propose(args).failure(2).says(says);
     }

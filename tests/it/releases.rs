@@ -215,12 +215,21 @@ fn a_record_of_another_version_is_refused_with_both_versions_and_the_way_out() {
         &["secret", "list"],
     ];
     for (version, said) in [
-        ("\"99.1.0\"", format!("it is of makeinfra 99.1.0, and this is makeinfra {own}")),
+        (
+            "\"99.1.0\"",
+            format!(
+                "it was written by makeinfra 99.1.0, which is newer than this \
+                                makeinfra {own}"
+            ),
+        ),
         (
             "\"0.1.0\"",
-            format!("it is of makeinfra 0.1.0, whose layout makeinfra {own} does not know"),
+            format!(
+                "it was written by makeinfra 0.1.0, whose layout makeinfra {own} does not \
+                     support"
+            ),
         ),
-        ("latest", "`version` must be a version, such as 0.2.0".to_owned()),
+        ("latest", "`version` must be a version such as 0.2.0".to_owned()),
         ("0.2", "`version` must be a version in quotes".to_owned()),
     ] {
         with(version);

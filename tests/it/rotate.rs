@@ -427,16 +427,16 @@ fn refuses_a_secret_that_it_does_not_understand() {
     let post = r#"{"auths":{"registry.gitlab.com":{"auth":"dTpw"}}}"#;
     let plain = manifest("dockercfg", good);
     for (text, word) in [
-        (manifest("dockercfg", post), "wraps its entries in `auths`"),
+        (manifest("dockercfg", post), "wrapped in `auths`"),
         (manifest("dockerconfigjson", good), "no `auths`"),
-        (manifest("dockercfg", "not json"), "no JSON object"),
+        (manifest("dockercfg", "not json"), "not a JSON object"),
         (plain.replace("kind: Secret", "kind: ConfigMap"), "`kind: Secret`"),
-        (plain.replace("kubernetes.io/dockercfg", "Opaque"), "its `type`"),
-        (plain.replace("  .dockercfg", "  .dockerconfigjson"), "wants the key"),
+        (plain.replace("kubernetes.io/dockercfg", "Opaque"), "`type` is neither"),
+        (plain.replace("  .dockercfg", "  .dockerconfigjson"), "requires the key"),
         (plain.replace("data:", "stringData:"), "stringData"),
-        (format!("{plain}---\n{plain}"), "one YAML document"),
+        (format!("{plain}---\n{plain}"), "not a single YAML document"),
         (plain.replace("metadata:", "metadata: &a"), "cannot"),
-        ("{".into(), "one YAML document"),
+        ("{".into(), "not a single YAML document"),
         (String::new(), "`kind: Secret`"),
     ] {
         let sandbox = Sandbox::with_hello();

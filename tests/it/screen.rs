@@ -243,7 +243,7 @@ fn the_terminal_is_as_before_after_ctrl_c_and_signals() {
 fn a_rule_of_several_lines_stays_in_its_place() {
     let sandbox = Sandbox::new();
     let mut screen = Screen::run(&sandbox, &["new", "--no-token"]);
-    screen.answers("Project", "hello").shows("? Image of the container");
+    screen.answers("Project", "hello").shows("? Container image");
     let image = "registry.gitlab.com/a-group-with-a-long-name/and-a-subgroup/with-more-letters/than-a-line-of-80-has";
     for letter in image.chars() {
         screen.types(&letter.to_string());
@@ -253,7 +253,7 @@ fn a_rule_of_several_lines_stays_in_its_place() {
     let text = screen.text();
     // The earlier content is still there once, without anything new.
     assert_eq!(text.matches("Project").count(), 1, "{text}");
-    assert_eq!(text.matches("Image of the container").count(), 1, "{text}");
+    assert_eq!(text.matches("Container image").count(), 1, "{text}");
     assert_eq!(text.matches("must have a tag").count(), 1, "{text}");
     assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
     screen.types("\u{3}");
@@ -264,21 +264,21 @@ fn a_rule_of_several_lines_stays_in_its_place() {
 fn the_wizard_fits_on_the_screen_and_leads_back() {
     let sandbox = Sandbox::new();
     let mut screen = Screen::run(&sandbox, &["new"]);
-    screen.answers("Project (", "helo").shows("? Image");
+    screen.answers("Project name (", "helo").shows("? Container image");
     // Back to a typo, which is still there.
     screen
         .types("\u{1b}")
         .waits("the first question", |text| text.contains("? Project") && text.contains("> helo"));
-    screen.types("hello\r").answers("Image of the container", IMAGE);
-    screen.answers("Environments", "staging production").shows("? Are these right?");
+    screen.types("hello\r").answers("Container image", IMAGE);
+    screen.answers("Environments", "staging production").shows("? Are these answers correct?");
     let text = screen.text();
     assert!(text.contains("namespace of staging: hello-staging"), "{text}");
-    assert!(text.contains("context of production: the current one"), "{text}");
+    assert!(text.contains("context of production: the current context"), "{text}");
     screen
         .types("\r")
         .answers("User name of the deploy token", USER)
         .answers("Deploy token", TOKEN);
-    screen.answers("When the token expires", "2999-12-31").shows("? Create it?");
+    screen.answers("Expiry date of the token", "2999-12-31").shows("? Create it?");
     let text = screen.text();
     for fact in [
         &format!("image        {IMAGE}"),
@@ -293,13 +293,13 @@ fn the_wizard_fits_on_the_screen_and_leads_back() {
     // Answering no leads to one answer rather than through all questions again.
     screen
         .types("n")
-        .shows("? What is to change?")
+        .shows("? What do you want to change?")
         .types("r")
         .types("\u{1b}[B")
         .types("\u{1b}[A")
         .types("\r");
     screen
-        .answers("Registry key of the pull secret", "registry.gitlab.com/group")
+        .answers("Registry key in the pull secret", "registry.gitlab.com/group")
         .shows("? Create it?");
     let text = screen.text();
     assert!(text.contains("at registry.gitlab.com/group"), "{text}");
@@ -328,7 +328,7 @@ fn a_rotation_at_the_prompt_asks_for_the_expiry() {
     screen
         .answers("User name of the deploy token", "gitlab+deploy-token-2")
         .answers("Deploy token", "gldt-two");
-    screen.shows("? When the token expires").types("tomorrow").shows("must be a date");
+    screen.shows("? Expiry date of the token").types("tomorrow").shows("must be a date");
     screen.types("\u{15}").types("2999-06-30\r");
     assert!(screen.ends().contains(", 0)"), "{}", screen.text());
     assert!(fs::read_to_string(sandbox.hello(SECRET)).unwrap().contains("2999-06-30"));
@@ -347,7 +347,7 @@ fn a_token_of_a_new_environment_is_asked_for_with_its_expiry() {
         ["env", "add", "staging", "hello-infra", "--token-username", "gitlab+deploy-token-2"];
     let mut screen = Screen::run(&sandbox, &args);
     screen.answers("Deploy token", "gldt-two");
-    screen.shows("? When the token expires").types("2999-06-30\r");
+    screen.shows("? Expiry date of the token").types("2999-06-30\r");
     screen.shows("? Go on?").types("y");
     assert!(screen.ends().contains(", 0)"), "{}", screen.text());
     let secret =
@@ -468,6 +468,6 @@ fn several_repositories_are_asked_about_once() {
     assert_ne!(head("b"), old);
     let mut screen = Screen::run(&sandbox, &["rotate", "a", "b", "--token-username", USER]);
     screen.shows("for registry.gitlab.com").shows("? Deploy token").types(TOKEN).types("\r");
-    screen.answers("When the token expires", "never").shows("2 repositories: 2 ok");
+    screen.answers("Expiry date of the token", "never").shows("2 repositories: 2 ok");
     screen.ends();
 }

@@ -72,7 +72,7 @@ fn an_entry_comes_is_rotated_and_goes() {
         let args = ["--registry", "ghcr.io", "--expires-at", "2099-01-01", "--commit"];
         let output = rotate(&sandbox, "Marker_third", &args).success();
         assert!(
-            output.stdout.contains("registry: ghcr.io\n  user name: ada, as before"),
+            output.stdout.contains("registry: ghcr.io\n  user name: ada (unchanged)"),
             "{}",
             output.stdout
         );
@@ -138,15 +138,15 @@ fn every_environment_gets_the_entry_or_the_named_one() {
     let check = sandbox.here(&["check"]).output().stdout;
     assert!(
         check.contains(&format!(
-            "{production}: it has no entry for `quay.io`, which that of staging has"
+            "{production}: has no entry for `quay.io`, but the pull secret of staging has one"
         )),
         "{check}"
     );
-    assert!(!check.contains(&format!("{staging}: it has no entry")), "{check}");
+    assert!(!check.contains(&format!("{staging}: has no entry")), "{check}");
     let hint = ["--env", "production", "--add-registry", "quay.io"];
     assert!(check.contains(&format!("hint: makeinfra rotate {}", hint.join(" "))), "{check}");
     rotate(&sandbox, SECOND, &[&hint[..], &["--commit"]].concat()).success();
-    assert!(!sandbox.here(&["check"]).output().stdout.contains("it has no entry"));
+    assert!(!sandbox.here(&["check"]).output().stdout.contains("has no entry"));
     remove(&sandbox, &["quay.io", "--commit"]).success();
     remove(&sandbox, &["ghcr.io", "--env", "production", "--commit"]).success();
     assert_eq!(
@@ -183,7 +183,7 @@ fn what_would_leave_the_project_without_its_own_entry_is_refused() {
         .says("must match")
         .says("--add-registry ghcr.io");
     for (args, code, words) in [
-        (&["--add-registry", "Ghcr.io"][..], 2, "lower case"),
+        (&["--add-registry", "Ghcr.io"][..], 2, "lower-case host"),
         (&["--add-registry", TOKEN], 2, "--add-registry"),
         (
             &["--add-registry", "https://registry.gitlab.com"],

@@ -237,7 +237,7 @@ fn with_several_environments_one_or_all_must_be_named() {
         2,
         &["`--env` or `--all-environments` is required", "staging, production"],
     );
-    refused(&sandbox, &["--env", "qa"], 2, &["there are: staging, production"]);
+    refused(&sandbox, &["--env", "qa"], 2, &["existing environments: staging, production"]);
     refused(&sandbox, &["--env", "staging", "--all-environments"], 2, &["cannot be used with"]);
     let output = set(&sandbox, &["--env", "production"]).success();
     output.prints("make deploy ENV=production");
@@ -270,7 +270,7 @@ fn a_value_among_the_arguments_is_refused_and_not_quoted() {
         &[TOKEN, "PASSWORD"],
     ] {
         let run = sandbox.makeinfra(&[&["secret", "set"], args].concat()).cwd(sandbox.hello(""));
-        run.failure(2).says("shell's history").says("hint: use --stdin or --from-file FILE");
+        run.failure(2).says("shell history").says("hint: use --stdin or --from-file FILE");
     }
     let run = sandbox.makeinfra(&["secret", "set", "db", "PASSWORD", "--from-file", TOKEN]);
     run.cwd(sandbox.hello("")).failure(2).says("`--from-file` must be the name of a file");
@@ -287,7 +287,7 @@ fn a_value_must_be_there_and_fit() {
     set(&sandbox, &[]).stdin(vec![b'x'; 1 << 20]).success();
     let more = ["secret", "set", "db", "MORE", "--stdin"];
     let run = sandbox.makeinfra(&more).cwd(sandbox.hello("")).stdin("x");
-    run.failure(1).says("Secret db would have more than 1048576 bytes");
+    run.failure(1).says("Secret db would exceed 1048576 bytes");
     refused(&sandbox, &["--from-file", "x"], 2, &["cannot be used with"]);
     let run = sandbox.makeinfra(&["secret", "set", "db", "PASSWORD"]).cwd(sandbox.hello(""));
     run.failure(2).says("--stdin or --from-file");
@@ -317,9 +317,9 @@ fn refuses_what_could_not_be_right() {
         .says("`gitlab` is the pull secret")
         .says("makeinfra rotate");
     run(&["Db", "KEY"], TOKEN).failure(2).says("`NAME` must be a DNS label");
-    run(&["db", "a b"], TOKEN).failure(2).says("`KEY` must have letters");
+    run(&["db", "a b"], TOKEN).failure(2).says("`KEY` must consist of");
     run(&["db"], TOKEN).failure(2).says("`KEY` is required");
-    run(&["db", ".gitattributes"], "a\nb").failure(1).says("git reads a file of that name");
+    run(&["db", ".gitattributes"], "a\nb").failure(1).says("git itself reads files of that name");
     set(&sandbox, &[]).success();
     let good = text(&sandbox, KUSTOMIZATION);
     let env = text(&sandbox, ENV);
@@ -333,9 +333,13 @@ fn refuses_what_could_not_be_right() {
             format!("{good}  - name: db\n    envs:\n      - other.env\n"),
             "it generates Secret db twice",
         ),
-        (good.replace("- name: db", "- name: other"), "another Secret than db is made from db.env"),
+        (
+            good.replace("- name: db", "- name: other"),
+            "another Secret than db is generated from \
+                                                       db.env",
+        ),
         (good.replace("resources:", "resources: &a"), "anchors"),
-        (good.replace("      - db.env", "      - missing.env"), "it is not there"),
+        (good.replace("      - db.env", "      - missing.env"), "it does not exist"),
         (format!("{good}---\na: b\n"), "one YAML document"),
     ] {
         fs::write(sandbox.hello(KUSTOMIZATION), edited).unwrap();
@@ -343,7 +347,7 @@ fn refuses_what_could_not_be_right() {
     }
     fs::write(sandbox.hello(KUSTOMIZATION), &good).unwrap();
     for (edited, word) in [
-        (format!("{env}A=1\nA=2\n"), "line 3: its key was set in an earlier line"),
+        (format!("{env}A=1\nA=2\n"), "line 3: the key was set in an earlier line"),
         (format!("A={}\n{env}", "x".repeat(70_000)), "line 1: it is longer than 64 KiB"),
     ] {
         fs::write(sandbox.hello(ENV), edited).unwrap();
@@ -365,7 +369,7 @@ fn a_line_that_kustomize_misreads_is_warned_of_by_its_number() {
     set(&sandbox, &[]).success();
     fs::write(sandbox.hello(ENV), "A=1\nhunter2\n").unwrap();
     let output = set(&sandbox, &[]).success();
-    output.says(&format!("line 2 of `{ENV}`: it has no `=`"));
+    output.says(&format!("line 2 of `{ENV}`: no `=`"));
     assert!(!output.stderr.contains("hunter2"));
 }
 
@@ -389,7 +393,7 @@ fn keys_of_a_file_that_is_only_in_git_are_not_lost() {
     set(&sandbox, &["--commit"]).success();
     fs::remove_file(sandbox.hello(ENV)).unwrap();
     for args in [&[][..], &["--commit"], &["--dry-run"]] {
-        refused(&sandbox, args, 1, &["it is not there", &format!("git checkout HEAD -- {ENV}")]);
+        refused(&sandbox, args, 1, &["it does not exist", &format!("git checkout HEAD -- {ENV}")]);
     }
     sandbox.git(&["restore", ENV]).success();
     set(&sandbox, &[]).success().prints("already has this value of PASSWORD");

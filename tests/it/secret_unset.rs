@@ -186,7 +186,7 @@ fn lists_names_and_never_a_value() {
     assert_eq!((&db["name"], &db["kind"]), (&"db".into(), &"generated".into()));
     assert_eq!(db["keys"][1], serde_json::json!({"name": "tls.key", "file": true}));
     fs::remove_file(sandbox.hello(file)).unwrap();
-    list(&sandbox, &[]).failure(1).says(&format!("cannot read `{file}`")).says("it is not there");
+    list(&sandbox, &[]).failure(1).says(&format!("cannot read `{file}`")).says("it does not exist");
 }
 
 #[test]

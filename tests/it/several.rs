@@ -362,7 +362,7 @@ fn a_token_that_nobody_gives_is_missing_once() {
     sandbox.makeinfra(&args).stdin(TOKEN).failure(2).says("cannot be the token and the list");
     let output =
         sandbox.makeinfra(&["rotate", "a", "b", "--from-docker-config", "../token"]).failure(2);
-    output.says("`--from-docker-config` takes its file after a `=`");
+    output.says("`--from-docker-config` requires a `=` before the file");
 }
 
 #[test]

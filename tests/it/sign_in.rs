@@ -84,7 +84,7 @@ fn a_token_that_is_refused_is_not_used() {
         new(&sandbox, &image, &[]),
         &sandbox,
         13,
-        "may not pull `group/hello`: it is of another project",
+        "may not pull `group/hello`: it belongs to another project",
     );
     // One sign-in each, and no further one after a refusal.
     let statuses =

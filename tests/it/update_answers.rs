@@ -74,7 +74,7 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
     sandbox.commit_all();
     let checked = super::check::check(&sandbox, &[]);
     let said = checked.said("record-followed");
-    assert!(said.contains("do not follow its `answers.port`"), "{said}");
+    assert!(said.contains("do not match `answers.port`"), "{said}");
     let hint = said
         .rsplit_once('(')
         .unwrap()
@@ -113,7 +113,7 @@ fn check_tells_of_an_answer_that_was_edited_and_not_applied() {
     // Also if there is only HEAD to compare with.
     sandbox.edit(Record::FILE, "port: 9090", "port: 9091");
     let said = super::check::check(&sandbox, &[]).said("record-followed");
-    assert!(!said.contains("the files follow"), "{said}");
+    assert!(!said.contains("the files match"), "{said}");
 }
 
 #[test]

@@ -392,7 +392,7 @@ fn every_vendors_answer_has_the_verdict_that_it_means() {
         ("GitLab", gitlab, Some("good"), SHOP, ok),
         ("GitLab", gitlab, Some("wrong"), SHOP, wrong),
         ("GitLab", gitlab, Some("scope"), SHOP, "in GitLab, it has no scope `read_registry`"),
-        ("GitLab", gitlab, Some("other"), SHOP, "it is of another project"),
+        ("GitLab", gitlab, Some("other"), SHOP, "it belongs to another project"),
         (
             "GitLab",
             gitlab,

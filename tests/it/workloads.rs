@@ -237,35 +237,43 @@ fn what_does_not_go_together_is_refused() {
     for (base, args, said) in [
         (&["--workload", "cronjob"][..], &[][..], "required answers are missing"),
         (&[], &["--schedule", "@daily"], "`--schedule` requires `--workload cronjob`"),
-        (&["--workload", "job"], &["--schedule", "@daily"], "`--schedule` is for a cronjob"),
+        (
+            &["--workload", "job"],
+            &["--schedule", "@daily"],
+            "`--schedule` requires `--workload cronjob`",
+        ),
         (&[], &["--time-zone", "Etc/UTC"], "`--time-zone` requires `--workload cronjob`"),
-        (&cronjob, &["--port", "80"], "`--port` is for a deployment, and `--workload` says"),
-        (&cronjob, &["--replicas", "2"], "`--replicas` is for a deployment"),
+        (&cronjob, &["--port", "80"], "`--port` requires `--workload deployment`"),
+        (&cronjob, &["--replicas", "2"], "`--replicas` requires `--workload deployment`"),
         (
             &["--workload", "job"],
             &["--ingress", "a.example.com"],
-            "`--ingress` is for a deployment",
+            "`--ingress` requires `--workload deployment`",
         ),
-        (&["--workload", "job"], &["--health-path", "/up"], "`--health-path` is for a deployment"),
-        (&["--workload", "job"], &["--tls"], "`--tls` is for a deployment"),
+        (
+            &["--workload", "job"],
+            &["--health-path", "/up"],
+            "`--health-path` requires `--workload deployment`",
+        ),
+        (&["--workload", "job"], &["--tls"], "`--tls` requires `--workload deployment`"),
         (
             &no_port,
             &["--ingress", "a.example.com"],
-            "`--ingress` is for a component with a port, and `--port` says none",
+            "`--ingress` requires a port, but `--port` is none",
         ),
-        (&no_port, &["--health-path", "/up"], "`--health-path` is for a component with a port"),
+        (&no_port, &["--health-path", "/up"], "`--health-path` requires a port"),
         (&[], &["--tls"], "`--tls` requires `--ingress`"),
         (&[], &["--tls-issuer", "le"], "`--tls-issuer` requires `--ingress`"),
-        (&cronjob, &["--env", "a", "--replicas", "a=1"], "`--replicas` is for a deployment"),
         (
-            &no_port,
-            &["--env", "a", "--ingress", "a=b.c"],
-            "`--ingress` is for a component with a port",
+            &cronjob,
+            &["--env", "a", "--replicas", "a=1"],
+            "`--replicas` requires `--workload deployment`",
         ),
+        (&no_port, &["--env", "a", "--ingress", "a=b.c"], "`--ingress` requires a port"),
         (
             &["--secret-name", "hello-tls"],
             &["--tls", "--ingress", "b.c"],
-            "`--secret-name` must be another name",
+            "`--secret-name` must not be the name of an Ingress",
         ),
     ] {
         refused(&sandbox, sandbox.new_without_token(&[base, args].concat()), 2, said);
@@ -279,7 +287,7 @@ fn what_does_not_go_together_is_refused() {
         "at most 52 characters",
     );
     let args = ["new", "default", "--image", IMAGE, "--no-token", "--service-account"];
-    refused(&sandbox, sandbox.makeinfra(&args), 2, "another name than `default`");
+    refused(&sandbox, sandbox.makeinfra(&args), 2, "must not be `default`");
 }
 
 #[test]
@@ -289,40 +297,40 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
     let cronjob = ["--workload", "cronjob", "--schedule"];
     for (args, said) in [
         (&["--workload", "daemon"][..], "`--workload` must be one of: deployment, cronjob, job"),
-        (&["--workload", "cronjob", "--schedule", "99 3 * * *"], "minutes of 0 to 59"),
+        (&["--workload", "cronjob", "--schedule", "99 3 * * *"], "minutes (0 to 59)"),
         (&["--workload", "cronjob", "--schedule", marker], "five fields"),
         (
             &[&cronjob[..], &["@daily", "--time-zone", "Local"]].concat(),
-            "`--time-zone` must be a time zone",
+            "`--time-zone` must be an IANA time zone",
         ),
         (
             &["--tls-issuer", "A B", "--ingress", "b.c"],
             "`--tls-issuer` must be the name of a ClusterIssuer",
         ),
-        (&["--arg", marker], "`--arg` must not hold a token"),
-        (&["--arg", "two\nlines"], "`--arg` must be arguments of one line"),
+        (&["--arg", marker], "`--arg` must not contain a token"),
+        (&["--arg", "two\nlines"], "`--arg` must be at most 100 arguments of one line"),
         (&["--port", "nobody"], "`--port` must be a port: a whole number from 1 to 65535; or none"),
     ] {
         let output = refused(&sandbox, sandbox.new_without_token(args), 2, said);
         assert!(!output.stderr.contains(marker), "{}", output.stderr);
     }
     for (line, said) in [
-        ("args: [1]", "`args` must be a list of texts"),
-        ("args: work", "`args` must be a list of texts"),
-        ("workload: [job]", "`workload` must be text"),
+        ("args: [1]", "`args` must be a list of strings"),
+        ("args: work", "`args` must be a list of strings"),
+        ("workload: [job]", "`workload` must be a string"),
         ("tls: 1", "`tls` must be yes or no"),
-        ("components: {worker: {schedule: '@never'}}", "`schedule` must be a schedule of cron"),
+        ("components: {worker: {schedule: '@never'}}", "`schedule` must be a cron schedule"),
         ("components: {n: {workload: cronjob}}", "`components.n.schedule` is missing"),
-        ("components: {n: {workload: job, port: 80}}", "`components.n.port` is for a deployment"),
         (
-            "components: {n: {port: none, ingress: a.b}}",
-            "`components.n.ingress` is for a component with a port",
+            "components: {n: {workload: job, port: 80}}",
+            "`components.n.port` requires `--workload deployment`",
         ),
+        ("components: {n: {port: none, ingress: a.b}}", "`components.n.ingress` requires a port"),
         ("components: {worker: {prot: 1}}", "`components.worker` has no name `prot`"),
-        ("components: {Foo: {}}", "a name in `components` must begin"),
+        ("components: {Foo: {}}", "a name in `components` must consist of"),
         ("components: [a]", "`components` must be a mapping"),
         ("environments: {staging: {port: 3}}", "`environments.staging` has no name `port`"),
-        ("components: {hello: {port: null}}", "the name of a component must be another name"),
+        ("components: {hello: {port: null}}", "the name of a component must be different"),
     ] {
         let file =
             sandbox.write("answers.yaml", format!("project: hello\nimage: {IMAGE}\n{line}\n"));
@@ -338,9 +346,9 @@ fn a_file_of_settings_is_read_as_kustomize_reads_it() {
     let token = super::support::TOKEN;
     for (text, said) in [
         ("A=1\nB\n".to_owned(), "line 2: it has no `=`"),
-        ("A B=secret words\n".into(), "line 1: before the `=` stands no name"),
-        (format!("A=1\nB={token}\n"), "line 2: it holds what looks like a token of GitLab's"),
-        (String::new(), "it has no line KEY=VALUE"),
+        ("A B=secret words\n".into(), "line 1: the text before `=` is not a variable name"),
+        (format!("A=1\nB={token}\n"), "line 2: it contains what looks like a GitLab token"),
+        (String::new(), "it contains no line KEY=VALUE"),
     ] {
         let file = sandbox.write("app.env", &text).display().to_string();
         let output = refused(&sandbox, sandbox.new_without_token(&["--config", &file]), 2, said);

@@ -26,8 +26,10 @@ pub(super) fn lacking(inspection: &Inspection, answers: &Answers) -> Vec<Check> 
                 }
                 told.push(key);
                 let path = environment.secret_file(&answers.secret_name);
-                let message =
-                    format!("it has no entry for `{key}`, which that of {} has", other.name);
+                let message = format!(
+                    "has no entry for `{key}`, but the pull secret of {} has one",
+                    other.name
+                );
                 let hint = Advice::makeinfra("rotate").with(format_args!("--add-registry {key}"));
                 let hint = hint.for_env(answers.choice(environment));
                 found.push(Check::warning(Id::EnvironmentsAgree, path, message).hint(hint));

@@ -62,8 +62,8 @@ fn lacking(
     let check = match (other, &overlay.unsure) {
         (_, Some(file)) => {
             let message = format!(
-                "its containers use the Secret {secret}; whether {here} has it was not checked: \
-                 `{file}` was not fully read"
+                "containers use the Secret {secret}; could not check whether {here} has it, \
+                 because `{file}` was not fully read"
             );
             return Check::warning(id, title, message);
         }
@@ -71,8 +71,8 @@ fn lacking(
             id,
             title,
             format!(
-                "its containers use the Secret {secret}, which {} has and {here} lacks: they do \
-                 not start",
+                "containers use the Secret {secret}, which exists in {} but not in {here}: they \
+                 cannot start",
                 other.name
             ),
         ),
@@ -80,8 +80,8 @@ fn lacking(
             id,
             title,
             format!(
-                "its containers use the Secret {secret}, which no file of the environment {here} \
-                 makes"
+                "containers use the Secret {secret}, which no file of the environment {here} \
+                 defines"
             ),
         ),
     };
@@ -96,13 +96,11 @@ fn scaled(inspection: &Inspection) -> Vec<Check> {
         found.extend(overlay.scaled.iter().map(|one| {
             let name = if is_name(&one.name) { &one.name } else { "?" };
             let message = format!(
-                "it has `replicas`, and a {} scales it: every deployment sets the number of pods \
-                 back",
+                "has `replicas` and is scaled by a {}: every deployment resets the number of pods",
                 one.by
             );
             let hint = format!(
-                "- op: remove, path: /spec/replicas, in a JSON patch for it in \
-                 {}/kustomization.yaml",
+                "add a JSON patch with op: remove, path: /spec/replicas to {}/kustomization.yaml",
                 overlay.path
             );
             Check::warning(id, format!("{} {name}", one.kind), message).hint(hint)
@@ -110,6 +108,6 @@ fn scaled(inspection: &Inspection) -> Vec<Check> {
     }
     found.dedup();
     or_ok(found, || {
-        Check::ok(id, "kubernetes", "no autoscaler and manifest decide the same number of pods")
+        Check::ok(id, "kubernetes", "no workload has both `replicas` and an autoscaler")
     })
 }

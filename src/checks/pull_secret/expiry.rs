@@ -23,22 +23,22 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         let with_env =
             |hint: &str| if is_shared { Advice::from(hint) } else { place.with_env(hint) };
         if secret.expires_at.is_none() {
-            let message = "no expiry is recorded: nothing will warn before the token expires";
+            let message = "no expiry is recorded, so nothing will warn before the token expires";
             // makeinfra does not write Secrets in a repository without a record.
             found.push(match inspection.record {
                 Some(_) => Check::warning(id, path, message).hint(
                     with_env("{makeinfra rotate --keep-token --expires-at YYYY-MM-DD}")
-                        .aside("or `never`, if it does not expire"),
+                        .aside("or `never` if it does not expire"),
                 ),
                 None => Check::note(id, path, message)
-                    .hint("give it the annotation `makeinfra/expires-at: YYYY-MM-DD`"),
+                    .hint("add the annotation `makeinfra/expires-at: YYYY-MM-DD`"),
             });
         }
         if secret.expires_at.is_some() || inspection.record.is_some() {
             for key in silent(inspection, secret) {
                 let message = format!(
-                    "no expiry of the token of `{key}` is recorded: nothing will warn before it \
-                     expires"
+                    "no expiry is recorded for the token of `{key}`, so nothing will warn before \
+                     it expires"
                 );
                 found.push(match inspection.record {
                     Some(_) => Check::warning(id, path, message).hint(
@@ -46,11 +46,10 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
                             "{{makeinfra rotate --registry {key} --keep-token --expires-at \
                              YYYY-MM-DD}}"
                         ))
-                        .aside("or `never`, if it does not expire"),
+                        .aside("or `never` if it does not expire"),
                     ),
                     None => Check::note(id, path, message).hint(format!(
-                        "add {key}=YYYY-MM-DD to its annotation \
-                                       `makeinfra/other-expiries`"
+                        "add {key}=YYYY-MM-DD to the annotation `makeinfra/other-expiries`"
                     )),
                 });
             }
@@ -61,9 +60,9 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
         for (key, text) in own.chain(others) {
             let of = key.as_ref().map_or(String::new(), |key| format!(" of `{key}`"));
             let make = if key.is_none() {
-                "make a new deploy token in GitLab"
+                "create a deploy token in GitLab"
             } else {
-                "make a new token"
+                "create a new token"
             };
             let rotate = key.map_or("rotate".to_owned(), |key| format!("rotate --registry {key}"));
             let Ok(expiry) = Expiry::parse(text) else {
@@ -72,7 +71,7 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
                 } else {
                     Advice::edit(path)
                 };
-                let message = format!("its expiry of the token{of} is not a date");
+                let message = format!("the recorded expiry of the token{of} is not a date");
                 found.push(Check::warning(id, path, message).hint(hint));
                 continue;
             };
@@ -80,14 +79,14 @@ pub(super) fn checks(inspection: &Inspection, now: Timestamp) -> Vec<Check> {
             fine = if expiry.is_never() {
                 format!("the token{of} does not expire")
             } else {
-                format!("the token{of} lasts until {expiry}")
+                format!("the token{of} is valid until {expiry}")
             };
             let deploy =
                 if is_shared { ", and deploy to each environment" } else { " && {make deploy}" };
             let hint = if inspection.is_rotated(path) {
                 with_env(&format!("{make}, then: {{makeinfra {rotate} --commit}}{deploy}"))
             } else {
-                Advice::from("make a new token, then: ").say(Advice::edit(path))
+                Advice::from("create a new token, then: ").say(Advice::edit(path))
             };
             if days < 0 {
                 let message = format!("the token{of} expired on {expiry}");

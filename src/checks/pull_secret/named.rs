@@ -35,7 +35,7 @@ pub(super) fn names(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check
                 && inspection.secrets_in(name, workload.namespace.as_deref()).next().is_none();
             if let (Some(secret), true) = (own.first(), elsewhere) {
                 let message = format!(
-                    "it names the pull secret {}, but its file has {}",
+                    "names the pull secret {}, but the file has {}",
                     quoted(name),
                     secret_title(secret)
                 );
@@ -63,8 +63,7 @@ pub(super) fn names(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check
             let wanted = quoted(name);
             if let Some(file) = locked {
                 let message = format!(
-                    "not checked: the Secret {wanted} that it names may be in `{}`, which is \
-                     locked",
+                    "not checked: the Secret {wanted} may be in `{}`, which is locked",
                     file.path
                 );
                 found.push(Check::warning(id, title, message).hint(Advice::at_top(UNLOCK)));
@@ -77,7 +76,7 @@ pub(super) fn names(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check
             };
             let others: Vec<_> = inspection.pull_secrets.iter().map(called).collect();
             let message =
-                format!("it names the pull secret {wanted}, but there is {}", others.join(", "));
+                format!("names the pull secret {wanted}, but found {}", others.join(", "));
             let first = &inspection.pull_secrets[0];
             let hint = match first.names().next().filter(|name| is_name(name)) {
                 Some(name) => {
@@ -96,7 +95,7 @@ pub(super) fn names(inspection: &Inspection, known: &ExternalFacts) -> Vec<Check
         Check::ok(
             id,
             secret_title(&inspection.pull_secrets[0]),
-            "is called as the workloads name it",
+            "has the name that the workloads use",
         )
     })
 }
@@ -115,8 +114,8 @@ fn hashed(
         return None;
     }
     let message = format!(
-        "it names the pull secret {}, behind whose name `{}` puts a hash: only what the same \
-         kustomization builds in the same namespace can name it so",
+        "names the pull secret {}, but `{}` appends a hash to that name; only objects of the same \
+         kustomization and namespace can use the plain name",
         quoted(name),
         secret.file
     );
@@ -182,18 +181,20 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
             }
             let (wanted, name, other) = (quoted(wanted), quoted(name), quoted(other));
             let message =
-                format!("it runs in namespace {wanted}, but the Secret {name} is in {other}");
+                format!("runs in namespace {wanted}, but the Secret {name} is in {other}");
             let hint = if inspection.is_deployed(secret) {
                 // The kustomization's namespace overrides that of the file.
 
-                format!("list {} in the kustomization for namespace {wanted}, too", secret.path)
+                format!("also list {} in the kustomization for namespace {wanted}", secret.path)
                     .into()
             } else {
                 write(&format!("namespace: {}", wanted.trim_matches('`')), &secret.path)
             };
             found.push(if secret.secret.is_copied {
-                let message =
-                    format!("{message}; a controller may copy it, as its annotations say");
+                let message = format!(
+                    "{message}; according to its annotations, a controller may copy \
+                                 it"
+                );
                 Check::warning(id, workload_title(workload), message).hint(hint)
             } else {
                 of_workload(id, workload, &message).hint(hint)

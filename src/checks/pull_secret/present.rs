@@ -58,7 +58,7 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
         }
     }
     let closed = named.iter().filter_map(|(name, why)| {
-        let message = format!("what is in it was not checked: {}", why.as_ref()?);
+        let message = format!("content not checked: {}", why.as_ref()?);
         Some(Check::warning(id, format!("Secret {}", quoted(name)), message))
     });
     let closed: Vec<_> = closed.collect();
@@ -69,7 +69,7 @@ fn absent(inspection: &Inspection) -> Vec<Check> {
     match named.keys().next() {
         Some(name) if inspection.record.is_none() => {
             let message = format!(
-                "this repository has no pull secret; {}, which its workloads name, must come from \
+                "this repository has no pull secret; {}, which the workloads name, must come from \
                  elsewhere",
                 quoted(name)
             );
@@ -96,16 +96,14 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         Advice::makeinfra("check").with("--secret FILE")
     };
     match file.state {
-        SecretFileState::Locked => {
-            Check::warning(id, &file.path, "it is locked: what is in it was not checked")
-                .hint(Advice::at_top(UNLOCK))
-        }
+        SecretFileState::Locked => Check::warning(id, &file.path, "locked: content not checked")
+            .hint(Advice::at_top(UNLOCK)),
         SecretFileState::Sops => {
-            let message = "SOPS has encrypted it: what is in it was not checked";
+            let message = "encrypted by SOPS: content not checked";
             Check::warning(id, &file.path, message)
         }
         SecretFileState::Later(why) => {
-            let message = format!("what is in it was not checked: {why}");
+            let message = format!("content not checked: {why}");
             Check::warning(id, &file.path, message)
         }
         SecretFileState::Absent
@@ -114,8 +112,8 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
             let other = inspection.pull_secret_under_other_name(&file.path);
             let name = other.and_then(|other| other.secret.name.as_deref()).unwrap_or_default();
             let message = format!(
-                "`secret-name` is not {}, as files and workloads call the pull secret: no update \
-                 changes it",
+                "`secret-name` must be {}, the name in files and workloads; an update does not \
+                 change it",
                 quoted(name)
             );
             Check::problem(id, Record::FILE, message)
@@ -123,24 +121,24 @@ fn missing(inspection: &Inspection, file: &SecretFile) -> Check {
         }
         SecretFileState::Absent => match elsewhere(inspection, &file.path) {
             Some(other) => {
-                let message = format!("it is not there: {other} has the pull secret");
+                let message = format!("file is missing; the pull secret is in {other}");
                 let first =
-                    Advice::edit(other).and(rotate).why("take it out there and make it anew");
+                    Advice::edit(other).and(rotate).why("remove it there and create it again");
                 Check::problem(id, &file.path, message).hint(first)
             }
             None => Check::problem(
                 id,
                 &file.path,
-                "it is not there: the kubelet pulls without credentials",
+                "file is missing, so the kubelet pulls without credentials",
             )
             .hint(rotate),
         },
         SecretFileState::Unread(why) => Check::problem(id, &file.path, why)
             .hint(Advice::at_top(format!("ls -l {}", word(&file.path)))),
-        SecretFileState::NotYaml => Check::problem(id, &file.path, "it is not YAML")
+        SecretFileState::NotYaml => Check::problem(id, &file.path, "not valid YAML")
             .hint(new_token_hint(inspection, &file.path)),
         SecretFileState::Plain | SecretFileState::Opened => {
-            Check::problem(id, &file.path, "it holds no pull secret")
+            Check::problem(id, &file.path, "contains no pull secret")
                 .hint(new_token_hint(inspection, &file.path))
         }
     }

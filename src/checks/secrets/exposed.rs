@@ -23,23 +23,22 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         .filter(|(path, _)| !is_told(path))
         .map(|(path, place)| {
             let place = match place {
-                ExposedIn::Index => "the index has it".to_owned(),
-                ExposedIn::Head => "HEAD has it".to_owned(),
+                ExposedIn::Index => "it is in the index".to_owned(),
+                ExposedIn::Head => "it is in HEAD".to_owned(),
                 ExposedIn::Commit(commit) => {
-                    format!("commit {} has it", commit.chars().take(8).collect::<String>())
+                    format!("it is in commit {}", commit.chars().take(8).collect::<String>())
                 }
             };
             Check::problem(
                 id,
                 path,
-                format!("it holds the token of a pull secret in plaintext, and {place}"),
+                format!("contains the token of a pull secret in plaintext, and {place}"),
             )
-            .hint(revoke(inspection).aside("the token belongs into the pull secret alone"))
+            .hint(revoke(inspection).aside("keep the token in the pull secret only"))
         })
         .collect();
     if exposed.incomplete {
-        let message =
-            "this clone does not have all files, and the rest was not searched for the token";
+        let message = "this clone does not have all files; the rest was not searched for the token";
         found.push(Check::warning(id, "git", message).hint(Advice::git("fsck")));
     }
     or_ok(found, || {
@@ -47,7 +46,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         Check::ok(
             id,
             "git",
-            format!("no other file holds the token in plaintext: {files} searched"),
+            format!("no other file contains the token in plaintext: {files} searched"),
         )
     })
 }

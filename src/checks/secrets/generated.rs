@@ -28,19 +28,19 @@ fn merged(inspection: &Inspection) -> Vec<Check> {
         let path = word(&one.path);
         let (message, resolve) = match one {
             Unmerged { ours: true, theirs: true, .. } => (
-                "two branches changed it, and git cannot merge encrypted files: take one side's \
+                "changed on both branches, and git cannot merge encrypted files: take one side's \
                  version (--ours or --theirs) of all of them, commit the merge, and repeat the \
                  other side's `makeinfra` commands",
                 Advice::git(format!("checkout --ours -- {both}"))
                     .and(Advice::git(format!("add {both}"))),
             ),
             Unmerged { ours: true, .. } => (
-                "our branch changed it and the other one deleted it: keep it, or delete it with \
+                "changed on our branch and deleted on the other one: keep it, or delete it with \
                  `git rm`",
                 Advice::git(format!("add {path}")),
             ),
             Unmerged { ours: false, .. } => (
-                "the other branch changed it and ours deleted it: keep it, or delete it with `git \
+                "changed on the other branch and deleted on ours: keep it, or delete it with `git \
                  rm`",
                 Advice::git(format!("checkout --theirs -- {path}"))
                     .and(Advice::git(format!("add {path}"))),
@@ -55,7 +55,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     let id = Id::SecretsListed;
     let files = || inspection.secret_files.iter().filter(|file| file.path.starts_with(SECRETS));
     if let Some(one) = inspection.git.iter().flat_map(|git| &git.unmerged).next() {
-        let message = "not checked: a merge left two versions of it";
+        let message = "not checked: a merge left two versions of the file";
         return vec![Check::warning(id, &one.path, message)];
     }
     let named = &inspection.manifests.named;
@@ -66,7 +66,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     let locked = files()
         .find(|file| file.state == SecretFileState::Locked && kustomized(&file.path).is_some());
     if let Some(file) = locked {
-        let message = "it is locked: which files it names was not checked";
+        let message = "locked: the file names in it were not checked";
         return vec![Check::warning(id, &file.path, message).hint(Advice::at_top(UNLOCK))];
     }
     let is_gits =
@@ -78,13 +78,16 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
     });
     let found = stray.map(|file| {
         if is_leftover(Path::new(&file.path)) {
-            return Check::problem(id, &file.path, "a killed run left it behind, and it may hold a \
-                                                   secret")
-                .hint(Advice::at_top(format!("rm {}", word(&file.path))));
+            return Check::problem(
+                id,
+                &file.path,
+                "left behind by a killed run; may contain a \
+                                                   secret",
+            )
+            .hint(Advice::at_top(format!("rm {}", word(&file.path))));
         }
         let message =
-            "no kustomization names it, so no deployment brings it to a cluster: name it there, or \
-             delete it";
+            "not listed in any kustomization, so it is never deployed: list it, or delete it";
         let is_home = |dir: &str| file.path.starts_with(&format!("{dir}/"));
         let home = inspection.listings.iter().filter(|one| is_home(&one.path));
         // A file elsewhere may have another purpose.
@@ -94,14 +97,14 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
                 Check::problem(id, &file.path, message).hint(Advice::edit(&kustomization))
             }
             None => Check::warning(id, &file.path, message)
-                .hint("name it in the kustomization of a directory below secrets/"),
+                .hint("list it in the kustomization of a directory under secrets/"),
         }
     });
     or_ok(found.collect(), || {
         Check::ok(
             id,
             SECRETS,
-            format!("a kustomization names each of {}", count(files().count(), "file")),
+            format!("kustomizations list all of {}", count(files().count(), "file")),
         )
     })
 }
@@ -118,7 +121,7 @@ fn generated(inspection: &Inspection) -> Vec<Check> {
                 found.extend(printed(listing));
             }
             Err(fault) if fault.is_locked => {
-                let message = "it is locked: what it generates was not checked";
+                let message = "locked: the generated Secrets were not checked";
                 found.push(Check::warning(id, &fault.path, message).hint(Advice::at_top(UNLOCK)));
             }
             Err(fault) => {
@@ -129,7 +132,14 @@ fn generated(inspection: &Inspection) -> Vec<Check> {
     }
     or_ok(found, || {
         let secrets = count(secrets, "Secret");
-        Check::ok(id, SECRETS, format!("{secrets} generated, every line as kustomize reads it"))
+        Check::ok(
+            id,
+            SECRETS,
+            format!(
+                "{secrets} generated; kustomize reads every line as \
+                                        intended"
+            ),
+        )
     })
 }
 
@@ -154,10 +164,10 @@ fn traps(listing: &Listing) -> impl Iterator<Item = Check> {
 
 fn printed(listing: &Listing) -> impl Iterator<Item = Check> {
     listing.kustomization.printed.iter().map(|field| {
-        let message = format!("it has inline `{field}`, which kustomize prints in errors");
+        let message = format!("has inline `{field}`, which kustomize prints in errors");
         let hint = match *field {
-            "literals" => "{makeinfra secret set NAME KEY}, in place of each",
-            _ => "put the patch into a file, and its `path` here",
+            "literals" => "replace each with {makeinfra secret set NAME KEY}",
+            _ => "move the patch to a file and write its `path` here",
         };
         Check::problem(Id::SecretsGenerated, &listing.path, message).hint(hint)
     })

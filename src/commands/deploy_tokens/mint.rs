@@ -70,7 +70,7 @@ pub(in crate::commands) fn lifetime(
         return Err(failure.hint(hint).into());
     }
     let question = Text {
-        question: "How long the new token lasts (90d, 12w, 48h)",
+        question: "Lifetime of the new token (90d, 12w, 48h)",
         default: Some(USUAL),
         ..Text::default()
     };

@@ -67,7 +67,7 @@ impl<'d> Draft<'d> {
             self.traps.push((env.path.clone(), line, trap));
         }
         if !env.parsed().holds(key, value) {
-            let what = if env.parsed().has(key) { "another value" } else { "one more key" };
+            let what = if env.parsed().has(key) { "changed value" } else { "new key" };
             let note = if env.exists { what } else { "new file" };
             let note = format!("{}: {note}", key.as_str());
             self.before.push(Write { path: env.path.clone(), bytes, note });
@@ -86,7 +86,7 @@ impl<'d> Draft<'d> {
             content => Some(plain(path, content)?),
         };
         if held.as_ref().is_none_or(|held| !value.is(held)) {
-            let note = if held.is_some() { "another value" } else { "new file" };
+            let note = if held.is_some() { "changed value" } else { "new file" };
             let (path, note) = (path.to_owned(), format!("{}: {note}", key.as_str()));
             self.before.push(Write { path, bytes: Zeroizing::new(value.bytes().to_owned()), note });
         }

@@ -19,7 +19,7 @@ fn data_without_anything_in_it_is_empty() {
             "kind: Secret\nmetadata: {{name: a}}\ntype: kubernetes.io/dockerconfigjson\n{data}\n"
         );
         let found = Inspected::of(&serde_yaml::from_str(&text).unwrap()).unwrap();
-        assert_eq!(found.flaws[0].message, "its data is empty", "{data}");
+        assert_eq!(found.flaws[0].message, "the data is empty", "{data}");
     }
 }
 

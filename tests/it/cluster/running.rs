@@ -72,7 +72,7 @@ fn what_is_said_of_the_next_pull_is_what_the_kubelet_meets() {
         scene.kubectl(&["delete", "secret", "gitlab"]).success();
         let (code, status, message) = scene.next_pull(&bed);
         assert!(code == Some(1) && status == "problem", "{code:?} {status} {message}");
-        assert!(message.contains("the Secret `gitlab` is not in namespace"), "{message}");
+        assert!(message.contains("the Secret `gitlab` does not exist in namespace"), "{message}");
         let met = scene.pulls_again("missing");
         assert!(met.contains("403 Forbidden"), "{met}");
     }

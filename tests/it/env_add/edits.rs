@@ -239,7 +239,7 @@ fn a_hand_made_overlay_takes_nothing_from_another_one() {
     sandbox
         .agreed(&["env", "add", "qa"])
         .success()
-        .prints("context      the current one of kubectl");
+        .prints("context      the current context of kubectl");
     let record = sandbox.read(".makeinfra.yaml");
     let (_, entry) = record.split_once("    qa:\n").unwrap();
     assert_eq!(

@@ -27,8 +27,8 @@ fn secrets_that_it_lacks_are_named() {
     let output = sandbox.agreed(&["env", "add", "staging"]).success();
     output
         .prints(
-            "- the manifests use `database` (URL, CA), which staging will not have: set each value with `makeinfra \
-             secret set`, or copy them with `--with-secrets`\n\
+            "- the manifests use `database` (URL, CA), which staging will lack: set each value with `makeinfra \
+             secret set`, or copy all with `--with-secrets`\n\
              - not copied without `--with-secrets`: `mail` (KEY)\n",
         )
         .prints("  makeinfra secret set database KEY --env staging\n");
