@@ -182,7 +182,7 @@ impl Answer for Port {
         plain_number(text)
             .filter(|port| *port > 0)
             .map(Self)
-            .ok_or("must be a port: a whole number from 1 to 65535; or none")
+            .ok_or("must be a port (1 to 65535) or none")
     }
 }
 

@@ -108,7 +108,7 @@ impl Files {
     pub fn text(&self, path: &str) -> Result<Option<&str>> {
         let Some(bytes) = self.bytes(path)? else { return Ok(None) };
         Ok(Some(std::str::from_utf8(bytes).map_err(|_| {
-            Failure::failed(format!("`{path}` is not text (UTF-8)"))
+            Failure::failed(format!("`{path}` is not UTF-8 text"))
                 .hint(Advice::at_top(format!("file {path}")))
         })?))
     }
@@ -192,7 +192,7 @@ impl Plan {
     pub fn diff(&self, step: &Step) -> Result<String> {
         if self.hidden.contains(&step.path) {
             return Ok(format!(
-                "--- a/{0}\n+++ b/{0}\n(it holds a Secret, not shown)\n",
+                "--- a/{0}\n+++ b/{0}\n(contains a Secret, not shown)\n",
                 step.path
             ));
         }
@@ -249,7 +249,7 @@ impl Plan {
     /// Creates the file `path`. Fails if it exists with other content.
     fn create(&mut self, files: &Files, path: &str, after: Bytes, executable: bool) -> Result<()> {
         if files.bytes(path)?.is_some_and(|before| **before != *after) {
-            return Err(Failure::failed(format!("`{path}` exists and has other content"))
+            return Err(Failure::failed(format!("`{path}` already exists with different content"))
                 .hint(Advice::git(format!("log -- {path}")))
                 .into());
         }
@@ -342,7 +342,7 @@ pub fn is_deployed(files: &Files, component: &Component) -> bool {
 /// The failure to edit `path`.
 fn not_edited(path: &str, refusal: &'static str) -> Failure {
     Failure::failed(format!("cannot edit `{path}`"))
-        .because(format!("{refusal}; each key and list item must be on its own line"))
+        .because(format!("{refusal}; write each key and list item on its own line"))
         .hint(Advice::edit(path))
 }
 
@@ -353,7 +353,7 @@ pub fn exists_already(what: &str, name: &str) -> Failure {
         "environment" => Advice::makeinfra("env list"),
         _ => "choose another name".into(),
     };
-    Failure::failed(format!("{what} `{name}` exists already"))
-        .because(format!("`{}` has it", Record::FILE))
+    Failure::failed(format!("{what} `{name}` already exists"))
+        .because(format!("it is in `{}`", Record::FILE))
         .hint(hint)
 }

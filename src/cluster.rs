@@ -99,10 +99,10 @@ impl Kubectl {
         let command = if command.is_empty() { "kubectl" } else { command };
         let words = words(command)?;
         if !trusted && !is_harmless(&words) {
-            return Err(Failure::failed("did not run the `KUBECTL` of the Makefile")
+            return Err(Failure::failed("did not run `KUBECTL` from the Makefile")
                 .because(
-                    "it is more than kubectl with a context, a cluster, a user or a \
-                          namespace, and may run anything",
+                    "it is more than kubectl with a context, cluster, user or namespace, and could \
+                     run anything",
                 )
                 .hint(Advice::at_top("KUBECTL=kubectl makeinfra diagnose"))
                 .into());
@@ -211,7 +211,7 @@ impl Kubectl {
                     (KubectlError::Unreachable, format!("no answer in {} s", PATIENCE.as_secs()))
                 }
                 ToolError::TooMuch => {
-                    (KubectlError::Failed, format!("its answer has more than {} MiB", LIMIT >> 20))
+                    (KubectlError::Failed, format!("the answer is larger than {} MiB", LIMIT >> 20))
                 }
                 ToolError::Unread(error) => (KubectlError::Failed, error.to_string()),
             })

@@ -74,7 +74,7 @@ fn token_sources(
     }
     if let Some((name, _)) = usernames.own.iter().find(|(name, _)| !names.contains(&name)) {
         return Err(Failure::usage(format!(
-            "`--token-username` is for a token, and `{name}` has no token of its own"
+            "`--token-username` requires a token, but `{name}` has none of its own"
         ))
         .hint(format!("--token-file {name}=FILE"))
         .into());
@@ -190,7 +190,7 @@ fn agree(
         match (ui.decide("Go on?", words)?, diff) {
             ("yes", _) => return Ok(()),
             ("diff", Some(diff)) => ui.note("Changes", &diff()?)?,
-            _ => return Err(Failure::failed("the plan was declined, nothing was written").into()),
+            _ => return Err(Failure::failed("declined; nothing was written").into()),
         }
     }
 }
@@ -221,13 +221,13 @@ fn take_away(leftovers: Vec<PathBuf>, dry_run: bool, ui: &mut Ui) {
     for leftover in leftovers {
         let name = leftover.display();
         if dry_run {
-            ui.warn(format!("`{name}` was left behind by a killed run"));
+            ui.warn(format!("a killed run left `{name}` behind"));
             continue;
         }
         match files::remove(&leftover) {
-            Ok(()) => ui.warn(format!("removed `{name}`, which a killed run had left behind")),
+            Ok(()) => ui.warn(format!("removed `{name}`, left behind by a killed run")),
             Err(_) => ui.warn(format!(
-                "`{name}` was left behind by a killed run and may hold a token: {}",
+                "a killed run left `{name}` behind, which may contain a token: {}",
                 Advice::anywhere("rm -r").path(&leftover).typed(None)
             )),
         }
@@ -239,14 +239,12 @@ fn warn_of_images(answers: &Answers, ui: &mut Ui) {
     for image in answers.components.iter().map(|component| &component.image) {
         if image.tag() == Some("latest") && image.digest().is_none() {
             ui.warn(format!(
-                "`{image}` is another image after each push, and a rollback would not bring the \
-                 old one back: give it a tag of its own"
+                "`{image}` changes with every push of this tag, and a rollback would not restore \
+                 the old image: use a unique tag"
             ));
         }
         if image.host() == "gitlab.com" {
-            ui.warn(format!(
-                "`{image}`: gitlab.com serves no images; its registry is registry.gitlab.com"
-            ));
+            ui.warn(format!("`{image}`: gitlab.com is not a registry; use registry.gitlab.com"));
         }
     }
 }
@@ -255,7 +253,7 @@ fn warn_of_images(answers: &Answers, ui: &mut Ui) {
 /// undefined.
 fn warn_of_shared_hosts(answers: &Answers, ui: &mut Ui) {
     for (host, who) in answers.shared_hosts() {
-        ui.warn(format!("the host `{host}` is that of several Ingresses of one cluster: {who}"));
+        ui.warn(format!("several Ingresses in the same cluster have the host `{host}`: {who}"));
     }
 }
 
@@ -271,7 +269,7 @@ fn templates_of(record: &Record) -> Result<TemplateSet> {
         |cause: String| Failure::failed(format!("cannot use `{}`", Record::FILE)).because(cause);
     let Some(version) = &record.version else {
         return Err(cannot(
-            "it has no `version`: the templates of its files are unknown".to_owned(),
+            "it has no `version`, so the templates of its files are unknown".to_owned(),
         )
         .hint(format!("version: \"{}\"", Version::own()))
         .into());
@@ -279,12 +277,12 @@ fn templates_of(record: &Record) -> Result<TemplateSet> {
     archive()?.find(version).map_err(|why| {
         let own = Version::own();
         match why {
-            Unavailable::Newer => {
-                cannot(format!("it is of makeinfra {version}, and this is makeinfra {own}"))
-            }
-            Unavailable::Unknown => {
-                cannot(format!("makeinfra {own} has no templates of version {version}"))
-            }
+            Unavailable::Newer => cannot(format!(
+                "it was written by makeinfra {version}, which is newer than this makeinfra {own}"
+            )),
+            Unavailable::Unknown => cannot(format!(
+                "makeinfra {own} does not contain the templates of version {version}"
+            )),
             Unavailable::Incomplete => {
                 cannot(format!("the templates of version {version} are incomplete"))
             }

@@ -120,10 +120,12 @@ impl Source {
         if let Some(rule) = token.suspicion().filter(|_| !is_asked) {
             let what = format!("{name} {rule}");
             let failure = if typed { Failure::usage(what) } else { Failure::failed(what) };
-            return Err(failure.hint("take that out; or let the registry decide: --check").into());
+            return Err(failure.hint("remove it, or let the registry decide: --check").into());
         }
         if let Some(what) = token.unfit() {
-            ui.warn(format!("the token {what}; the cluster would hold it: use a deploy token"));
+            ui.warn(format!(
+                "the token {what}, and the cluster would store it: use a deploy token"
+            ));
         }
         Ok(token)
     }
@@ -155,7 +157,7 @@ fn pair(
         Ok(token) => Ok((name, token)),
         Err(rule) => {
             let failure = Failure::usage(format!("{name} {rule}"));
-            let hint = "--token-file FILE, with nothing but the token in it";
+            let hint = "--token-file FILE, with a file that contains only the token";
             Err(if asked { failure } else { failure.hint(hint) }.into())
         }
     }
@@ -194,7 +196,7 @@ fn ask_expiry(ui: &Ui) -> Result<Option<Expiry>> {
 fn stdin(ui: &Ui) -> Result<Zeroizing<String>> {
     if ui.stdin_is_terminal() {
         return Err(Failure::usage("standard input is a terminal, which would show the token")
-            .hint("leave `--token-stdin` and `--token-json` out to be asked without an echo")
+            .hint("omit `--token-stdin` and `--token-json` to get a hidden prompt")
             .into());
     }
     utf8(&ui.read_stdin(LIMIT)?, "standard input")
@@ -204,7 +206,7 @@ fn token_file(file: &Path, option: &str, ui: &mut Ui) -> Result<Zeroizing<String
     let text = read_file(file, option)?;
     if files::is_readable_by_others(file) {
         let close = Advice::anywhere("chmod 600").path(file).typed(None);
-        ui.warn(format!("others can read the token in `{}`: {close}", file.display()));
+        ui.warn(format!("other users can read the token in `{}`: {close}", file.display()));
     }
     Ok(text)
 }
@@ -217,7 +219,7 @@ fn from_variable(variable: &str, option: &str) -> Result<Zeroizing<String>> {
         None => Err(Failure::usage(format!(
             "`{option}` must be the name of an exported variable, without `$`"
         ))
-        .because("there is no variable of the given name")
+        .because("the variable does not exist")
         .hint(format!("{option} GITLAB_DEPLOY_TOKEN"))
         .into()),
     }
@@ -242,7 +244,7 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
         if is_dash(file) { "standard input".to_owned() } else { format!("`{}`", file.display()) };
     let text = if is_dash(file) { stdin(ui)? } else { token_file(file, "--token-json", ui)? };
     let bad = |cause: &str| {
-        Failure::usage(format!("{name} holds no new deploy token"))
+        Failure::usage(format!("{name} does not contain a new deploy token"))
             .because(cause)
             .hint("{glab deploy-token create NAME -F json > FILE}, then: --token-json FILE")
     };
@@ -250,11 +252,11 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
     let answer: GitlabToken = serde_json::from_str(&text)
         .map_err(|_| bad("it must be a JSON object with `username`, `token` and `expires_at`"))?;
     if answer.revoked || answer.expired {
-        return Err(bad("GitLab says that the token is revoked or expired").into());
+        return Err(bad("according to GitLab, the token is revoked or expired").into());
     }
     let value = answer
         .token
-        .ok_or_else(|| bad("`token` is missing: GitLab tells it only when it is created"))?;
+        .ok_or_else(|| bad("`token` is missing: GitLab shows it only when the token is created"))?;
     let username = TokenUsername::parse(&answer.username)
         .map_err(|rule| bad(&format!("`username` {rule}")))?;
     let expires_at = answer
@@ -264,8 +266,7 @@ fn json(file: &Path, ui: &mut Ui) -> Result<DeployToken> {
         .map_err(|rule| bad(&format!("`expires_at` {rule}")))?;
     if answer.scopes.is_some_and(|scopes| !scopes.iter().any(|scope| scope == "read_registry")) {
         ui.warn(
-            "the deploy token has no scope `read_registry`: the registry will refuse to show \
-                 images",
+            "the deploy token lacks the scope `read_registry`, so the registry will refuse pulls",
         );
     }
     let token = DeployToken::new(username, Secret::new(without_line_break(value)));
@@ -281,11 +282,10 @@ fn ci() -> Result<DeployToken> {
     else {
         let failure = Failure::failed(format!("`${user}` and `${password}` are not set"));
         let cause = if job {
-            "the job has a job token (`$CI_REGISTRY_PASSWORD`, `$CI_JOB_TOKEN`), which dies with \
-             the job: a pull secret made of it would work for minutes"
+            "the job only has a job token (`$CI_REGISTRY_PASSWORD`, `$CI_JOB_TOKEN`), which \
+             expires with the job, so a pull secret with it would work for minutes"
         } else {
-            "GitLab sets them in the jobs of a project with a deploy token named \
-             `gitlab-deploy-token`"
+            "GitLab sets them in jobs of projects with a deploy token named `gitlab-deploy-token`"
         };
         return Err(failure
             .because(cause)
@@ -298,7 +298,7 @@ fn ci() -> Result<DeployToken> {
     }
     let bad = |name: &str, rule: &str| {
         Failure::failed(format!("`${name}` {rule}"))
-            .hint("look at the deploy token named `gitlab-deploy-token`")
+            .hint("check the deploy token named `gitlab-deploy-token`")
     };
     let username = TokenUsername::parse(&username).map_err(|rule| bad(user, rule))?;
     let token = DeployToken::new(username, Secret::new(without_line_break(value)));
@@ -307,8 +307,8 @@ fn ci() -> Result<DeployToken> {
 
 fn short_lived(login: ShortLived) -> anyhow::Error {
     let ShortLived { what, ends, instead } = login;
-    Failure::failed(format!("refused to make a pull secret from {what}"))
-        .because(format!("it {ends}: the pull secret would stop working then"))
+    Failure::failed(format!("refused to create a pull secret from {what}"))
+        .because(format!("it {ends}, and then the pull secret would stop working"))
         .hint(instead)
         .into()
 }
@@ -323,13 +323,13 @@ fn read_file(file: &Path, option: &str) -> Result<Zeroizing<String>> {
 fn read_bytes(file: &Path, option: &str) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
         if is_file_name(file) {
-            Failure::usage(format!("no file `{}` for `{option}`", file.display())).hint(
+            Failure::usage(format!("file not found for `{option}`: `{}`", file.display())).hint(
                 Advice::anywhere("ls -l")
                     .path(file.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new("."))),
             )
         } else {
             Failure::usage(format!("`{option}` must be the name of a file"))
-                .because("there is no file of the given name")
+                .because("the file does not exist")
                 .hint(Advice::anywhere("ls -l FILE"))
         }
     })?;
@@ -356,7 +356,7 @@ fn utf8(bytes: &[u8], name: &str) -> Result<Zeroizing<String>> {
         [0, second, ..] if *second != 0 => utf16(bytes, u16::from_be_bytes),
         _ => plain(bytes),
     };
-    let failure = || Failure::usage(format!("{name} is not text (UTF-8)")).hint("save it as UTF-8");
+    let failure = || Failure::usage(format!("{name} is not UTF-8 text")).hint("save it as UTF-8");
     text.ok_or_else(|| failure().into())
 }
 
@@ -387,7 +387,7 @@ fn is_dash(file: &Path) -> bool {
 pub fn warn_if_past(expires_at: &Expiry, ui: &mut Ui) {
     if expires_at.is_past() {
         ui.warn(format!(
-            "the deploy token expired on {expires_at}: its registry will refuse it ({})",
+            "the deploy token expired on {expires_at}, so the registry will refuse it ({})",
             Name::ExpiresAt.option()
         ));
     }

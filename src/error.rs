@@ -106,7 +106,7 @@ impl Failure {
     /// Stopped by a signal.
     #[must_use]
     pub fn interrupted(signal: i32) -> Self {
-        Self::stopped(signal, "interrupted, nothing was changed")
+        Self::stopped(signal, "interrupted; nothing was changed")
     }
 
     /// Stopped by a signal, with a message about the interrupted action.

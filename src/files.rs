@@ -45,13 +45,13 @@ pub fn check_target(target: &Path) -> Result<()> {
     };
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(cannot("look at", target, &error).into()),
-        Ok(found) if !found.is_dir() => taken("it exists and is not a directory"),
+        Err(error) => Err(cannot("inspect", target, &error).into()),
+        Ok(found) if !found.is_dir() => taken("it already exists and is not a directory"),
         Ok(_) => {
             if entries(target).map_err(|error| cannot("read", target, &error))?.is_empty() {
                 Ok(())
             } else {
-                taken("it exists and is not empty")
+                taken("it already exists and is not empty")
             }
         }
     }
@@ -89,7 +89,7 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match read.map_err(|error| (error.kind(), error)) {
         Ok(length) if length > limit => {
             Err(Failure::failed(format!("`{}` is too large", path.display()))
-                .because(format!("it has more than {limit} bytes"))
+                .because(format!("it is larger than {limit} bytes"))
                 .hint(Advice::anywhere("ls -l").path(path))
                 .into())
         }
@@ -113,7 +113,7 @@ pub fn not_a_repo_file_because(path: &str, file: &Path) -> Option<&'static str> 
     // Git and git-crypt see a linked file at its own place, or not at all.
     let parents = Path::new(path).ancestors().zip(file.ancestors()).skip(1);
     let mut inside = parents.take_while(|(path, _)| path.file_name().is_some());
-    inside.any(|(_, dir)| dir.is_symlink()).then_some("a directory on the way to it is a link")
+    inside.any(|(_, dir)| dir.is_symlink()).then_some("a parent directory is a symbolic link")
 }
 
 /// Whether users other than the owner may read the file `path`.
@@ -197,7 +197,7 @@ impl Staging {
             .and_then(|()| fs::rename(self.path(), &self.target));
         result.map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty => cannot("create", &self.target, &error)
-                .hint("it was made by someone else in the meantime: choose another name"),
+                .hint("another process has just created it: choose another name"),
             _ => cannot("create", &self.target, &error),
         })?;
         // The old name does not exist any more; `TempDir` must not delete it.
@@ -370,7 +370,7 @@ pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
 fn no_locks(parent: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("cannot lock a new directory in `{}`", parent.display()))
         .because(error.to_string())
-        .hint("--output DIR, with a directory on another disk")
+        .hint("--output DIR, on another disk")
 }
 
 /// An example of a name that a temporary sibling of `path` may have.

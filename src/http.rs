@@ -336,15 +336,14 @@ fn roots(further: &[Authorities]) -> error::Result<Vec<Certificate<'static>>> {
                 .because(cause)
                 .hint("openssl s_client -showcerts -connect HOST:443")
         };
-        let pem = files::read(file, CA_LIMIT)?
-            .ok_or_else(|| bad("there is no file of the given name"))?;
+        let pem = files::read(file, CA_LIMIT)?.ok_or_else(|| bad("the file does not exist"))?;
         let before = roots.len();
         roots.extend(parse_pem(&pem).filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
             _ => None,
         }));
         if roots.len() == before {
-            return Err(bad("there is no certificate in it").into());
+            return Err(bad("it contains no certificate").into());
         }
     }
     Ok(roots)

@@ -72,7 +72,7 @@ impl State {
             flag::register_conditional_default(signal, Arc::clone(&state.released))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&state.signal), number))
                 .map_err(|error| {
-                    Failure::failed("cannot hold signals back").because(error.to_string())
+                    Failure::failed("cannot block signals").because(error.to_string())
                 })?;
         }
         Ok(STATE.get_or_init(|| state))

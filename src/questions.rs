@@ -79,7 +79,7 @@ impl Given {
                 ui.read_stdin(LIMIT)?
             } else {
                 files::read(file, LIMIT)?.ok_or_else(|| {
-                    Failure::usage(format!("no answers file `{}`", file.display()))
+                    Failure::usage(format!("answers file not found: `{}`", file.display()))
                         .hint(Advice::anywhere("ls -l").path(file))
                 })?
             };
@@ -99,12 +99,12 @@ impl Given {
             let all: Vec<_> =
                 sheet.environments[..known].iter().map(|(name, _)| name.to_string()).collect();
             return Err(Failure::usage(format!(
-                "an option is for `{name}`, which is not an environment"
+                "an option names the environment `{name}`, which does not exist"
             ))
             .because(if all.is_empty() {
-                "without `--env`, the one environment takes no options of its own".to_owned()
+                "options with ENV=VALUE require `--env`".to_owned()
             } else {
-                format!("there are: {}", all.join(", "))
+                format!("existing environments: {}", all.join(", "))
             })
             .hint(format!("--env {name}"))
             .into());
@@ -288,9 +288,9 @@ pub fn failure(refused: Refused) -> anyhow::Error {
     match refused {
         Refused::Missing(name) => option_failure(name, "is missing"),
         Refused::Broken(name, rule) => option_failure(name, rule),
-        Refused::Unfit(name, rule) => Failure::usage(format!("`{}` {rule}", name.option()))
-            .hint("leave one of them out")
-            .into(),
+        Refused::Unfit(name, rule) => {
+            Failure::usage(format!("`{}` {rule}", name.option())).hint("omit one of them").into()
+        }
         Refused::Alone(name, other, value) => {
             let option = other.option();
             let required =
@@ -325,7 +325,7 @@ fn option_failure(name: Name, rule: Rule) -> anyhow::Error {
         Name::Args => format!("{} work {0} --queue=mail", name.option()),
         Name::Namespace if rule.contains("{env}") => "--namespace '{project}-{env}'".to_owned(),
         Name::Image if rule.contains("of the same image") => {
-            "leave the image out, or give it the tag that the others have".to_owned()
+            "omit the image, or use the same tag as the others".to_owned()
         }
         Name::Component => {
             return Failure::usage(format!("the name of a component {rule}"))
@@ -366,7 +366,7 @@ impl Config {
 
 fn read_yaml(file: &Path, bytes: &[u8], allowed: &[Name]) -> Result<serde_yaml::Value> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
-        Failure::usage(format!("`{}` is not text (UTF-8)", file.display()))
+        Failure::usage(format!("`{}` is not UTF-8 text", file.display()))
             .hint(Advice::anywhere("file").path(file))
     })?;
     answers::from_yaml(text).map_err(|fault| file_failure(file, &fault, allowed))
@@ -397,7 +397,7 @@ fn contradiction((component, values): &(ComponentName, Values)) -> Option<(Strin
             format!("{}: {}", name.as_str(), quoted(name)),
         )),
         Refused::Broken(name, rule) | Refused::Unfit(name, rule) => {
-            Some((format!("{} {rule}", place(name)), "leave one of them out".to_owned()))
+            Some((format!("{} {rule}", place(name)), "omit one of them".to_owned()))
         }
         Refused::Alone(name, other, value) => {
             let other = format!("{}: {}", other.as_str(), value.unwrap_or(other.example()));

@@ -203,7 +203,9 @@ impl Remote {
             Ok(said) => Ok(said),
             Err(ToolError::NotStarted(error) | ToolError::Unread(error)) => Err(error.to_string()),
             Err(ToolError::TooLong) => Err(late()),
-            Err(ToolError::TooMuch) => Err(format!("its answer has more than {} MiB", LIMIT >> 20)),
+            Err(ToolError::TooMuch) => {
+                Err(format!("the answer is larger than {} MiB", LIMIT >> 20))
+            }
         }
     }
 }
@@ -246,7 +248,7 @@ fn complaint(said: &ToolOutput) -> Complaint {
     let states = stdout.lines().filter_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1));
     let lines: Vec<_> =
         states.chain(said.stderr.lines().filter(is_told)).take(LINES).map(shown).collect();
-    if lines.is_empty() { "git failed without a word".to_owned() } else { lines.join("; ") }
+    if lines.is_empty() { "git failed without a message".to_owned() } else { lines.join("; ") }
 }
 
 /// The remote's messages.
@@ -308,7 +310,7 @@ mod tests {
             complaint(&output("!\ta:b\t[rejected] (stale info)\n", "")),
             "[rejected] (stale info)"
         );
-        assert_eq!(complaint(&output("", "")), "git failed without a word");
+        assert_eq!(complaint(&output("", "")), "git failed without a message");
         let remarks = remarks(
             "remote: \nremote: View merge request:\u{1b}[K\n\
              remote:   https://h/x/-/merge_requests/1\n",

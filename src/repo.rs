@@ -147,7 +147,7 @@ fn wants_signed_commits(git: &Repository) -> bool {
 fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
     if path.starts_with(SECRETS) && !git_crypt::is_encrypted(bytes) {
         return Err(Failure::failed(format!("refused to store `{path}` unencrypted"))
-            .because("this is a fault in makeinfra")
+            .because("this is a bug in makeinfra")
             .into());
     }
     Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
@@ -158,8 +158,8 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
 fn store_text(git: &Repository, path: &str, in_git: &str, bytes: &[u8]) -> Result<Oid> {
     if path.starts_with(SECRETS) || Attributes::of(git)?.has_filter(in_git) {
         return Err(Failure::failed(format!("refused to store `{path}` without its filter"))
-            .because("a filter of `.gitattributes` changes it")
-            .hint(Advice::git(format!("add {path}")).why("leave out --commit, then"))
+            .because("a filter in `.gitattributes` changes it")
+            .hint(Advice::git(format!("add {path}")).why("omit --commit, then"))
             .into());
     }
     let stored = git.blob_writer(Some(Path::new(in_git))).and_then(|mut writer| {
@@ -232,7 +232,7 @@ fn failed(what: &str, error: &git2::Error) -> Failure {
         Failure::failed(format!("cannot {what}")).because(crate::error::printable(error.message()));
     match error.code() {
         ErrorCode::Locked => {
-            failure.hint("wait for the other git process; if none runs, remove the lock file")
+            failure.hint("wait for the other git process; if none is running, remove the lock file")
         }
         _ => failure,
     }

@@ -149,9 +149,8 @@ impl Files {
         let wanted: Vec<_> =
             names.iter().map(|name| known.iter().position(|one| one.name == *name)).collect();
         if wanted.contains(&None) {
-            let unknown = || {
-                Failure::usage("`--env` is for a repository with environments").hint("leave it out")
-            };
+            let unknown =
+                || Failure::usage("`--env` is for a repository with environments").hint("omit it");
             return Err(self.record.as_ref().map_or_else(unknown, Record::no_environment).into());
         }
         if !wanted.is_empty() {
@@ -172,12 +171,10 @@ impl Files {
             group.iter().map(|place| titles[*place].clone()).collect::<Vec<_>>().join(between)
         };
         let listed: Vec<_> = groups.iter().map(|group| text(group, ", ")).collect();
-        Err(Failure::usage(
-            "the environments have different deploy tokens: which is the new one for?",
-        )
-        .because(listed.join("; "))
-        .hint(format!("--env {}", text(&groups[0], " --env ")))
-        .into())
+        Err(Failure::usage("the environments have different deploy tokens; `--env` is required")
+            .because(listed.join("; "))
+            .hint(format!("--env {}", text(&groups[0], " --env ")))
+            .into())
     }
 
     /// The environments that have a pull Secret, grouped by token, each group with the token's
@@ -234,7 +231,9 @@ impl Files {
 
     /// The registry that the token is for.
     pub fn registry(&self, overrides: &RotateOverrides) -> Result<RegistryKey> {
-        let none = || Failure::usage("no registry is known").hint("--registry registry.gitlab.com");
+        let none = || {
+            Failure::usage("cannot determine the registry").hint("--registry registry.gitlab.com")
+        };
         Ok(self.each().next().ok_or_else(none)?.registry(overrides)?.ok_or_else(none)?)
     }
 

@@ -94,7 +94,7 @@ impl Tally {
             (problems, "with problems"),
             (unknown, "undetermined"),
             (failed, "failed"),
-            (left, "not begun"),
+            (left, "not started"),
         ];
         let mut parts: Vec<String> = counts
             .into_iter()
@@ -176,6 +176,6 @@ mod tests {
         let tally = Tally { ok: 2, problems: 1, ..Tally::default() };
         assert_eq!(tally.line(), "3 repositories: 2 ok, 1 with problems\n");
         let tally = Tally { ok: 2, changed: 1, failed: 1, left: 4, ..Tally::default() };
-        assert_eq!(tally.line(), "7 repositories: 2 ok, 1 changed, 1 failed, 4 not begun\n");
+        assert_eq!(tally.line(), "7 repositories: 2 ok, 1 changed, 1 failed, 4 not started\n");
     }
 }

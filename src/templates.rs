@@ -216,6 +216,6 @@ fn variables(context: &Context) -> Result<tera::Context> {
 
 /// A failure in a template, which is makeinfra's fault.
 fn ours(template: &str, cause: &str) -> Failure {
-    Failure::failed(format!("cannot render `{template}`, which is a fault in makeinfra"))
+    Failure::failed(format!("cannot render `{template}`: this is a bug in makeinfra"))
         .because(cause)
 }

@@ -184,7 +184,7 @@ impl Ui {
         })?;
         if bytes.len() > limit {
             return Err(Failure::failed("standard input is too large")
-                .because(format!("it has more than {limit} bytes"))
+                .because(format!("it is larger than {limit} bytes"))
                 .into());
         }
         Ok(bytes)

@@ -150,7 +150,7 @@ impl WorkTree {
             Content::Bytes(bytes)
                 if !git_crypt::is_encrypted(&bytes) && std::str::from_utf8(&bytes).is_err() =>
             {
-                Content::Unread("it is not text (UTF-8)")
+                Content::Unread("it is not UTF-8 text")
             }
             content => content,
         }
@@ -161,18 +161,18 @@ impl WorkTree {
     pub fn read_bytes(&self, path: &str) -> Content {
         let Ok(real) = self.root.join(path).canonicalize() else {
             return if self.files.contains_key(path) {
-                Content::Unread("it is a link to nothing")
+                Content::Unread("it is a broken symbolic link")
             } else {
                 Content::Absent
             };
         };
         if !real.starts_with(&self.root) {
-            return Content::Unread("it leads out of the repository");
+            return Content::Unread("it is a link to a path outside the repository");
         }
         match fs::metadata(&real) {
             Ok(found) if found.is_dir() => return Content::Absent,
             Ok(found) if !found.is_file() => return Content::Unread("it is not a regular file"),
-            Ok(found) if found.len() > LIMIT => return Content::Unread("it has more than 4 MiB"),
+            Ok(found) if found.len() > LIMIT => return Content::Unread("it is larger than 4 MiB"),
             _ => {}
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(8192));

@@ -30,9 +30,9 @@ impl fmt::Display for YamlError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Syntax(Some((line, column))) => {
-                write!(f, "it is not YAML from line {line}, column {column} on")
+                write!(f, "invalid YAML at line {line}, column {column}")
             }
-            Self::Syntax(None) => f.write_str("it is not YAML"),
+            Self::Syntax(None) => f.write_str("not valid YAML"),
             Self::Twice(Some((line, _))) => {
                 write!(f, "a mapping has a key twice, near line {line}")
             }
@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn faults_tell_the_place_and_no_text() {
         for (text, fault) in [
-            ("a: [Marker", "not valid YAML from line 2, column 1 on"),
+            ("a: [Marker", "invalid YAML at line 2, column 1"),
             ("a: 1\na: Marker\n", "a mapping has a key twice, near line 1"),
-            ("a: *Marker\n", "not valid YAML from line 1, column 4 on"),
+            ("a: *Marker\n", "invalid YAML at line 1, column 4"),
         ] {
             assert_eq!(read::<Value>(text).unwrap_err().to_string(), fault, "{text}");
         }

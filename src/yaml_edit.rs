@@ -34,8 +34,8 @@ pub type Refusal = &'static str;
 /// The result of an edit: the whole new text.
 pub type Edited = Result<Zeroizing<String>, Refusal>;
 
-const BEYOND: Refusal = "it is written in a way that cannot be edited safely";
-const FLOW: Refusal = "it has `{…}` or `[…]` where keys on lines of their own are needed";
+const BEYOND: Refusal = "its format cannot be edited safely";
+const FLOW: Refusal = "it has `{…}` or `[…]` instead of keys on separate lines";
 const NO_KEY: Refusal = "it does not have the key";
 
 /// Sets the value of the key at `path`, in place or at the end of its mapping, creating missing
@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
         let root = tree::parse(text)?;
         match root.value {
             Value::Map { flow: false, .. } => Ok(Self { text, root }),
-            _ => Err("it is not a mapping with each key on a line of its own"),
+            _ => Err("it is not a mapping with each key on its own line"),
         }
     }
 
@@ -147,7 +147,7 @@ impl<'a> Document<'a> {
                     return self.filling(entry, rest, value);
                 }
                 Value::Map { .. } => return Err(FLOW),
-                _ => return Err("it has a value where keys are needed"),
+                _ => return Err("it has a value instead of keys"),
             }
         }
         Err(NO_KEY)
@@ -174,7 +174,7 @@ impl<'a> Document<'a> {
                 Zeroizing::new(format!(" {}", *written)),
             )]),
             Value::Scalar { .. } => Ok(vec![Edit::new(old.start..old.end, written)]),
-            _ => Err("it has a list or keys where one value is needed"),
+            _ => Err("it has a list or keys instead of a single value"),
         }
     }
 
@@ -208,7 +208,7 @@ impl<'a> Document<'a> {
             node = &entry.value;
         }
         let (last, _) = way.last().ok_or(NO_KEY)?;
-        let top = way.iter().rposition(|(_, only)| !only).ok_or("it would have no key left")?;
+        let top = way.iter().rposition(|(_, only)| !only).ok_or("no key would be left")?;
         let mut edits = Vec::new();
         for (parent, _) in &way[top..way.len() - 1] {
             self.indent(parent)?;
@@ -232,7 +232,7 @@ impl<'a> Document<'a> {
             return Ok(Vec::new());
         }
         if tree::find(entries, new)?.is_some() {
-            return Err("it has a key of the new name already");
+            return Err("the new key already exists");
         }
         self.behind_colon(entry)?;
         Ok(vec![Edit::new(entry.key.start..entry.key.end, Zeroizing::new(scalar(new)))])

@@ -41,10 +41,10 @@ impl Advice {
         self.commands().for_each(|call| call.unlocking(unlocking));
         let mut first = Self::default();
         if let Some(what) = unlocking.in_progress {
-            first = first.say(format!("{what}: finish it first, then: "));
+            first = first.say(format!("{what}; finish it first, then: "));
         }
         if !unlocking.in_plaintext.is_empty() {
-            first = first.say("save your edits below secrets/ elsewhere, then: ");
+            first = first.say("save your edits under secrets/ elsewhere, then: ");
             // Locking removes these edits as well, and with another repository's key git could not
             // check out anything.
             if !self.commands().any(|call| call.locks()) {

@@ -153,12 +153,12 @@ mod tests {
     fn names_the_line_and_the_rule() {
         for (text, line, rule) in [
             ("A=1\nB\n", Some(2), "no `=`"),
-            ("A =1\n", Some(1), "no name of a variable"),
-            ("export A=1\n", Some(1), "no name of a variable"),
-            ("1A=1\n", Some(1), "no name of a variable"),
-            ("=1\n", Some(1), "no name of a variable"),
-            ("..=1\n", Some(1), "no name of a variable"),
-            ("A=1\n\nA=2\n", Some(3), "a line above"),
+            ("A =1\n", Some(1), "not a variable name"),
+            ("export A=1\n", Some(1), "not a variable name"),
+            ("1A=1\n", Some(1), "not a variable name"),
+            ("=1\n", Some(1), "not a variable name"),
+            ("..=1\n", Some(1), "not a variable name"),
+            ("A=1\n\nA=2\n", Some(3), "an earlier line"),
             ("A=\0\n", Some(1), "NUL"),
             ("", None, "no line"),
             ("# A=1\n", None, "no line"),

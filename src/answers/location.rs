@@ -11,8 +11,8 @@ pub(super) const DEFAULT_SECRETS: &str = "secrets/kubernetes";
 const PRODUCTION: &str = "production";
 
 /// The rule for a host of which environments cannot have subdomains.
-pub(super) const NO_ROOM: Rule = "must leave room for environment names in front of it, or be given for each environment as \
-     ENV=HOST";
+pub(super) const NO_ROOM: Rule = "must leave room for environment names in front of it, or be \
+                                  given for each environment as ENV=HOST";
 
 /// The name of an environment: a DNS label that begins with a letter, at most 32 characters long,
 /// which leaves room in namespaces.

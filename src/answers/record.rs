@@ -119,8 +119,7 @@ fn version(value: &Value) -> Result<Version> {
     let own = Version::own();
     if version > own {
         return Err(cannot(format!(
-            "it was written by makeinfra {version}, which is newer than this \
-                                   makeinfra {own}"
+            "it was written by makeinfra {version}, which is newer than this makeinfra {own}"
         ))
         .hint(format!("install makeinfra {version} or newer"))
         .into());

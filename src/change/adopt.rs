@@ -178,7 +178,7 @@ fn planned(files: &Files, request: &Request) -> Result<Adoption> {
     adoption.plan.notes.extend(hazards);
     adoption.plan.notes.extend((!own.is_empty()).then(|| {
         format!(
-            "`makeinfra update` will leave {} files alone, which `{}` lists as `own`",
+            "`makeinfra update` will not change {} files, which `{}` lists as `own`",
             own.len(),
             Record::FILE
         )
@@ -332,8 +332,8 @@ fn read(
         taken: &request.taken,
     };
     let answers = source.answers().map_err(|refused| match refused {
-        Refused::Missing(Name::Image) => Failure::usage("there is no workload with an image")
-            .because("a repository deploys at least one")
+        Refused::Missing(Name::Image) => Failure::usage("no workload with an image found")
+            .because("a repository must deploy at least one")
             .hint(Advice::makeinfra("adopt").with("--manifests DIR")),
         Refused::Missing(name) => Failure::usage(format!("`{}` is required", name.option())),
         _ => {

@@ -42,22 +42,19 @@ impl<'r> NewComponent<'r> {
             Some(image) => image,
             None => main_image(files, made_from.record).ok_or_else(|| {
                 Failure::usage(format!(
-                    "the manifests do not give the image of `{}`",
+                    "the manifests do not contain the image of `{}`",
                     known.main().name
                 ))
                 .hint(Advice::makeinfra(format!("add {name}")).with("--image REGISTRY/PATH:TAG"))
             })?,
         };
         if let Some(file) = other_tag(files, made_from.record, &image) {
-            return Err(Failure::failed(format!("`{}` runs with another tag", image.name()))
+            return Err(Failure::failed(format!("`{}` uses another tag", image.name()))
                 .because(format!(
-                    "`{file}` sets it, and a kustomization has one tag for all containers of an \
-                     image"
+                    "`{file}` sets the tag, and a kustomization has one tag per image for all \
+                     containers"
                 ))
-                .hint(Advice::makeinfra(format!("add {name}")).why(
-                    "with that tag, or without \
-                                                                    --image",
-                ))
+                .hint(Advice::makeinfra(format!("add {name}")).why("use that tag, or omit --image"))
                 .into());
         }
         // In the record, all components with the same image share one reference.
@@ -165,8 +162,8 @@ impl<'r> NewComponent<'r> {
                 if let Some(kind) =
                     kinds.find(|kind| found.iter().any(|one| objects::is_object(one, kind, name)))
                 {
-                    return Err(Failure::failed(format!("{kind} `{name}` exists already"))
-                        .because(format!("`{resource}` has it"))
+                    return Err(Failure::failed(format!("{kind} `{name}` already exists"))
+                        .because(format!("it is in `{resource}`"))
                         .hint(Advice::makeinfra(format!("add {name}-2")).why("choose another name"))
                         .into());
                 }

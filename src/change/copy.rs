@@ -73,8 +73,8 @@ impl Copy<'_> {
         }
         if labels.is_empty() {
             notes.push(format!(
-                "`{path}` sets no label `{LABEL}`: `make prune` and `make undeploy` delete nothing \
-                 there"
+                "`{path}` does not set the label `{LABEL}`, so `make prune` and `make undeploy` \
+                 delete nothing there"
             ));
         }
         for label in labels {

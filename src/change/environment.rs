@@ -140,8 +140,8 @@ impl<'r> NewEnvironment<'r> {
             ("--with-secrets", options.with_secrets),
         ];
         if let Some((option, _)) = typed.into_iter().find(|(_, is_typed)| *is_typed) {
-            return Err(Failure::usage(format!("`{option}` is for a new overlay"))
-                .because(format!("`{dir}` exists and is only recorded as it is"))
+            return Err(Failure::usage(format!("`{option}` requires a new overlay"))
+                .because(format!("`{dir}` already exists and is recorded unchanged"))
                 .hint(Advice::makeinfra(format!("env add {name}")))
                 .into());
         }
@@ -165,7 +165,7 @@ impl<'r> NewEnvironment<'r> {
         let secrets = value(Setting::Secrets).ok_or_else(|| missing("`SECRETS`", &file))?;
         if value(Setting::Namespace) != Some(namespace) {
             return Err(Failure::failed(format!("cannot record `{dir}`"))
-                .because(format!("`NAMESPACE` in `{file}` is not the `namespace` of `{path}`"))
+                .because(format!("`NAMESPACE` in `{file}` differs from `namespace` in `{path}`"))
                 .hint(Advice::edit(&file))
                 .into());
         }
@@ -234,8 +234,7 @@ impl<'r> NewEnvironment<'r> {
         self.state(&mut plan, files, to);
         let pipeline = format!(".gitlab/{}.yml", self.name);
         if self.by_hand && answers.ci == Ci::Gitlab && files.get(&pipeline).is_none() {
-            plan.notes
-                .push(format!("no job of the pipeline deploys it: `{pipeline}` does not exist"));
+            plan.notes.push(format!("no pipeline job deploys it: `{pipeline}` does not exist"));
         }
         if !self.by_hand {
             self.copy_secrets(&mut plan, files, answers, to)?;
@@ -254,7 +253,7 @@ impl<'r> NewEnvironment<'r> {
     fn state(&self, plan: &mut Plan, files: &Files, to: &Environment) {
         let like = &self.like.name;
         plan.facts.push(if self.by_hand {
-            ("overlay", format!("{}, recorded as it is", to.overlay()))
+            ("overlay", format!("{}, recorded unchanged", to.overlay()))
         } else {
             ("copied from", like.to_string())
         });
@@ -263,10 +262,12 @@ impl<'r> NewEnvironment<'r> {
             "context",
             to.context
                 .as_ref()
-                .map_or("the current one of kubectl".to_owned(), ToString::to_string),
+                .map_or("the current context of kubectl".to_owned(), ToString::to_string),
         ));
-        plan.facts
-            .push(("protected", if to.protect { "yes: make asks first" } else { "no" }.to_owned()));
+        plan.facts.push((
+            "protected",
+            if to.protect { "yes: make asks for confirmation" } else { "no" }.to_owned(),
+        ));
         if let Some(replicas) = self.options.replicas {
             plan.facts.push(("pods", replicas.to_string()));
         }
@@ -335,8 +336,8 @@ fn like<'r>(record: &'r Record, name: Option<&EnvironmentName>) -> Result<&'r En
     if let Some(name) = name {
         return all.iter().find(|one| one.name == *name).ok_or_else(|| {
             let names = all.iter().map(|one| one.name.to_string()).collect::<Vec<_>>().join(", ");
-            Failure::usage(format!("`--like` names an environment that does not exist: `{name}`"))
-                .because(format!("there are: {names}"))
+            Failure::usage(format!("the environment in `--like` does not exist: `{name}`"))
+                .because(format!("existing: {names}"))
                 .hint(format!("--like {}", all.first.name))
                 .into()
         });
@@ -389,10 +390,10 @@ fn check_namespace(
             .with(format_args!("--namespace {}", free.as_deref().unwrap_or("NS")))
     };
     Err(Failure::usage(format!(
-        "the namespace `{namespace}` is that of the environment `{}`",
+        "the environment `{}` already uses the namespace `{namespace}`",
         other.name
     ))
-    .because("the environments of one cluster must have different namespaces")
+    .because("environments in the same cluster must have different namespaces")
     .hint(hint)
     .into())
 }

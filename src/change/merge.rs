@@ -67,7 +67,7 @@ pub(super) enum Merged {
 pub(super) fn three_way(path: &str, base: &str, ours: &str, theirs: &str) -> Result<Merged> {
     let by_lines = lines(base, ours, theirs)?;
     let same_lines = || Merged::Conflict {
-        why: "both changed the same lines of it".to_owned(),
+        why: "you and the templates changed the same lines".to_owned(),
         is_of_lines: true,
     };
     if !is_yaml(path) {
@@ -75,7 +75,7 @@ pub(super) fn three_way(path: &str, base: &str, ours: &str, theirs: &str) -> Res
     }
     Ok(match (yaml_edit::three_way(base, ours, theirs), by_lines) {
         (Ok(yaml_edit::Merged::Conflict(fields)), by_lines) => Merged::Conflict {
-            why: format!("both changed {}", fields.join(", ")),
+            why: format!("you and the templates changed {}", fields.join(", ")),
             is_of_lines: by_lines.is_none(),
         },
         (Ok(yaml_edit::Merged::Clean(text)), Some(lines)) if yaml_edit::same(&lines, &text) => {

@@ -107,8 +107,8 @@ pub(super) fn with_own(text: &str, paths: &BTreeSet<String>) -> Result<String> {
             paths.iter().map(|path| format!("  - {}\n", yaml_edit::scalar(path))).collect();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         text.push_str(&format!(
-            "{end}# Files of your own, which `makeinfra update` leaves alone \
-                                until `--take PATH`.\n{}:\n{items}",
+            "{end}# Your own files, which `makeinfra update` does not change until `--take \
+             PATH`.\n{}:\n{items}",
             Record::OWN
         ));
         return Ok(text);

@@ -42,7 +42,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
         return Err(Failure::failed(format!(
             "cannot remove `{name}`, the project's own component"
         ))
-        .hint("delete the repository to end the project")
+        .hint("to end the project, delete the repository")
         .into());
     }
     let place = known.components.iter().position(|one| one.name.as_str() == name);
@@ -56,9 +56,9 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
             .collect::<Vec<_>>()
             .join(", ");
         let names = if names.is_empty() {
-            "there are no components beside the project's own".into()
+            "the project has no other components".into()
         } else {
-            format!("there are: {names}")
+            format!("existing: {names}")
         };
         return Err(Failure::failed(format!("component `{name}` does not exist"))
             .because(names)
@@ -96,7 +96,7 @@ pub fn remove_component(files: &Files, made_from: MadeFrom, name: &str) -> Resul
     for path in &deleted {
         if files.get(path).is_some() {
             match named_by(files, &plan, path) {
-                Some(list) => plan.notes.push(format!("`{path}` stays: `{list}` still names it")),
+                Some(list) => plan.notes.push(format!("`{path}` stays: `{list}` still lists it")),
                 None => plan.remove(files, path)?,
             }
         }
@@ -175,7 +175,7 @@ impl ComponentRemoval<'_> {
         own.reverse();
         if !own.is_empty() {
             plan.notes
-                .push(format!("`{path}` also loses what was written by hand: {}", own.join(", ")));
+                .push(format!("`{path}` also loses entries written by hand: {}", own.join(", ")));
         }
         plan.write_text(self.files, path, &edited)
     }
@@ -217,7 +217,7 @@ impl ComponentRemoval<'_> {
                 }
                 let what = match &file {
                     Some(file) => format!("patch `{file}`"),
-                    None => format!("a patch of `{}`", self.name()),
+                    None => format!("a patch for `{}`", self.name()),
                 };
                 deleted.extend(file);
                 Some(what)
@@ -281,7 +281,7 @@ impl ComponentRemoval<'_> {
                     code.split(|c: char| !c.is_ascii_alphanumeric() && !"-_./:@".contains(c));
                 if !code.trim_start().starts_with('#') && words.any(|word| word == self.name()) {
                     notes.push(format!(
-                        "line {} of `{path}` still names `{}`",
+                        "line {} of `{path}` still refers to `{}`",
                         number + 1,
                         self.name()
                     ));

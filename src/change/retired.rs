@@ -31,19 +31,19 @@ pub fn remove_environment(
     let Some(gone) = record.answers.environment(name) else {
         let names = all.iter().map(|one| one.name.to_string()).collect::<Vec<_>>().join(", ");
         return Err(Failure::failed(format!("environment `{name}` does not exist"))
-            .because(format!("there are: {names}"))
+            .because(format!("existing: {names}"))
             .hint(Advice::makeinfra("env list"))
             .into());
     };
     if all.rest.is_empty() {
         return Err(Failure::failed(format!("cannot remove `{name}`, the only environment"))
-            .hint(Advice::makeinfra("env add NAME").why("add another one first"))
+            .hint(Advice::makeinfra("env add NAME").why("add another environment first"))
             .into());
     }
     let mut plan = Plan::default();
     plan.notes.push(format!(
-        "the cluster keeps what runs in the namespace `{}`: delete it with `make undeploy \
-         ENV={name}` first, which needs these files",
+        "the objects in namespace `{}` stay in the cluster: delete them first with `make undeploy \
+         ENV={name}`, which needs these files",
         gone.namespace
     ));
     let others = all.iter().filter(|one| one.name != gone.name);
@@ -53,7 +53,7 @@ pub fn remove_environment(
     tokens.retain(|token| !others.contains(token));
     if !tokens.is_empty() {
         let list = tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        plan.notes.push(format!("GitLab keeps the deploy tokens that only {name} has: {list}"));
+        plan.notes.push(format!("deploy tokens that only {name} uses stay in GitLab: {list}"));
     }
     for path in secret_files(files, record, gone)? {
         plan.remove(files, &path)?;
@@ -82,7 +82,8 @@ pub fn remove_environment(
             .any(|one| path.starts_with(&format!("{}/", one.secrets)));
         if !is_gone && !is_of_another {
             plan.notes.push(format!(
-                "`{path}` stays: no kustomization of {name} names it, or another environment does"
+                "`{path}` stays: no kustomization of {name} lists it, or another environment uses \
+                 it"
             ));
         }
     }
@@ -90,7 +91,7 @@ pub fn remove_environment(
     let context = gone.context.as_ref().map(ToString::to_string);
     plan.facts.push((
         "context",
-        context.clone().unwrap_or_else(|| "the current one of kubectl".to_owned()),
+        context.clone().unwrap_or_else(|| "the current context of kubectl".to_owned()),
     ));
     let text = record::environment_dropped(&record.text, name)?;
     Record::parse(text.clone())?;
@@ -131,8 +132,8 @@ fn secret_files(files: &Files, record: &Record, gone: &Environment) -> Result<Ve
     for other in record.answers.environments.iter().filter(|one| one.name != gone.name) {
         if other.secrets == gone.secrets {
             return Err(Failure::failed(format!("cannot remove the Secrets of {}", gone.name))
-                .because(format!("{} has the same: `{}`", other.name, gone.secrets))
-                .hint(format!("give {} a directory of its own in its overlay", other.name))
+                .because(format!("{} uses the same ones: `{}`", other.name, gone.secrets))
+                .hint(format!("give {} its own Secrets directory in its overlay", other.name))
                 .into());
         }
         if let Some(listing) = listed(files, &other.secrets)? {

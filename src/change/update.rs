@@ -87,14 +87,14 @@ pub fn update(
                 path: at.clone(),
                 base: Some(old.clone()),
                 wish: None,
-                why: "it is no longer generated, and it was edited here".to_owned(),
+                why: "no longer generated, but edited here".to_owned(),
             }),
             (None, Some(new), Some((at, ours))) if !ours.is(new) => {
                 update.conflicts.push(Conflict {
                     path: at.clone(),
                     base: None,
                     wish: Some(new.clone()),
-                    why: "it is generated now, and it exists with other content".to_owned(),
+                    why: "now generated, but already exists with different content".to_owned(),
                 });
             }
             // Another command has written the file, and HEAD may not have it yet.
@@ -177,7 +177,7 @@ impl Update {
                     path: at.to_owned(),
                     base: Some((*old).clone()),
                     wish: None,
-                    why: format!("it is generated as `{target}` now, and was edited here"),
+                    why: format!("now generated as `{target}`, but edited here"),
                 });
                 return self.write(files, target, new);
             }
@@ -199,7 +199,9 @@ impl Update {
                     path: target.to_owned(),
                     base: None,
                     wish: Some((*new).clone()),
-                    why: format!("`{at}` moves there, and it exists with other content"),
+                    why: format!(
+                        "`{at}` moves there, but the file already exists with different content"
+                    ),
                 });
                 return Ok(());
             }

@@ -60,10 +60,7 @@ fn agree(inspection: &Inspection, record: &Record) -> Vec<Check> {
         Check::ok(
             id,
             Record::FILE,
-            format!(
-                "{environments}, same as in the overlays and the \
-                                             Makefile"
-            ),
+            format!("{environments}, same as in the overlays and the Makefile"),
         )
     })
 }

@@ -12,8 +12,7 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
         Check::warning(
             Id::FilesTracked,
             path,
-            "ignored by git, so it is missing in clones and \
-                                                pipelines",
+            "ignored by git, so it is missing in clones and pipelines",
         )
         .hint(Advice::git(format!("add -f -- {}", word(path))))
     });

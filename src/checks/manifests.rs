@@ -328,7 +328,7 @@ fn makefile(inspection: &Inspection) -> Vec<Check> {
     let Some((path, text)) = &inspection.makefile else {
         return if ours {
             vec![
-                Check::problem(id, "Makefile", "it is not there")
+                Check::problem(id, "Makefile", "file is missing")
                     .hint(inspection.restore_command("Makefile")),
             ]
         } else {

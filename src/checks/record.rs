@@ -36,17 +36,14 @@ fn version(record: &Record) -> Check {
         Some(version) if *version < own => {
             let message = format!(
                 "the files were generated from the templates of version {version}; this is \
-                         makeinfra {own}"
+                 makeinfra {own}"
             );
             Check::note(id, Record::FILE, message).hint(Advice::makeinfra("update"))
         }
         Some(version) => Check::ok(
             id,
             Record::FILE,
-            format!(
-                "the files match the templates of version \
-                                                 {version}"
-            ),
+            format!("the files match the templates of version {version}"),
         ),
         None => {
             Check::warning(id, Record::FILE, "has no `version`, so nothing can be updated or added")

@@ -188,10 +188,8 @@ fn foreign(trial: &Trial, path: &str) -> Check {
     }
     let message = "encrypted with another key: the key of this repository cannot decrypt it";
     let log = Advice::git(format!("log --oneline -- {}", shell_word(Path::new(path))));
-    Check::problem(Id::SecretsKey, path, message).hint(log.aside(
-        "restore it from an earlier \
-                                                                  commit",
-    ))
+    Check::problem(Id::SecretsKey, path, message)
+        .hint(log.aside("restore it from an earlier commit"))
 }
 
 fn plain(id: Id, place: &str, found: &Plain, hint: impl Fn(&str) -> Advice) -> Vec<Check> {

@@ -86,8 +86,8 @@ pub(super) fn words(command: &str) -> Result<Vec<String>> {
         || command.contains(needs_a_shell)
         || words.iter().any(|word| word.starts_with('~'))
     {
-        return Err(Failure::failed("cannot read `KUBECTL`, the kubectl of this repository")
-            .because("it is not a program with options, which is all that makeinfra runs")
+        return Err(Failure::failed("cannot read `KUBECTL` from the Makefile")
+            .because("it is not a program with options; makeinfra runs nothing else")
             .hint(Advice::at_top("KUBECTL=\"kubectl --context NAME\" makeinfra diagnose"))
             .into());
     }

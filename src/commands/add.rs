@@ -66,8 +66,8 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
             Advice::make("diff")
                 .for_env(environment)
                 .with("CHANGES=ok")
-                .why("what it changes in the cluster"),
-            Advice::make("deploy").for_env(environment).why("bring it there"),
+                .why("show what changes in the cluster"),
+            Advice::make("deploy").for_env(environment).why("deploy it"),
         ],
         plan: &plan,
     };
@@ -79,8 +79,8 @@ fn warn(answers: &Answers, ui: &mut Ui) {
     let new = answers.components.iter().last().unwrap_or(answers.main());
     if !new.is_public() && !keyring::matches(answers.registry.as_str(), &new.image) {
         ui.warn(format!(
-            "the pull secret is for `{}`: `{}` is pulled without credentials, unless an entry for \
-             it is added by hand",
+            "the pull secret is for `{}`; `{}` is pulled without credentials unless you add an \
+             entry for it",
             answers.registry,
             new.image.name()
         ));

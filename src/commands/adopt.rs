@@ -92,13 +92,13 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
     if is_used == Encryption::Locked || repo.uses_git_crypt() {
         return Err(Failure::failed(format!("cannot adopt `{}`", repo.root().display()))
             .kind(Kind::Locked)
-            .because("it uses git-crypt, and this clone is not unlocked")
+            .because("it uses git-crypt, and this clone is locked")
             .hint(Advice::at_top(repo.unlock()))
             .into());
     }
     if repo.is_linked() {
         return Err(Failure::failed("cannot set up git-crypt in a linked work tree")
-            .because("git-crypt looks for its key in the main one")
+            .because("git-crypt looks for its key in the main work tree")
             .hint(Advice::git("worktree list"))
             .into());
     }
@@ -106,7 +106,7 @@ fn new_key(repo: &Repo) -> Result<Option<Key>> {
         return Ok(Some(key));
     }
     let key = Key::generate()
-        .map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
+        .map_err(|cause| Failure::failed("cannot create a git-crypt key").because(cause))?;
     Ok(Some(key))
 }
 
@@ -206,7 +206,7 @@ fn hook_to_extend(repo: &Repo) -> Option<String> {
     } else {
         format!("the pre-commit hook of `{}`", top.display())
     };
-    Some(format!("{hook} needs this line: {}", hook_line(folder)))
+    Some(format!("{hook} requires this line: {}", hook_line(folder)))
 }
 
 /// The step that makes git run the generated hook; `None` if it does already, or if an existing
@@ -223,7 +223,7 @@ fn hook_step(repo: &Repo, adoption: &Adoption) -> Option<Advice> {
     } else {
         Advice::make("setup")
     };
-    Some(step.why("refuse commits with plaintext below secrets/"))
+    Some(step.why("refuse commits with plaintext under secrets/"))
 }
 
 /// Warns first about what everyone with access to the repository can read.
@@ -233,8 +233,8 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
             continue;
         }
         ui.warn(format!(
-            "`{path}` is in git in plaintext, and the history keeps it: put new values into \
-             Secret `{name}`, deploy it, and revoke the old ones"
+            "`{path}` is in git in plaintext and stays in its history: put new values into Secret \
+             `{name}`, deploy it, and revoke the old values"
         ));
     }
     for (path, name) in adoption.open_secrets.iter().filter(|(path, _)| !repo.is_ignored(path)) {
@@ -245,8 +245,8 @@ fn warn(repo: &Repo, adoption: &Adoption, ui: &mut Ui) -> Result<()> {
         };
         let anew = anew.typed(Some(&repo.root()));
         ui.warn(format!(
-            "`{path}` has values of Secret `{name}` in plaintext and stays as it is: take the \
-             Secret out there, make it anew below secrets/ (`{anew}`), deploy it, and revoke the \
+            "`{path}` has values of Secret `{name}` in plaintext and stays unchanged: remove the \
+             Secret there, create it again under secrets/ (`{anew}`), deploy it, and revoke the \
              old values"
         ));
     }
@@ -260,7 +260,7 @@ fn needs_a_commit(options: &Options, workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     Err(Failure::failed("cannot commit")
-        .because("the repository has no commit yet")
+        .because("the repository has no commits yet")
         .hint(Advice::git("commit --only --allow-empty -m Begin"))
         .into())
 }
@@ -287,8 +287,8 @@ fn in_the_way(workspace: &Workspace, request: &AdoptionRequest, plan: &Plan) -> 
         repo.is_ignored(from) && !repo.is_ignored(to) && !to.starts_with(SECRETS)
     });
     if let Some((from, to)) = open {
-        return Err(Failure::failed(format!("git ignores `{from}`, and would not ignore `{to}`"))
-            .because("it would be committed where it moves")
+        return Err(Failure::failed(format!("git ignores `{from}`, but would not ignore `{to}`"))
+            .because("the moved file would be committed")
             .hint(Advice::at_top(format!(
                 "echo {} >> .gitignore",
                 shell_word(Path::new(&format!("/{to}")))
@@ -330,19 +330,19 @@ fn next(repo: &Repo, adoption: &Adoption, is_new_key: bool) -> Vec<Advice> {
         let outside = repo.top().parent().map(Path::to_owned).unwrap_or_default();
         let key = outside.join(format!("{}.git-crypt-key", adoption.answers.project.directory()));
         let export = Advice::at_top(format!("git-crypt export-key {}", shell_word(&key)));
-        next.push(export.why("keep the key outside of the repository"));
+        next.push(export.why("keep the key outside the repository"));
     }
     next.extend(hook_step(repo, adoption));
     let is_plain =
         adoption.secrets.iter().any(|(path, _)| repo.is_plain_in_head(path).unwrap_or(true));
     if !adoption.has_open_pull_secret() && (!adoption.has_pull_secret || is_plain) {
-        next.push(Advice::makeinfra("rotate").why("a deploy token"));
+        next.push(Advice::makeinfra("rotate").why("set a deploy token"));
     }
-    next.push(Advice::makeinfra("check").why("what else is wrong"));
+    next.push(Advice::makeinfra("check").why("check for other problems"));
     if !adoption.kept.contains("Makefile") {
         let environment = adoption.answers.choice(&adoption.answers.environments.first);
         let diff = Advice::make("diff").for_env(environment).with("CHANGES=ok");
-        next.push(diff.why("what a deployment would change"));
+        next.push(diff.why("show what a deployment would change"));
         next.push(Advice::make("deploy").for_env(environment).why("deploy it"));
     }
     next

@@ -271,7 +271,7 @@ pub(super) fn ask_registries(
 fn registries(options: &OnlineOptions) -> Result<Registries> {
     let platform = options.platform.as_deref().map(|text| {
         Platform::parse(text).ok_or_else(|| {
-            Failure::usage("`--platform` must be OS/ARCHITECTURE, with a variant if need be")
+            Failure::usage("`--platform` must be OS/ARCHITECTURE[/VARIANT]")
                 .hint("--platform linux/arm64")
         })
     });
@@ -290,7 +290,7 @@ fn ask<'p>(
 ) -> Vec<Option<Verdict>> {
     let mut is_asked = Vec::new();
     let pulls: Vec<_> = pulls.inspect(|pull| is_asked.push(pull.is_some())).flatten().collect();
-    let waiting = ui.wait("asking registries", pulls.len());
+    let waiting = ui.wait("contacting registries", pulls.len());
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
     is_asked.into_iter().map(|is_asked| is_asked.then(|| verdicts.next()).flatten()).collect()
 }

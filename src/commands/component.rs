@@ -40,18 +40,17 @@ pub(super) fn scoped(options: &ComponentOptions) -> [(Name, &[String]); 2] {
 /// The settings in `file`. Errors name the line and the rule, never the content.
 pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
     let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
-        Failure::usage(format!("there is no file `{}` for `--config`", file.display()))
+        Failure::usage(format!("`--config` file not found: `{}`", file.display()))
             .hint(Advice::anywhere("ls -l").path(file))
     })?;
     let config = Config::parse(&bytes).map_err(|fault| {
         let place = fault.line.map_or_else(String::new, |line| format!("line {line}: "));
         let hint = if fault.is_token {
-            "take that line out, and once the repository is there: {makeinfra secret set \
-                     NAME KEY}"
+            "remove that line, and after creating the repository: {makeinfra secret set NAME KEY}"
         } else {
-            "lines such as LOG_LEVEL=info, and comments that begin with `#`"
+            "write lines such as LOG_LEVEL=info, and comments that begin with `#`"
         };
-        Failure::usage(format!("cannot use `{}` for `--config`", file.display()))
+        Failure::usage(format!("cannot use the `--config` file `{}`", file.display()))
             .because(format!("{place}{}", fault.rule))
             .hint(hint)
     })?;
@@ -60,7 +59,7 @@ pub(super) fn settings(file: &Path, ui: &mut Ui) -> Result<Config> {
             rest.iter().fold(format!("`{first}`"), |names, name| format!("{names}, `{name}`"));
         let set = Advice::makeinfra("secret set NAME KEY").typed(None);
         ui.warn(format!(
-            "`{}` goes into git in plaintext; if {names} must stay secret, use instead: {set}",
+            "`{}` is stored in git in plaintext; if {names} must stay secret, use instead: {set}",
             file.display()
         ));
     }

@@ -101,7 +101,7 @@ fn saved(
     };
     let Some(bytes): Option<Zeroizing<Vec<u8>>> = bytes else {
         // The path is not quoted: if it does not exist, it may be a misplaced token.
-        return Err(Failure::usage("the file of `--events` was not found").hint(hint).into());
+        return Err(Failure::usage("the `--events` file was not found").hint(hint).into());
     };
     let namespace = if options.env.is_some() && options.namespace.is_none() {
         Some(target(options, repository).namespace()?)
@@ -215,11 +215,15 @@ fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String
         (Outcome::Problems | Outcome::Unknown, Some((first, others))) => {
             let word = match outcome {
                 Outcome::Problems => ui::red("cause"),
-                _ => ui::yellow("cannot tell"),
+                _ => ui::yellow("unknown"),
             };
             text.push_str(&format!("{word}: {}\n", line(first)));
             text.push_str(
-                &first.evidence.iter().map(|said| format!("  said: {said}\n")).collect::<String>(),
+                &first
+                    .evidence
+                    .iter()
+                    .map(|said| format!("  message: {said}\n"))
+                    .collect::<String>(),
             );
             text.push_str(&format!("  {} {}\n", ui::bold("hint:"), typed(&first.hint, root)));
             rest = others;
@@ -231,8 +235,8 @@ fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String
                 .any(|finding| matches!(finding.cause, Cause::OnTheWay | Cause::PullSlow));
             let all = match diagnosis.pods {
                 0 => "nothing is wrong",
-                _ if is_young => "nothing is wrong so far",
-                _ => "all of them run",
+                _ if is_young => "nothing wrong so far",
+                _ => "all running",
             };
             text.push_str(&format!("{}: {pods}, {all}\n", ui::green("ok")));
         }

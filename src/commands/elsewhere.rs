@@ -28,8 +28,11 @@ pub(super) fn check<'e>(
         });
         if let Some(other) = others.next() {
             return Err(Failure::failed(format!("cannot create Secret `{name}`"))
-                .because(format!("`{}` has it already, and kustomize accepts it once", other.file))
-                .hint(Advice::edit(&other.file).why("take it out there first"))
+                .because(format!(
+                    "`{}` already defines it, and kustomize accepts only one definition",
+                    other.file
+                ))
+                .hint(Advice::edit(&other.file).why("remove it there first"))
                 .into());
         }
     }

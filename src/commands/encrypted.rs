@@ -21,7 +21,7 @@ pub(super) fn read(verb: &str, path: &str, file: &Path) -> Result<Option<Secret>
     let Some(bytes) = read_bytes(verb, path, file)? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(|text| Some(Secret::new(text.to_owned())));
     Ok(text.map_err(|_| {
-        refused(verb, path, "it is not text (UTF-8)").hint(Advice::at_top(format!("file {path}")))
+        refused(verb, path, "it is not UTF-8 text").hint(Advice::at_top(format!("file {path}")))
     })?)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn read_bytes(
     }
     match files::read(file, LIMIT)? {
         Some(bytes) if git_crypt::is_encrypted(&bytes) => {
-            Err(refused(verb, path, "it is locked: encrypted, and this clone is not unlocked")
+            Err(refused(verb, path, "it is encrypted, and this clone is locked")
                 .kind(Kind::Locked)
                 .hint(Advice::at_top(UNLOCK))
                 .into())
@@ -59,7 +59,7 @@ fn refused(verb: &str, path: &str, cause: &str) -> Failure {
 
 /// The failure for a file that changed during a prompt.
 pub(super) fn changed_meanwhile(what: &str) -> Failure {
-    Failure::failed(format!("{what} changed in the meantime; nothing was written"))
+    Failure::failed(format!("{what} changed during the run; nothing was written"))
         .hint("repeat the command")
 }
 
@@ -94,19 +94,19 @@ pub(super) fn check_head_bytes(
     }
     repo.check_can_commit()?;
     if repo.wants_signed_commits() {
-        ui.warn("git is configured to sign commits; this commit will not be signed");
+        ui.warn("git is configured to sign commits, but this commit will not be signed");
     }
     match head? {
         HeadSecret::Absent | HeadSecret::Encrypted { .. } => {}
         HeadSecret::Plain => {
             ui.warn(format!(
-                "HEAD holds `{path}` in plaintext: everyone with the repository has {stake}"
+                "HEAD contains `{path}` in plaintext: everyone with the repository has {stake}"
             ));
         }
         HeadSecret::OtherKey => {
             return Err(Failure::failed(format!("`{path}` was encrypted with another key"))
                 .kind(Kind::WrongKey)
-                .because("the git-crypt key of this clone does not open what HEAD holds")
+                .because("the git-crypt key of this clone does not decrypt the version in HEAD")
                 .hint(Advice::at_top(UNLOCK_ANEW))
                 .into());
         }
@@ -132,7 +132,7 @@ pub(super) fn commit_step(repo: &Repo, paths: &[impl AsRef<str>], message: &str)
     let words =
         paths.iter().map(|path| shell_word(Path::new(path.as_ref()))).collect::<Vec<_>>().join(" ");
     let commit = commit_added(repo, repo.add(paths), message, &words);
-    let why = "git-crypt encrypts it on the way";
+    let why = "commit it; git-crypt encrypts it";
     match commit.reason() {
         "" => commit.why(why),
         more => {

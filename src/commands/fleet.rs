@@ -105,13 +105,13 @@ fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
     let options = task.repositories();
     if task.reads_stdin() && options.repos_from.as_deref() == Some(Path::new("-")) {
         return Err(Failure::usage(
-            "standard input cannot be the token and the list of repositories",
+            "standard input cannot be both the token and the list of repositories",
         )
         .hint("--token-file FILE")
         .into());
     }
     let paths = listed(options, T::COMMAND, ui)?;
-    let waiting = ui.wait("looking for repositories", paths.len());
+    let waiting = ui.wait("searching for repositories", paths.len());
     let places = places(paths, options.repos.len(), &waiting);
     drop(waiting);
     if places.len() > 1 {
@@ -159,12 +159,12 @@ fn listed(options: &Repositories, command: &str, ui: &Ui) -> Result<Vec<PathBuf>
         if file == Path::new("-") { Some(ui.read_stdin(LIST)?) } else { files::read(file, LIST)? };
     // The text is not quoted: it may be a misplaced token.
     let list = list.ok_or_else(|| {
-        Failure::usage("the file of `--repos-from` does not exist")
+        Failure::usage("the `--repos-from` file does not exist")
             .hint(Advice::anywhere(format!("makeinfra {command}")).with("--repos-from FILE"))
     })?;
     let listed = parse(&list);
     if listed.is_empty() {
-        return Err(Failure::usage("the list of `--repos-from` names no repository")
+        return Err(Failure::usage("the `--repos-from` list contains no repository")
             .because("blank lines and lines that begin with `#` are skipped")
             .into());
     }
@@ -256,7 +256,7 @@ impl Fleet<'_> {
             }
             Preflight { line: self.line(at, &report), known, is_pending }
         };
-        self.gather(jobs, look, "looking at repositories", ui)
+        self.gather(jobs, look, "reading repositories", ui)
     }
 
     /// Excludes the repositories `places`, which failed with `error` after the check. Fails itself
@@ -313,7 +313,7 @@ impl Fleet<'_> {
             return Ok(());
         }
         let table: String = preflights.iter().map(|look| look.line.as_str()).collect();
-        let title = format!("{pending} of {} repositories will be written", preflights.len());
+        let title = format!("{pending} of {} repositories will change", preflights.len());
         super::agree(&format!("makeinfra {}", self.command), &title, &table, None, ui)
     }
 
@@ -416,7 +416,8 @@ impl Fleet<'_> {
             }
         }
         let again = self.progress.again().filter(|_| tally.ok < self.places.len());
-        report.next = again.map(|again| again.why("those that are left")).into_iter().collect();
+        report.next =
+            again.map(|again| again.why("retry the remaining ones")).into_iter().collect();
         report
     }
 }

@@ -100,7 +100,7 @@ fn printed(text: &[u8]) -> Report {
 }
 
 fn cannot(error: &io::Error) -> anyhow::Error {
-    Failure::failed("cannot make the page or script").because(error.to_string()).into()
+    Failure::failed("cannot generate the page or script").because(error.to_string()).into()
 }
 
 /// The page of one command, from its help.

@@ -85,7 +85,7 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     let asked = complete(options, &mut given, sources.as_ref(), ui)?;
     let mut draft = Draft::of(options, &given, ui)?;
     if options.no_token && given.has(Name::ExpiresAt) {
-        ui.warn("`--expires-at` is of the token: give it to `makeinfra rotate`");
+        ui.warn("`--expires-at` requires a token: use it with `makeinfra rotate`");
     }
     let mut tokens = Tokens::read(options, sources, &given, &draft.answers, ui)?;
     let (plan, issue) = loop {
@@ -131,7 +131,9 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
     if outcome.unsigned {
         let sign = Advice::anywhere("git commit --amend --no-edit -S");
         let sign = Advice::anywhere("cd").path(&plan.shown).and(sign).typed(None);
-        ui.warn(format!("git is configured to sign commits; this commit is not signed: {sign}"));
+        ui.warn(format!(
+            "git is configured to sign commits, but this commit is not signed: {sign}"
+        ));
     }
     Ok(report::outcome(options, &plan, &outcome))
 }
@@ -164,9 +166,9 @@ impl Draft {
             let said =
                 [("--ci-image", given.is_said(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
             if let Some((option, _)) = said.iter().find(|(_, is_said)| *is_said) {
-                return Err(Failure::usage(format!("`{option}` is for a repository of its own"))
-                    .because("GitLab reads the pipeline at the top of a git repository alone")
-                    .hint("leave it out")
+                return Err(Failure::usage(format!("`{option}` requires a separate repository"))
+                    .because("GitLab reads the pipeline only at the top of a git repository")
+                    .hint("omit it")
                     .into());
             }
             (answers.ci, answers.ci_image) = (Ci::None, None);
@@ -174,7 +176,7 @@ impl Draft {
             target.parent().and_then(surrounding_work_tree).filter(|_| !options.no_git)
         {
             ui.warn(format!(
-                "`{}` lies in the git work tree `{}`, which will treat it as an embedded \
+                "`{}` is inside the git work tree `{}`, which will treat it as an embedded \
                  repository: --output DIR",
                 shown.display(),
                 root.display()
@@ -320,11 +322,11 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
         whole.ancestors().skip(1).find_map(|above| Some((above, files::directory(above).ok()?)));
     let real = there.and_then(|(above, real)| Some(real.join(whole.strip_prefix(above).ok()?)));
     if real.is_some_and(|real| real.starts_with(target)) {
-        return Err(refused("the key must not lie in the repository that it opens").into());
+        return Err(refused("the key must not be inside the repository that it decrypts").into());
     }
     let file = files::directory(parent)?.join(name);
     if file.symlink_metadata().is_ok() {
-        return Err(refused("the file exists").into());
+        return Err(refused("the file already exists").into());
     }
     Ok(file)
 }
@@ -333,7 +335,7 @@ fn export_path(file: &Path, target: &Path) -> Result<PathBuf> {
 fn not_exported(plan: &Plan, file: &Path, error: &io::Error) -> Failure {
     let made = plan.shown.display();
     Failure::failed(format!(
-        "`{made}` is made, but its git-crypt key is not exported to `{}`",
+        "`{made}` was created, but its git-crypt key was not exported to `{}`",
         file.display()
     ))
     .because(error.to_string())
@@ -354,7 +356,7 @@ fn write(options: &Options, plan: &Plan, last: impl FnOnce() -> Result<()>) -> R
     let mut exported = None;
     if !options.no_git {
         let key = Key::generate()
-            .map_err(|cause| Failure::failed("cannot make a git-crypt key").because(cause))?;
+            .map_err(|cause| Failure::failed("cannot create a git-crypt key").because(cause))?;
         let repo = repo::New::create(staging.path(), &key)?;
         let tree = repo.stage(&plan.files, &key, &interrupts)?;
         if !options.no_commit {

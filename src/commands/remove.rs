@@ -30,8 +30,10 @@ pub fn run(options: &Options, ui: &mut Ui) -> Result<Report> {
         edited: &[],
         new_key: None,
         next: vec![
-            Advice::make("deploy").for_env(environment).why("it names what the cluster still has"),
-            Advice::make("prune").for_env(environment).why("delete that, after asking"),
+            Advice::make("deploy")
+                .for_env(environment)
+                .why("deploy; the output lists what is left in the cluster"),
+            Advice::make("prune").for_env(environment).why("delete that after confirmation"),
         ],
         plan: &plan,
     };

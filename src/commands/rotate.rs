@@ -176,7 +176,7 @@ fn warn_of_expiry(found: &RotationTarget, overrides: &RotateOverrides, ui: &mut 
     let options = "--expires-at DATE, or --expires-at never";
     match (found.files.expiry(overrides), &overrides.entry) {
         (Some(known), _) => ui.warn(format!(
-            "the expiry of the new token is unknown (that of the old one: {known}): {options}"
+            "the expiry of the new token is unknown (expiry of the old token: {known}): {options}"
         )),
         (None, EntryChoice::Added(registry)) => {
             ui.warn(format!("the expiry of the token of {registry} is unknown: {options}"));
@@ -191,8 +191,8 @@ fn warn_of_others(files: &Files, given: &[String], ui: &mut Ui) {
         files.sharing().into_iter().filter(|name| !given.contains(name)).collect();
     if !keeping.is_empty() {
         ui.warn(format!(
-            "the old token stays in use: {} had it together with this repository; `rotate \
-             --finish` will ask for them, too",
+            "the old token is still in use: {} shared it with this repository; `rotate --finish` \
+             requires them, too",
             keeping.join(", ")
         ));
     }

@@ -35,8 +35,8 @@ impl<T: AsRef<OsStr> + From<String> + Clone> Scoped<T> {
             };
             if twice {
                 return Err(Failure::usage(format!("`{option}` cannot be used more than once"))
-                    .because("but for different environments: ENV=VALUE")
-                    .hint("leave one of them out")
+                    .because("to give it for different environments, use ENV=VALUE")
+                    .hint("omit one of them")
                     .into());
             }
         }
@@ -71,7 +71,7 @@ pub(super) fn names(option: &str, texts: &[String]) -> Result<Vec<EnvironmentNam
         })?;
         if names.contains(&name) {
             return Err(Failure::usage(format!("`{option}` names an environment twice"))
-                .hint("leave one of them out")
+                .hint("omit one of them")
                 .into());
         }
         names.push(name);

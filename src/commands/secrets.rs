@@ -86,7 +86,7 @@ impl Target {
     fn check_name(&self, name: &DnsLabel) -> Result<()> {
         if *name == self.record.answers.secret_name {
             return Err(Failure::usage(format!("`{name}` is the pull secret"))
-                .because("it holds the deploy token alone")
+                .because("it contains only the deploy token")
                 .hint(Advice::makeinfra("rotate"))
                 .into());
         }
@@ -108,7 +108,7 @@ impl Target {
             if let Some(found) = manifests.iter().find(|found| found.name == name.as_str()) {
                 return Err(Failure::failed(format!("cannot {verb} Secret `{name}`"))
                     .because(format!(
-                        "`{}` is a manifest of it, and only generated Secrets are changed here",
+                        "`{}` is a manifest of it, but this command only changes generated Secrets",
                         found.path
                     ))
                     .hint(if found.is_pull {
@@ -133,7 +133,7 @@ impl Target {
         if commit {
             self.repo.check_can_commit()?;
             if self.repo.wants_signed_commits() {
-                ui.warn("git is configured to sign commits; this commit will not be signed");
+                ui.warn("git is configured to sign commits, but this commit will not be signed");
             }
             // Otherwise a missing key would only be noticed after writing.
             directories
@@ -321,7 +321,7 @@ impl Disk {
         let Ok(bytes) = files::read(&file, LIMIT) else {
             let is_large = file.metadata().is_ok_and(|found| found.len() > LIMIT as u64);
             return Content::Unread(if is_large {
-                "it has more than 4 MiB"
+                "it is larger than 4 MiB"
             } else {
                 "it cannot be read"
             });
@@ -369,7 +369,9 @@ impl Uncommitted {
 fn parse(name: &str, key: &str) -> Result<(DnsLabel, Key)> {
     let bad = |what: &str, rule: &str| no_argument_for_a_value(&format!("`{what}` {rule}"));
     if begins_like_a_token(name) {
-        return Err(bad("NAME", "must be the name of a Secret; this begins like a token").into());
+        return Err(
+            bad("NAME", "must be the name of a Secret, but this begins like a token").into()
+        );
     }
     let name = DnsLabel::parse(name).map_err(|rule| bad("NAME", rule))?;
     let key = Key::parse(key).map_err(|rule| bad("KEY", rule))?;

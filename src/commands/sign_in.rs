@@ -56,7 +56,8 @@ pub(super) fn check(
         return Ok(None);
     }
     let verdicts = ask(&registries(&options.registry)?, token, images, ui);
-    judge(verdicts, images, again, "the token was refused, nothing was written", None, ui).map(Some)
+    judge(verdicts, images, again, "the registry refused the token; nothing was written", None, ui)
+        .map(Some)
 }
 
 /// Registries' verdicts on one token, for the images of several repositories.
@@ -94,7 +95,7 @@ impl RegistryVerdicts {
             verdicts,
             &images,
             again,
-            "the token was refused, nothing was written",
+            "the registry refused the token; nothing was written",
             Some(root),
             ui,
         )
@@ -123,7 +124,7 @@ pub(super) fn check_fresh(
         verdicts,
         images,
         again,
-        "the registry refuses the token that GitLab has just made, nothing was written",
+        "the registry refuses the token that GitLab has just created; nothing was written",
         None,
         ui,
     )
@@ -163,7 +164,7 @@ fn ask(
         .iter()
         .map(|image| PullQuestion { image, credentials: vec![&authorization] })
         .collect();
-    let waiting = ui.wait("asking the registry", pulls.len());
+    let waiting = ui.wait("contacting the registry", pulls.len());
     registries.ask(&pulls, &|| waiting.step())
 }
 
@@ -190,9 +191,9 @@ fn judge(
     // The worst verdict decides.
     answers.sort_by_key(|(verdict, _)| verdict.standing());
     let Some((verdict, image)) = answers.pop() else {
-        return Err(Failure::failed("cannot ask the registry whether the token is good")
-            .because("no image is known that it is for")
-            .hint("leave `--check` out")
+        return Err(Failure::failed("cannot check the token with the registry")
+            .because("no image found that it is used for")
+            .hint("omit `--check`")
             .into());
     };
     let message = match (verdict.standing(), answers.len()) {
@@ -214,13 +215,13 @@ fn judge(
             )? == "no"
             {
                 return Err(
-                    Failure::unknown("the token was not checked, nothing was written").into()
+                    Failure::unknown("the token was not checked; nothing was written").into()
                 );
             }
         }
         Standing::Unknown => {
             return Err(Failure::unknown(
-                "undetermined whether the token is valid; nothing was written",
+                "cannot determine whether the token is valid; nothing was written",
             )
             .because(message)
             .hint(hint)

@@ -129,7 +129,7 @@ impl<'i> Target<'i> {
         match (found, record) {
             (Some(found), _) => Ok(Some(found)),
             (None, Some(record)) => Err(record.no_environment().into()),
-            (None, None) => Err(Failure::usage("`--env` is for a repository with environments")
+            (None, None) => Err(Failure::usage("`--env` requires a repository with environments")
                 .hint("--context NAME --namespace NAME")
                 .into()),
         }
@@ -147,7 +147,7 @@ impl<'i> Target<'i> {
         }
         let again = |option: &str| Advice::makeinfra(self.command).with(option);
         let Some(repository) = self.repository else {
-            return Err(Failure::usage("no namespace is known")
+            return Err(Failure::usage("cannot determine the namespace")
                 .hint(again("--namespace NAME"))
                 .into());
         };
@@ -162,10 +162,10 @@ impl<'i> Target<'i> {
         match (names.as_slice(), &repository.record) {
             ([one], _) => Ok((*one).to_owned()),
             ([], Some(Ok(record))) => Ok(record.answers.environments.first.namespace.to_string()),
-            ([], _) => Err(Failure::failed("the manifests name no namespace")
+            ([], _) => Err(Failure::failed("the manifests do not set a namespace")
                 .hint(again("--namespace NAME"))
                 .into()),
-            (several, _) => Err(Failure::failed("the manifests are for several namespaces")
+            (several, _) => Err(Failure::failed("the manifests use several namespaces")
                 .because(several.join(", "))
                 .hint(again(&format!("--namespace {}", several[0])))
                 .into()),

@@ -31,7 +31,11 @@ pub fn list(options: &Options, ui: &mut Ui) -> Result<Report> {
     let rows = rows(&gitlab, &holdings, &repository, ui)?;
     let next =
         if rows.iter().any(|row| matches!(row.of, TokenUse::Superseded(_) | TokenUse::Orphan)) {
-            vec![Advice::makeinfra("rotate").with("--finish").why("delete what is no longer used")]
+            vec![
+                Advice::makeinfra("rotate")
+                    .with("--finish")
+                    .why("delete tokens that are no longer used"),
+            ]
         } else {
             Vec::new()
         };

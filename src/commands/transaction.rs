@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// States that a change is written and only its commit is missing.
-pub(super) const ONLY_THE_COMMIT: &str = "Only the commit is left to do.\n";
+pub(super) const ONLY_THE_COMMIT: &str = "Only the commit remains to be done.\n";
 
 /// A change in progress.
 pub(super) struct Transaction<'r> {
@@ -183,7 +183,9 @@ impl<'r> Transaction<'r> {
 pub(super) fn repair_index(repo: &Repo, ui: &mut Ui) -> Result<bool> {
     let repaired = repo.repair_index(&Interrupts::hold()?)?;
     for path in &repaired {
-        ui.warn(format!("git's index still had an earlier `{path}`; it has that of HEAD now"));
+        ui.warn(format!(
+            "git's index had an older version of `{path}`; it now has the one in HEAD"
+        ));
     }
     Ok(!repaired.is_empty())
 }

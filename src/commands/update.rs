@@ -36,7 +36,7 @@ impl Task for Options {
         if self.check || self.plan.run.dry_run {
             return fleet.read(
                 |at, ui| self.one(&fleet.places[at].path, ui),
-                "looking at repositories",
+                "reading repositories",
                 ui,
             );
         }
@@ -73,7 +73,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
         let from = one.revision.as_deref().unwrap_or("HEAD");
         let update = Advice::makeinfra("update").with(format_args!("--from {from}"));
         let update = update.typed(Some(&managed.workspace.repo.root()));
-        ui.warn(format!("the files do not follow `answers.{}`: {update}", one.answer));
+        ui.warn(format!("the files do not match `answers.{}`: {update}", one.answer));
     }
     if options.check {
         return Ok(check(&managed, &update, !behind.is_empty()));
@@ -122,7 +122,7 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
             Advice::make("diff")
                 .for_env(environment)
                 .with("CHANGES=ok")
-                .why("what it changes in the cluster"),
+                .why("show what changes in the cluster"),
             Advice::make("deploy").for_env(environment).why("deploy it"),
         ],
         plan: &plan,
@@ -157,7 +157,7 @@ fn check(managed: &ManagedRepo, update: &Update, is_behind: bool) -> Report {
     };
     report.brief = match (list.is_empty(), is_behind) {
         (true, false) => "up to date".to_owned(),
-        (true, true) => "the files do not follow the answers".to_owned(),
+        (true, true) => "the files do not match the answers".to_owned(),
         (false, _) => format!("an update would change {}", count(list.lines().count(), "file")),
     };
     if is_due {
@@ -223,7 +223,7 @@ fn in_the_way(managed: &ManagedRepo, update: &Update, options: &Options) -> Resu
             .and(Advice::git(format!("commit -m 'Edit' -- {paths}")))
     };
     let causes: Vec<_> = found.iter().map(|(path, why)| format!("`{path}`: {why}")).collect();
-    Err(Failure::failed("these files would be written over; nothing was written")
+    Err(Failure::failed("these files would be overwritten; nothing was written")
         .because(causes.join("; "))
         .hint(hint)
         .into())

@@ -27,7 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The message for a plan whose steps are all done.
-const DONE: &str = "Nothing to do: it is done already";
+const DONE: &str = "Nothing to do: already done";
 
 /// A repository that is about to change.
 pub(super) struct Workspace {
@@ -235,7 +235,7 @@ impl Workspace {
                     return Err(Failure::failed(format!("cannot commit `{}`", step.path))
                         .because(
                             "it has uncommitted edits, which the commit would include; commit \
-                                  them, then repeat the command",
+                             them, then repeat the command",
                         )
                         .hint(Advice::git(format!("commit -- {path}")))
                         .into());
@@ -249,7 +249,7 @@ impl Workspace {
             let paths: Vec<_> =
                 losses.iter().map(|(path, _)| shell_word(Path::new(path))).collect();
             return Err(Failure::failed(
-                "cannot delete files that git could not bring back; nothing was written",
+                "cannot delete files that git cannot restore; nothing was written",
             )
             .because(causes.join("; "))
             .hint(
@@ -259,7 +259,7 @@ impl Workspace {
             .into());
         }
         if options.commit && !options.run.dry_run && self.repo.wants_signed_commits() {
-            ui.warn("git is configured to sign commits; this commit will not be signed");
+            ui.warn("git is configured to sign commits, but this commit will not be signed");
         }
         Ok(())
     }

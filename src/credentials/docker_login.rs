@@ -79,8 +79,8 @@ fn servers(registry: &RegistryKey, image: Option<&ImageRef>) -> Vec<String> {
 fn no_login(files: &[PathBuf], registry: &RegistryKey) -> Failure {
     let list: Vec<_> = files.iter().map(|file| format!("`{}`", file.display())).collect();
     let cause = match list.len() {
-        0 => "there is no docker or podman configuration".to_owned(),
-        _ => format!("looked into {}", list.join(", ")),
+        0 => "no docker or podman configuration found".to_owned(),
+        _ => format!("searched in {}", list.join(", ")),
     };
     Failure::failed(format!("no login for `{registry}` found"))
         .because(cause)
@@ -116,14 +116,14 @@ impl<'a> Config<'a> {
                 "`{}` is not a docker configuration",
                 file.display()
             ))
-            .because(format!("{encoding}, which docker does not read"))
+            .because(format!("{encoding}, which docker does not support"))
             .hint(recode.path(file).with("> FILE").say(", then: --from-docker-config=FILE"))
             .into());
         }
         // The parser's own message could quote a credential.
         let document = go_json::document(&bytes);
         let members =
-            go_json::members(&document).ok_or_else(|| not_ours("it holds no JSON object"))?;
+            go_json::members(&document).ok_or_else(|| not_ours("it is not a JSON object"))?;
         let mut config = Self {
             file,
             text: Zeroizing::default(),
@@ -174,8 +174,8 @@ impl<'a> Config<'a> {
                 Ok(DockerCredential::IdentityToken(token)) => {
                     drop(Secret::new(token));
                     return Err(self.refused(
-                        "the login is an identity token, which the kubelet ignores: it would pull \
-                         anonymously",
+                        "the login is an identity token, which the kubelet ignores, so it would \
+                         pull anonymously",
                         "sign in with the deploy token: {docker login -u USERNAME \
                          --password-stdin}",
                     ));
@@ -191,22 +191,22 @@ impl<'a> Config<'a> {
                     format!("the credential helper `{}` failed", self.helper(server))
                 }
                 Err(Fault::HelperCommunicationError) => {
-                    format!("the credential helper `{}` cannot be run", self.helper(server))
+                    format!("cannot run the credential helper `{}`", self.helper(server))
                 }
                 Err(Fault::MalformedHelperResponse) => {
                     format!(
-                        "the credential helper `{}` gave no answer that can be read",
+                        "the credential helper `{}` gave an unreadable answer",
                         self.helper(server)
                     )
                 }
                 Err(Fault::CredentialDecodingError) => {
-                    "an `auth` in it is not base64 of USERNAME:PASSWORD".to_owned()
+                    "an `auth` is not base64 of USERNAME:PASSWORD".to_owned()
                 }
                 Err(Fault::CredentialMismatchError) => {
-                    "an `auth` in it says something else than `username` and `password`".to_owned()
+                    "an `auth` differs from `username` and `password`".to_owned()
                 }
                 Err(Fault::ConfigReadError | Fault::ConfigNotFound) => {
-                    "an entry in it is not of the form that docker writes".to_owned()
+                    "an entry does not have the format that docker writes".to_owned()
                 }
             };
             let server = server.trim_start_matches("https://");
@@ -230,9 +230,9 @@ impl<'a> Config<'a> {
         }
         let again = "{docker login -u USERNAME --password-stdin}";
         let username = TokenUsername::parse(username)
-            .map_err(|rule| self.refused(&format!("its user name {rule}"), again))?;
+            .map_err(|rule| self.refused(&format!("the user name {rule}"), again))?;
         DeployToken::new(username, value)
-            .map_err(|rule| self.refused(&format!("its password {rule}"), again))
+            .map_err(|rule| self.refused(&format!("the password {rule}"), again))
     }
 
     fn refused(&self, cause: &str, hint: impl Into<Advice>) -> anyhow::Error {

@@ -76,9 +76,9 @@ impl Access<'_> {
         if !ui.can_ask() {
             let known = environment::text("GITLAB_TOKEN").is_some();
             let cause = if known {
-                "`$GITLAB_TOKEN` is for `$GITLAB_HOST`, or for gitlab.com where that is not set"
+                "`$GITLAB_TOKEN` is for `$GITLAB_HOST`, or for gitlab.com if that is not set"
             } else {
-                "neither `$GITLAB_TOKEN` nor glab has one, and makeinfra cannot ask for it"
+                "neither `$GITLAB_TOKEN` nor glab has one, and makeinfra cannot prompt for it"
             };
             return Err(Failure::usage(format!("no access token for {wanted}"))
                 .because(cause)
@@ -107,7 +107,7 @@ impl Access<'_> {
         if !variable.bytes().all(is_word)
             || variable.starts_with(|first: char| first.is_ascii_digit())
         {
-            let failure = Failure::usage("`--gitlab-token-env` must be a name that a shell takes");
+            let failure = Failure::usage("`--gitlab-token-env` must be a valid variable name");
             return Err(failure.hint("--gitlab-token-env GITLAB_TOKEN").into());
         }
         Ok(Some((self.host.clone().or(set).unwrap_or_else(Instance::gitlab_com), variable)))
@@ -148,9 +148,7 @@ fn agree(what: &str, wanted: &Instance, ui: &Ui) -> Result<()> {
         return Err(Failure::failed(format!("{what} was not sent to {wanted}")).into());
     }
     Err(Failure::usage(format!("{what} is not for {wanted}"))
-        .because(
-            "only the repository or its registry names that GitLab, and they may be a stranger's",
-        )
+        .because("only the repository or its registry names that GitLab, and both may be untrusted")
         .hint(format!("--gitlab-host {wanted}"))
         .into())
 }
@@ -158,13 +156,13 @@ fn agree(what: &str, wanted: &Instance, ui: &Ui) -> Result<()> {
 /// The rule that a credential breaks; `None` if it is valid.
 fn rule(text: &str) -> Option<&'static str> {
     match TokenKind::of(text) {
-        Some(TokenKind::Deploy) => Some("must be an access token, and this is a deploy token"),
+        Some(TokenKind::Deploy) => Some("must be an access token, but this is a deploy token"),
         Some(TokenKind::Job) => {
-            Some("must be an access token: the token of a CI job cannot create deploy tokens")
+            Some("must be an access token: a CI job token cannot create deploy tokens")
         }
         _ if text.is_empty() => Some("must not be empty"),
         _ if text.len() > 4096 || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Some("must be one line of visible letters")
+            Some("must be one line of printable characters")
         }
         _ => None,
     }
@@ -175,7 +173,7 @@ fn checked(text: Zeroizing<String>, name: &str) -> Result<Secret> {
     match rule(value.expose()) {
         None => Ok(value),
         Some(rule) => Err(Failure::usage(format!("{name} {rule}"))
-            .hint("--gitlab-token-file FILE, with nothing but the access token in it")
+            .hint("--gitlab-token-file FILE, with a file that contains only the access token")
             .into()),
     }
 }

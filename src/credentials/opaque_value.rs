@@ -30,7 +30,7 @@ impl OpaqueSource {
             Self::File(file) => {
                 let bytes = files::read(file, LIMIT)?.ok_or_else(|| {
                     Failure::usage("`--from-file` must be the name of a file")
-                        .because("there is no file of the given name")
+                        .because("the file does not exist")
                         .hint(Advice::anywhere("ls -l FILE"))
                 })?;
                 warn_of(file, &bytes, ui);
@@ -46,12 +46,15 @@ impl OpaqueSource {
         let is_file = matches!(self, Self::File(_));
         if !is_file && (bytes.first().is_some_and(is_blank) || bytes.last().is_some_and(is_blank)) {
             ui.warn(format!(
-                "{name} begins or ends with a blank or a line break, which is a part of it"
+                "{name} begins or ends with a blank or a line break, which becomes part of it"
             ));
         }
         Value::new(bytes).map_err(|rule| {
             Failure::usage(format!("{name} {rule}"))
-                .hint("give one with --stdin or --from-file FILE; or with neither, to be asked")
+                .hint(
+                    "use --stdin or --from-file FILE; without them, makeinfra prompts for the \
+                     value",
+                )
                 .into()
         })
     }
@@ -60,7 +63,7 @@ impl OpaqueSource {
 fn stdin(ui: &Ui) -> Result<Zeroizing<Vec<u8>>> {
     if ui.stdin_is_terminal() {
         return Err(Failure::usage("standard input is a terminal, which would show the value")
-            .hint("leave `--stdin` out to be asked without an echo")
+            .hint("omit `--stdin` to get a hidden prompt")
             .into());
     }
     let mut bytes = ui.read_stdin(LIMIT)?;
@@ -75,10 +78,10 @@ fn stdin(ui: &Ui) -> Result<Zeroizing<Vec<u8>>> {
 fn warn_of(file: &Path, bytes: &[u8], ui: &mut Ui) {
     if files::is_readable_by_others(file) {
         let close = Advice::anywhere("chmod 600").path(file).typed(None);
-        ui.warn(format!("others can read the value in `{}`: {close}", file.display()));
+        ui.warn(format!("other users can read the value in `{}`: {close}", file.display()));
     }
     if bytes.iter().position(|byte| *byte == b'\n') == bytes.len().checked_sub(1) && bytes.len() > 1
     {
-        ui.warn("the value ends with a line break, which is stored too; --stdin drops it");
+        ui.warn("the value ends with a line break, which is also stored; --stdin removes it");
     }
 }

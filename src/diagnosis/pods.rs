@@ -15,8 +15,8 @@ use jiff::SignedDuration;
 /// How long a pod may be starting before that needs a reason.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 /// The message if GitLab itself refuses a token, in contrast to a ban by the server in front of it.
-const ONLY_SCOPE: &str = "GitLab accepts the token but does not allow it to use the registry: it lacks the scope \
-     read_registry";
+const ONLY_SCOPE: &str = "GitLab accepts the token but does not allow it to use the registry: it \
+                          lacks the scope read_registry";
 /// Exit codes of a container that was told to end, or killed: 128 plus the signal's number.
 const TOLD_TO_END: [i64; 2] = [137, 143];
 

@@ -195,7 +195,7 @@ impl Drop for Batch {
 fn kept(dir: &Path, target: &Path) -> Result<Option<TempPath>> {
     let found = match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => found.map_err(|error| cannot("look at", target, &error))?,
+        found => found.map_err(|error| cannot("inspect", target, &error))?,
     };
     let (_, prefix) = sibling(target)?;
     let link = tempfile::Builder::new()
@@ -276,7 +276,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 fn partly_reverted(error: &anyhow::Error, lost: &[UnrestoredFile]) -> anyhow::Error {
     let files =
         lost.iter().map(|one| format!("`{}`", one.target.display())).collect::<Vec<_>>().join(", ");
-    let mut cause = format!("{error:#}; left as they are: {files}");
+    let mut cause = format!("{error:#}; could not be restored: {files}");
     let mut hint = None::<Advice>;
     for UnrestoredFile { target, old } in lost {
         let Some(old) = old else { continue };
@@ -284,13 +284,11 @@ fn partly_reverted(error: &anyhow::Error, lost: &[UnrestoredFile]) -> anyhow::Er
         let back = Advice::anywhere("mv").path(old).path(target);
         hint = Some(hint.map_or_else(|| back.clone(), |hint| hint.and(back.clone())));
     }
-    Failure::failed(
-        "some files are written and others are not, and the system lets nothing be taken back",
-    )
-    .because(cause)
-    .hint(hint.unwrap_or_else(|| Advice::git("status")))
-    .after_writing()
-    .into()
+    Failure::failed("some files are written and others are not, and restoring them failed")
+        .because(cause)
+        .hint(hint.unwrap_or_else(|| Advice::git("status")))
+        .after_writing()
+        .into()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Lifetime(Option<Timestamp>);
 
 /// The rule for `--expires-in`.
-pub const IN: Rule = "must be a number of days, weeks or hours, `90d`, `12w`, `48h`";
+pub const IN: Rule = "must be a number of days, weeks or hours, such as `90d`, `12w` or `48h`";
 /// The rule for `--expires-at` of a token to be created.
 pub const AT: Rule = "must be in the future";
 /// The longest accepted lifetime, in hours.

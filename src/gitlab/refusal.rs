@@ -174,11 +174,11 @@ impl GitlabRefusal {
                 need.as_str()
             ),
             Self::NotFound { what } => {
-                format!("{instance} has no {what}, or this access token cannot see it")
+                format!("{what} not found at {instance}, or this access token has no access to it")
             }
             Self::NoRoute => {
                 format!(
-                    "{instance} has no such API route, or a proxy in front of it decodes `%2F` in \
+                    "API route not found at {instance}, or a proxy in front of it decodes `%2F` in \
                      paths"
                 )
             }
@@ -190,18 +190,15 @@ impl GitlabRefusal {
             Self::Rejected(words) if words.is_empty() => format!("{instance} rejected the request"),
             Self::Rejected(words) => format!("{instance} rejected the request: {words}"),
             Self::Server { status } => format!("{instance} failed with status {status}"),
-            Self::NoApi => format!("{instance} did not answer as GitLab's API does"),
+            Self::NoApi => format!("the answer of {instance} is not from GitLab's API"),
             Self::Elsewhere => {
-                format!("{instance} redirects to another host, which does not get the access token")
+                format!("{instance} redirects to another host; the access token was not sent there")
             }
             Self::Incomplete => {
                 format!("{instance} did not return the complete list of deploy tokens")
             }
             Self::Plain { host } => {
-                format!(
-                    "`{host}` would be contacted over plain http, where the access token can be \
-                     read"
-                )
+                format!("`{host}` uses plain HTTP, which would expose the access token")
             }
         }
     }
@@ -217,23 +214,20 @@ impl GitlabRefusal {
             )
             .into(),
             Self::Role { .. } => {
-                "use another access token, or a deploy token that somebody else creates: \
+                "use another access token, or have another person create the deploy token: \
                  --token-file FILE"
                     .into()
             }
-            Self::NotFound { .. } => "--gitlab-group PATH, if a group has the token".into(),
-            Self::Moved => "repeat the command: it looks the project up anew".into(),
+            Self::NotFound { .. } => "--gitlab-group PATH, if the token belongs to a group".into(),
+            Self::Moved => "repeat the command: it looks up the project again".into(),
             Self::TooMany { .. } | Self::Server { .. } | Self::Incomplete => {
                 "repeat the command later".into()
             }
             Self::Rejected(_) => "--expires-in 90d".into(),
-            Self::NoApi | Self::NoRoute | Self::Elsewhere => format!(
-                "--gitlab-host https://HOST, \
-                                                                      if that is another one than \
-                                                                      {instance}"
-            )
-            .into(),
-            Self::Plain { .. } => "--plain-http, if no one can listen on the way".into(),
+            Self::NoApi | Self::NoRoute | Self::Elsewhere => {
+                format!("--gitlab-host https://HOST, if {instance} is not your GitLab").into()
+            }
+            Self::Plain { .. } => "--plain-http, if the network is trusted".into(),
         }
     }
 

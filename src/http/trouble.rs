@@ -108,57 +108,54 @@ impl HttpError {
         let sentence = match self.fault {
             HttpErrorKind::NoSuchName => match self.proxy {
                 Some(variable) => {
-                    return format!(
-                        "the proxy in `${variable}` cannot be found: its name has no address"
-                    );
+                    return format!("cannot resolve the host name of the proxy in `${variable}`");
                 }
-                None => format!("`{host}` cannot be found: its name has no address here (DNS)"),
+                None => format!("cannot resolve `{host}`: the host name is unknown here (DNS)"),
             },
             HttpErrorKind::NoNameServer => match self.proxy {
                 Some(variable) => {
                     return format!(
-                        "the proxy in `${variable}` cannot be found: no name server answers here \
-                         (DNS)"
+                        "cannot resolve the host name of the proxy in `${variable}`: no DNS server \
+                         answers"
                     );
                 }
-                None => format!("`{host}` cannot be found: no name server answers here (DNS)"),
+                None => format!("cannot resolve `{host}`: no DNS server answers"),
             },
             HttpErrorKind::Refused => match self.proxy {
                 Some(variable) => return format!("the proxy in `${variable}` refuses connections"),
                 None => format!("`{host}` refuses connections"),
             },
-            HttpErrorKind::Unreachable => format!("`{host}` cannot be reached from here"),
+            HttpErrorKind::Unreachable => format!("cannot reach `{host}` from this machine"),
             HttpErrorKind::TimeOut => format!("`{host}` did not answer within 10 seconds"),
-            HttpErrorKind::Broken => format!("the connection to `{host}` broke off"),
+            HttpErrorKind::Broken => format!("the connection to `{host}` was interrupted"),
             HttpErrorKind::UnknownAuthority => {
-                format!(
-                    "the certificate of `{host}` is from an authority that this machine does not \
-                     trust"
-                )
+                format!("the certificate of `{host}` is signed by an unknown authority (CA)")
             }
-            HttpErrorKind::WrongName => format!("the certificate of `{host}` is for another name"),
+            HttpErrorKind::WrongName => {
+                format!("the certificate of `{host}` is for another host name")
+            }
             HttpErrorKind::Expired => {
                 format!("the certificate of `{host}` has expired, or is not valid yet")
             }
-            HttpErrorKind::BadCertificate => format!("the certificate of `{host}` is not in order"),
-            HttpErrorKind::NoTls => format!("`{host}` does not speak TLS"),
-            HttpErrorKind::OtherTls => format!("no TLS connection to `{host}` comes about"),
+            HttpErrorKind::BadCertificate => format!("the certificate of `{host}` is invalid"),
+            HttpErrorKind::NoTls => format!("`{host}` does not use TLS"),
+            HttpErrorKind::OtherTls => format!("cannot establish a TLS connection to `{host}`"),
             HttpErrorKind::ProxyUrl => {
                 let variable = self.proxy.unwrap_or("HTTPS_PROXY");
                 return format!("`${variable}` is not the URL of a proxy");
             }
-            HttpErrorKind::ProxyRefuses => format!("the proxy does not connect to `{host}`"),
+            HttpErrorKind::ProxyRefuses => format!("the proxy refuses to connect to `{host}`"),
             HttpErrorKind::ProxyWantsLogin => {
-                format!("the proxy wants a login before it connects to `{host}`")
+                format!("the proxy requires a login to connect to `{host}`")
             }
             HttpErrorKind::Downgrade => {
-                format!("`{host}` sends its callers on to plain http, where no token should go")
+                format!("`{host}` redirects to plain HTTP; no token was sent")
             }
-            HttpErrorKind::Redirects => format!("`{host}` sends its callers on and on"),
+            HttpErrorKind::Redirects => format!("`{host}` redirects too many times"),
             HttpErrorKind::TooLong => {
-                format!("the answer of `{host}` is longer than any that would make sense")
+                format!("the answer of `{host}` is too long")
             }
-            HttpErrorKind::NoHttp => format!("`{host}` does not answer as a web server does"),
+            HttpErrorKind::NoHttp => format!("the answer of `{host}` is not HTTP"),
         };
         match self.proxy {
             Some(variable) => format!("{sentence} (through the proxy in `${variable}`)"),
@@ -186,14 +183,14 @@ impl HttpError {
                 "--ca-file FILE, with the certificate of that authority".into()
             }
             (HttpErrorKind::NoTls, _) => "--plain-http, if no one can listen on the way".into(),
-            (HttpErrorKind::Expired, _) => "date, and if that is right, tell who runs it".into(),
+            (HttpErrorKind::Expired, _) => "check the clock of this machine with `date`; if it is \
+                                            right, tell the operators"
+                .into(),
             (HttpErrorKind::NoSuchName | HttpErrorKind::NoNameServer, None) => {
                 format!("nslookup {}", host.split(':').next().unwrap_or_default())
             }
             (_, Some(variable)) => {
-                format!(
-                    "curl -v https://{host}{probe}, or NO_PROXY={host} to go without ${variable}"
-                )
+                format!("curl -v https://{host}{probe}, or NO_PROXY={host} to bypass ${variable}")
             }
             (_, None) => format!("curl -v https://{host}{probe}"),
         }

@@ -154,7 +154,7 @@ impl<'k> Builder<'k> {
                 self.fault(file, FaultKind::Build, message);
             }
             None => {
-                self.fault(file, FaultKind::Beyond, "a component is outside the repository".into())
+                self.fault(file, FaultKind::Beyond, "a component is outside the repository".into());
             }
         }
         resources

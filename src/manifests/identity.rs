@@ -76,12 +76,10 @@ pub(super) fn generated(
         ([], false) => Ok(None),
         ([only], true) => Ok(Some(*only)),
         ([], true) => Err(format!(
-            "the generator changes {name}, which does not exist: kustomize refuses \
-                         that"
+            "the generator changes {name}, which does not exist: kustomize refuses that"
         )),
         (_, false) => Err(format!(
-            "the generator creates {name}, which already exists: kustomize refuses \
-                         that"
+            "the generator creates {name}, which already exists: kustomize refuses that"
         )),
         (_, true) => Err(format!(
             "the generator changes {name}, which exists several times: kustomize refuses that"

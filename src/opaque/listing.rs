@@ -291,14 +291,14 @@ secretGenerator:
         files.remove(1);
         assert_eq!(list(&files).unwrap_err().why, "it does not exist");
         for (text, why) in [
-            (&b"a: [hunter2"[..], "not a single YAML document"),
+            (&b"a: [hunter2"[..], "it is not a single YAML document"),
             (b"resources: [/etc/hunter2]\n", "it names a path outside the repository"),
             (b"secretGenerator:\n  - envs: [hunter2]\n", "an entry of secretGenerator has no name"),
             (
                 b"resources:\n  - a: hunter2\n",
                 "it has another kind of value where a file path is required",
             ),
-            (b"\xff", "not UTF-8 text"),
+            (b"\xff", "it is not UTF-8 text"),
         ] {
             assert_eq!(
                 list(&[("secrets/kubernetes/qa/kustomization.yaml", text)]).unwrap_err().why,

@@ -200,7 +200,7 @@ impl<'a> Edit<'a> {
         if let Some(email) = email
             && self.manifest.config.email(key).as_deref() != Some(email.as_str())
         {
-            changes.push(format!("e-mail: {email}"));
+            changes.push(format!("email: {email}"));
             self.manifest.config.set_email(key, email);
         }
     }

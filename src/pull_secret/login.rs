@@ -196,10 +196,9 @@ pub(super) fn unfit(value: &str) -> Option<String> {
             "belongs to a person or an application and gives access to more than a registry"
                 .to_owned(),
         ),
-        TokenKind::Other(what) => Some(format!(
-            "is {what}, which GitLab's registry does not \
-                                                accept"
-        )),
+        TokenKind::Other(what) => {
+            Some(format!("is {what}, which GitLab's registry does not accept"))
+        }
         TokenKind::Deploy | TokenKind::Job => None,
     }
 }

@@ -34,21 +34,21 @@ pub(super) fn file_failure(file: &Path, fault: &FileFault, allowed: &[Name]) -> 
     };
     let failure = match fault {
         FileFault::NotAMapping(Some((line, column))) => failure
-            .because(format!("line {line}, column {column} is not valid YAML"))
+            .because(format!("invalid YAML at line {line}, column {column}"))
             .hint("project: hello"),
         FileFault::NotAMapping(None) => failure
             .because(format!("{it} must be a YAML mapping, `name: value`"))
             .hint("project: hello"),
         FileFault::Depth => failure.because("it is nested too deeply").hint("project: hello"),
-        FileFault::Twice => failure.because("it has a name twice").hint("take one of them out"),
+        FileFault::Twice => failure.because("it contains a name twice").hint("remove one of them"),
         FileFault::Unknown(Some(name)) if name.contains("token") => failure
-            .because(format!("`{name}` is not an answer: a file of answers holds no secrets"))
-            .hint("give the token as an option: --token-file FILE, --token-stdin, …"),
+            .because(format!("`{name}` is not an answer: an answers file must not contain secrets"))
+            .hint("pass the token with an option: --token-file FILE, --token-stdin, …"),
         FileFault::Unknown(Some(name)) => failure
-            .because(format!("{it} has no name `{name}`"))
+            .because(format!("{it} contains the unknown name `{name}`"))
             .hint(format!("names: {}", names())),
         FileFault::Unknown(None) => failure
-            .because(format!("{it} has a name that does not exist"))
+            .because(format!("{it} contains an unknown name"))
             .hint(format!("names: {}", names())),
         FileFault::Section(rule) => {
             failure.because(format!("{it} {rule}")).hint(match place.as_str() {

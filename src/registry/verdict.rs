@@ -129,41 +129,39 @@ impl Verdict {
         match self {
             Self::Pulls { public: false } => format!("`{image}` can be pulled"),
             Self::Pulls { public: true } => {
-                format!(
-                    "`{image}` can be pulled, by anybody: it is public and needs no pull secret"
-                )
+                format!("`{image}` can be pulled; it is public and needs no pull secret")
             }
             Self::NoManifest => {
-                format!("the sign-in is good, but `{host}/{path}` has no `{}`", image.reference())
+                format!("the sign-in succeeds, but `{host}/{path}` has no `{}`", image.reference())
             }
             Self::NoRepository => {
-                format!("the sign-in is good, but `{host}` has no repository `{path}`")
+                format!("the sign-in succeeds, but `{host}` has no repository `{path}`")
             }
             Self::NoPlatform { wanted, found } => {
-                format!("`{image}` is not there for {wanted}, only for {}", found.join(", "))
+                format!("`{image}` does not exist for {wanted}, only for {}", found.join(", "))
             }
             Self::Expired => format!("`{host}` says that the token has expired"),
             Self::Denied => format!(
-                "`{host}` denies the sign-in: the user name or the token is wrong, or the token \
-                 has expired or has no right to pull; which of these, it does not say"
+                "`{host}` denies the sign-in without a reason: the user name or token is wrong, or \
+                 the token has expired or is not allowed to pull"
             ),
             Self::WrongToken { .. } => format!(
-                "`{host}` refuses the sign-in: the user name or the token is wrong, or the token \
-                 was revoked or has expired; which of these, it does not say"
+                "`{host}` refuses the sign-in without a reason: the user name or token is wrong, \
+                 or the token is revoked or expired"
             ),
             Self::NoScope => format!(
-                "`{host}` forbids the token any use of the registry: in GitLab, it has no scope \
-                 `read_registry`"
+                "`{host}` does not allow the token to use the registry: in GitLab, it lacks the \
+                 scope `read_registry`"
             ),
             Self::OtherProject { gitlab: false } => {
                 format!(
-                    "the sign-in is good, but this login may not pull `{path}`, or the path is \
-                     wrong"
+                    "the sign-in succeeds, but this login is not allowed to pull `{path}`, or the \
+                     path is wrong"
                 )
             }
             Self::OtherProject { gitlab: true } => format!(
-                "the token is valid but may not pull `{path}`: it is of another project, or the \
-                 path is wrong"
+                "the token is valid but not allowed to pull `{path}`: it belongs to another \
+                 project, or the path is wrong"
             ),
             Self::Private => {
                 format!("`{image}` is not public, and there are no credentials for it")
@@ -173,28 +171,26 @@ impl Verdict {
                 format!("the token service of `{host}` says that no registry is enabled")
             }
             Self::Banned => format!(
-                "`{host}` refuses to answer and does not say why: it may have banned this address \
-                 after too many refused sign-ins"
+                "`{host}` refuses to answer without a reason: it may have banned this address \
+                 after too many failed sign-ins"
             ),
-            Self::TooMany => format!("`{host}` had too many requests from here"),
+            Self::TooMany => format!("`{host}` limits requests: too many came from this address"),
             Self::UnsafeRealm => {
-                format!(
-                    "`{host}` asks for the token at a URL without https, where no token should go"
-                )
+                format!("`{host}` requests the token over plain HTTP; it was not sent")
             }
             Self::Moved => {
-                format!(
-                    "`{host}` sends its callers on to another host, where the token was not sent"
-                )
+                format!("`{host}` redirects to another host; the token was not sent there")
             }
             Self::UnknownSignIn => {
-                format!("`{host}` wants a kind of sign-in that no container runtime knows")
+                format!(
+                    "`{host}` requires a kind of sign-in that container runtimes do not support"
+                )
             }
             Self::TokenNotTaken => {
-                format!("`{host}` does not take what its own token service has signed")
+                format!("`{host}` does not accept the bearer token of its own token service")
             }
             Self::Unexpected { status } => {
-                format!("`{host}` gives an answer that tells nothing: status {status}")
+                format!("`{host}` gives an unexpected answer: status {status}")
             }
             Self::HttpError(trouble) => trouble.message(),
         }
@@ -210,7 +206,7 @@ impl Verdict {
         Some(match self {
             Self::Pulls { .. } => return None,
             Self::NoManifest => {
-                "push it, or name one that is there: {make set-image TAG=1.0.0}".into()
+                "push it, or use an existing tag: {make set-image TAG=1.0.0}".into()
             }
             Self::NoRepository => Advice::anywhere("docker push").arg(image.to_string()),
             Self::NoPlatform { wanted, .. } => Advice::anywhere("docker buildx build --platform")
@@ -220,35 +216,37 @@ impl Verdict {
                 .arg(image.to_string())
                 .arg("."),
             Self::WrongToken { gitlab: true } => {
-                again("look for it in GitLab (Settings > Repository > Deploy tokens)")
+                again("check it in GitLab (Settings > Repository > Deploy tokens)")
             }
-            Self::WrongToken { gitlab: false } => again(&format!("look for the login at {host}")),
-            Self::Expired => again(&format!("make a new token at {host}")),
+            Self::WrongToken { gitlab: false } => again(&format!("check the login at {host}")),
+            Self::Expired => again(&format!("create a new token at {host}")),
             Self::Denied if host == "ghcr.io" => {
-                again("make a personal access token (classic) with scope `read:packages`")
+                again("create a personal access token (classic) with scope `read:packages`")
             }
-            Self::Denied => again(&format!("make a token at {host} that may pull `{path}`")),
+            Self::Denied => {
+                again(&format!("create a token at {host} that is allowed to pull `{path}`"))
+            }
             Self::NoScope => again("create a deploy token with scope `read_registry`"),
             Self::OtherProject { gitlab: true } => format!(
-                "create the deploy token in the project, or a group above it, that owns \
-                         `{path}`"
+                "create the deploy token in the project that owns `{path}`, or in a group above it"
             )
             .into(),
             Self::OtherProject { gitlab: false } => {
-                format!("give this login the right to pull `{path}` at {host}").into()
+                format!("allow this login to pull `{path}` at {host}").into()
             }
             Self::Private => Advice::makeinfra("rotate").with(format_args!("--registry {host}")),
             Self::NoRegistry | Self::Disabled => {
-                "GitLab shows the registry's host under Deploy > Container registry; of gitlab.com \
+                "GitLab shows the registry host under Deploy > Container registry; for gitlab.com, \
                  it is registry.gitlab.com"
                     .into()
             }
-            Self::Banned => "wait an hour before the next sign-in: each refused one makes it \
-                             longer"
+            Self::Banned => "wait an hour before the next sign-in: every failed sign-in prolongs \
+                             the ban"
                 .into(),
-            Self::TooMany => "wait some minutes, then try again".into(),
+            Self::TooMany => "wait a few minutes, then try again".into(),
             Self::UnsafeRealm => {
-                "tell the registry's operator; --plain-http, if no one can listen on the way".into()
+                "tell the operators of the registry; or --plain-http, if the network is trusted"
+                    .into()
             }
             Self::Moved | Self::UnknownSignIn | Self::TokenNotTaken | Self::Unexpected { .. } => {
                 format!("curl -v https://{host}/v2/").into()

@@ -39,7 +39,7 @@ impl Repo {
         let is_open = text.is_some_and(|text| text.last().is_some_and(|byte| *byte != b'\n'));
         Err(Failure::failed(format!("cannot write `{path}` safely"))
             .because(format!(
-                "`git add` would take its temporary file `{sibling}` in plaintext, and no file can \
+                "`git add` would add its temporary file `{sibling}` in plaintext, and files cannot \
                  be renamed from `{}`",
                 self.own_directory().components().collect::<PathBuf>().display()
             ))

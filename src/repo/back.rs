@@ -35,14 +35,14 @@ impl Repo {
             read().map_err(|error| failed("read a commit", &error))?;
         if !is_whole {
             return Err(Failure::failed(format!("cannot go back to {to}"))
-                .because("it differs from HEAD in more files than were written")
+                .because("HEAD differs from it in more files than were written")
                 .into());
         }
         let id = to.to_string();
         self.check_staged(&blobs)?;
         let Some((_, committer)) = identity(&self.git)? else {
             return Err(Failure::failed(format!("cannot go back to {id}"))
-                .because("git does not know who you are")
+                .because("git has no user name and email")
                 .into());
         };
         let log = super::commit::log_line(head, to, &committer, &format!("reset: moving to {id}"));

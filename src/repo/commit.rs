@@ -65,7 +65,7 @@ impl Repo {
             Err(Failure::failed("cannot commit").because(cause).hint(hint).into())
         };
         if identity(&self.git)?.is_none() {
-            return not("git does not know who you are", identity_commands());
+            return not("git has no user name and email", identity_commands());
         }
         if let Some(what) = self.in_progress() {
             return not(what, Advice::git("status"));
@@ -77,7 +77,7 @@ impl Repo {
             Err(error) if error.code() == ErrorCode::UnbornBranch => {
                 let add = Advice::git("add -A");
                 let commit = Advice::git("commit -m 'Generate the repository'");
-                not("the repository has no commit yet", add.and(commit))
+                not("the repository has no commits yet", add.and(commit))
             }
             Err(error) => Err(failed("read HEAD", &error).into()),
             Ok(_) => Ok(()),
@@ -125,7 +125,7 @@ impl Repo {
             {
                 let path = &blob.path;
                 return Err(Failure::failed(format!("cannot commit `{path}`"))
-                    .because("it has staged changes, which the commit would drop")
+                    .because("it has staged changes, which the commit would discard")
                     .hint(Advice::git(format!("diff --cached -- {path}")))
                     .into());
             }
@@ -159,7 +159,7 @@ impl Repo {
         self.check_staged(blobs)?;
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit")
-                .because("git does not know who you are")
+                .because("git has no user name and email")
                 .into());
         };
         let make = || -> std::result::Result<(Oid, Oid, Vec<Oid>), Error> {
@@ -323,7 +323,7 @@ impl Commit<'_> {
         match found() {
             Ok(true) if is_head_the_same => Ok(()),
             Ok(_) => Err(Failure::failed("cannot commit")
-                .because("HEAD or the index is not what was written")
+                .because("HEAD or the index does not have the written content")
                 .hint(Advice::git("fsck"))
                 .into()),
             Err(error) => Err(failed("read the commit", &error).into()),

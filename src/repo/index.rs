@@ -73,7 +73,7 @@ impl Repo {
             opened.map_err(|error| failed("read the index", &error).hint(plain_index()))?;
         if u32::try_from(index.len()).ok() != count {
             return Err(Failure::failed("cannot read the index")
-                .because("it has other entries than it says")
+                .because("its entries do not match its header")
                 .hint(Advice::git("fsck"))
                 .into());
         }
@@ -102,7 +102,7 @@ impl Repo {
 pub(super) fn entry(git: &Repository, path: &str, id: Oid, executable: bool) -> Result<IndexEntry> {
     let file = work_tree(git).join(path);
     let stat = fs::symlink_metadata(&file).map_err(|error| {
-        Failure::failed(format!("cannot look at `{path}`")).because(error.to_string())
+        Failure::failed(format!("cannot inspect `{path}`")).because(error.to_string())
     })?;
     // Git itself truncates these numbers to 32 bits.
     #[expect(

@@ -26,10 +26,10 @@ impl Repo {
         };
         let path = self.out_of_git(trial.closed[0].clone());
         Err(Failure::failed(
-            "the git-crypt key of this clone is not this repository's; nothing was written",
+            "the git-crypt key of this clone belongs to another repository; nothing was written",
         )
         .kind(Kind::WrongKey)
-        .because(format!("`{}` does not open `{path}`, as HEAD has it", file.display()))
+        .because(format!("`{}` does not decrypt `{path}` in HEAD", file.display()))
         .hint(Advice::at_top(UNLOCK_ANEW))
         .into())
     }
@@ -124,7 +124,7 @@ impl Repo {
         let bytes = read(&file)?.ok_or_else(|| {
             Failure::failed("this clone has no git-crypt key")
                 .kind(self.without_key())
-                .because(format!("there is no `{}`", file.display()))
+                .because(format!("`{}` does not exist", file.display()))
                 .hint(Advice::at_top(self.unlock_or_init()))
         })?;
         let key = Key::from_file(&bytes).map_err(|_| {

@@ -103,10 +103,12 @@ impl Repo {
     /// if one is running. `None` if the file system does not support locks.
     pub fn lock(&self) -> Result<Option<fs::File>> {
         match files::lock(self.git.path()) {
-            Ok(None) => Err(Failure::failed("another makeinfra is at work in this repository")
-                .because(format!("it holds the lock on `{}`", self.git.path().display()))
-                .hint("wait for it and try again")
-                .into()),
+            Ok(None) => {
+                Err(Failure::failed("another makeinfra process is running in this repository")
+                    .because(format!("it has locked `{}`", self.git.path().display()))
+                    .hint("wait until it has finished, then try again")
+                    .into())
+            }
             Ok(lock) => {
                 self.sweep();
                 Ok(lock)
@@ -186,7 +188,7 @@ impl Repo {
             if names.len() + 1 == DEPTH || names.contains(&name) {
                 return Err(Failure::failed("cannot read HEAD")
                     .because(format!(
-                        "it names a reference by way of more than {DEPTH} others, or of itself"
+                        "its chain of symbolic references is a loop or longer than {DEPTH}"
                     ))
                     .hint(Advice::git("symbolic-ref HEAD"))
                     .into());
@@ -256,7 +258,8 @@ impl Repo {
         let shown = path.strip_prefix(&root).unwrap_or(path);
         Failure::failed("cannot commit")
             .because(format!(
-                "`{}` exists: another git process is at work, or it was killed and left the file",
+                "`{}` exists: another git process is running, or was killed and left the file \
+                 behind",
                 shown.display()
             ))
             .hint(Advice::at_top(format!("rm {}", shell_word(shown))))
@@ -295,7 +298,7 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
     }
     // The file existed a moment ago; git may have packed the reference since.
     let Some(bytes) = files::read(place, REFERENCE)? else {
-        return if is_head { Err(unreadable("it is gone").into()) } else { Ok(None) };
+        return if is_head { Err(unreadable("it has disappeared").into()) } else { Ok(None) };
     };
     let bytes = bytes.trim_ascii_end();
     let Some(name) = bytes.strip_prefix(b"ref:") else {
@@ -303,7 +306,7 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
         return if is_id {
             Ok(None)
         } else {
-            Err(unreadable("it has neither a commit nor a name").into())
+            Err(unreadable("it contains neither a commit nor a reference").into())
         };
     };
     let name = name.trim_ascii_start();
@@ -313,7 +316,7 @@ fn read_symbolic(place: &Path, is_head: bool) -> Result<Option<String>> {
         return Err(unreadable(&cause).hint(Advice::git("branch -m NAME")).into());
     };
     if !Reference::is_valid_name(name) {
-        return Err(unreadable("what it names is not a reference")
+        return Err(unreadable("it names something that is not a reference")
             .hint(Advice::git("symbolic-ref HEAD"))
             .into());
     }

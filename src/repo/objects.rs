@@ -176,7 +176,7 @@ fn write_object(
         }
         Loose::Broken => {
             return Err(Failure::failed(format!("cannot write `{}`", file.display()))
-                .because("it has the name of an object and does not hold it")
+                .because("its content does not match its object id")
                 .hint(Advice::anywhere("rm -f").path(file))
                 .into());
         }

@@ -62,7 +62,7 @@ impl Repo {
         match Self::around(&start, command)? {
             Some(repo) => Ok(repo),
             None => {
-                Err(none_at(&start, "neither there nor in any directory above", command).into())
+                Err(none_at(&start, "neither there nor in any parent directory", command).into())
             }
         }
     }
@@ -73,7 +73,7 @@ impl Repo {
         let dir = directory(start, command)?;
         let Some(mut repo) = Self::around(&dir, command)? else {
             return Err(Failure::failed(format!("no git repository at `{}`", dir.display()))
-                .because("neither there nor in any directory above")
+                .because("neither there nor in any parent directory")
                 .hint(Advice::anywhere("git init").path(&dir))
                 .into());
         };
@@ -186,9 +186,7 @@ impl Repo {
         let attributes = Attributes::of(&self.git)?;
         if let Some(attribute) = attributes.spoiled(&self.in_git(path)) {
             return Err(Failure::failed(format!("git would damage `{path}`"))
-                .because(format!(
-                    "attribute `{attribute}` makes git change bytes of the ciphertext"
-                ))
+                .because(format!("attribute `{attribute}` makes git change the ciphertext"))
                 .hint(attributes.unspoil(&self.in_git(path), &self.prefix).hint())
                 .into());
         }
@@ -232,10 +230,12 @@ impl Repo {
     pub fn is_covered(&self, path: &str) -> Result<bool> {
         let (attributes, in_git) = (Attributes::of(&self.git)?, self.in_git(path));
         if attributes.is_unread(&in_git) {
-            return Err(Failure::unknown(format!("undetermined whether git encrypts `{path}`"))
-                .because("an attribute file of git cannot be read")
-                .hint(Advice::git(format!("check-attr filter -- {path}")))
-                .into());
+            return Err(Failure::unknown(format!(
+                "cannot determine whether git encrypts `{path}`"
+            ))
+            .because("an attributes file of git cannot be read")
+            .hint(Advice::git(format!("check-attr filter -- {path}")))
+            .into());
         }
         Ok(attributes.filter(&in_git).is_some())
     }
@@ -252,9 +252,7 @@ impl Repo {
     pub fn in_progress(&self) -> Option<&'static str> {
         let has_conflicts = || self.git.index().is_ok_and(|index| index.has_conflicts());
         match self.git.state() {
-            RepositoryState::Clean => {
-                has_conflicts().then_some("files have conflicts that nobody has resolved")
-            }
+            RepositoryState::Clean => has_conflicts().then_some("files have unresolved conflicts"),
             RepositoryState::Merge => Some("a merge is in progress"),
             RepositoryState::Revert | RepositoryState::RevertSequence => {
                 Some("a revert is in progress")
@@ -340,7 +338,7 @@ fn none_at(dir: &Path, cause: &str, command: &str) -> Failure {
     // A repository made by `makeinfra new --no-git`.
     if dir.join(RECORD).is_file() {
         return failure
-            .because("it was made without git, by which its secrets are encrypted")
+            .because("it was generated without git, which is required to encrypt its secrets")
             .hint(Advice::at_top(
                 "git init && git-crypt init && git add -A && git commit -m 'Add everything'",
             ));

@@ -159,7 +159,7 @@ impl Repo {
     fn merged(&self, base: &[Blob], wish: &[Blob], message: &str) -> Result<(Oid, Index)> {
         let Some((author, committer)) = identity(&self.git)? else {
             return Err(Failure::failed("cannot commit")
-                .because("git does not know who you are")
+                .because("git has no user name and email")
                 .into());
         };
         let run = || -> std::result::Result<(Oid, Index), Error> {
@@ -168,8 +168,11 @@ impl Repo {
                 let tree = self.git.find_tree(self.tree(&head.tree()?, blobs)?)?;
                 create_commit(&self.git, [&author, &committer], message, &tree, &[parent])
             };
-            let old =
-                self.git.find_commit(commit(&head, base, "The files as they were generated")?)?;
+            let old = self.git.find_commit(commit(
+                &head,
+                base,
+                "Files as generated before the update",
+            )?)?;
             let new = self.git.find_commit(commit(&old, wish, message)?)?;
             let mut options = MergeOptions::new();
             options.find_renames(false);
@@ -225,7 +228,7 @@ impl Repo {
             return Ok(());
         }
         Err(Failure::failed(
-            "git sees edits in files that the cherry-pick would write; nothing was written",
+            "files that the cherry-pick would write have edits; nothing was written",
         )
         .because(changed.join(", "))
         .hint(Advice::git("status"))

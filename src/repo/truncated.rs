@@ -20,11 +20,11 @@ const BLOCK: u64 = 512;
 pub(super) fn check_objects(git: &Path) -> Result<()> {
     let Some(file) = find(&git.join("objects")) else { return Ok(()) };
     Err(Failure::failed(format!("cannot read git's object `{}`", file.display()))
-        .because("the file ends too early, as after a power cut")
+        .because("the file is truncated, as after a power failure")
         .hint(
             Advice::anywhere("rm -f")
                 .path(&file)
-                .aside("then `git fsck` shows whether the object is needed"),
+                .aside("then check with `git fsck` whether the object is needed"),
         )
         .into())
 }

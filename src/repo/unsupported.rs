@@ -25,7 +25,7 @@ pub(super) fn check_files(git: &Path) -> Result<()> {
         let file = git.join(name);
         let why = match fs::metadata(&file) {
             Ok(found) if !found.is_file() => "it is not a regular file",
-            Ok(found) if found.len() >= limit => "it is far too large",
+            Ok(found) if found.len() >= limit => "it is too large",
             _ => continue,
         };
         return Err(Failure::failed(format!("cannot read `{}`", file.display()))
@@ -41,10 +41,7 @@ pub(super) fn failure(dir: &Path, git: Option<&Path>, error: &Error) -> Failure 
     let top = git.map_or_else(|| dir.to_owned(), top);
     if error.code() == ErrorCode::Owner {
         return Failure::failed(format!("cannot open the git repository `{}`", top.display()))
-            .because(
-                "its directory belongs to another user, and git refuses it for that \
-                      (safe.directory)",
-            )
+            .because("its directory belongs to another user, so git refuses it (safe.directory)")
             .hint(
                 Advice::anywhere("git config --global")
                     .arg("--add")
@@ -101,15 +98,15 @@ fn git_at(top: &Path, words: &str) -> Advice {
 fn explained((name, value): &(String, String), top: &Path) -> (String, Advice) {
     match name.as_str() {
         "refstorage" => (
-            "its references are stored as `reftable`, which makeinfra cannot read".to_owned(),
-            git_at(top, "refs migrate --ref-format=files").aside("needs git 2.46"),
+            "its references are in `reftable` format, which makeinfra does not support".to_owned(),
+            git_at(top, "refs migrate --ref-format=files").aside("requires git 2.46"),
         ),
         "objectformat" => {
             let name = top.file_name().unwrap_or_default().to_string_lossy();
             let copy = top.with_file_name(format!("{name}-sha1"));
             let import = git_at(&copy, "fast-import");
             (
-                "its objects are named by SHA-256, and makeinfra reads SHA-1 alone".to_owned(),
+                "it uses SHA-256 object names, but makeinfra supports only SHA-1".to_owned(),
                 Advice::anywhere("git init --object-format=sha1")
                     .path(&copy)
                     .and(git_at(top, "fast-export --all"))
@@ -118,7 +115,7 @@ fn explained((name, value): &(String, String), top: &Path) -> (String, Advice) {
             )
         }
         "partialclone" => (
-            "it is a partial clone, and makeinfra reads complete ones alone".to_owned(),
+            "it is a partial clone, but makeinfra supports only complete clones".to_owned(),
             git_at(top, "fetch --refetch --no-filter")
                 .and(git_at(top, "config --unset extensions.partialClone")),
         ),
@@ -126,7 +123,7 @@ fn explained((name, value): &(String, String), top: &Path) -> (String, Advice) {
             let name = crate::error::printable(&format!("{name}={value}"));
             let copy = top.with_file_name("COPY");
             (
-                format!("git's extension `{name}` is beyond makeinfra"),
+                format!("makeinfra does not support the git extension `{name}`"),
                 git_at(top, "clone .").path(&copy).aside("a clone has no extensions"),
             )
         }

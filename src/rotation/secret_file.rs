@@ -161,7 +161,7 @@ impl<'f> SecretInRepo<'f> {
                     .is_some_and(|found| manifest.own(self.recorded()) == Some(found)) =>
             {
                 return Err(Failure::usage(
-                    "`--add-registry` must be another registry than the project's own",
+                    "`--add-registry` must differ from the project's own registry",
                 )
                 .hint(self.new_token_hint())
                 .into());
@@ -172,8 +172,8 @@ impl<'f> SecretInRepo<'f> {
         if let Some(answers) = self.answers {
             if manifest.name() != answers.secret_name.as_str() {
                 warnings.push(format!(
-                    "the Secret is not called `{}` any more: the Deployment must name it as the \
-                     file does",
+                    "the name of the Secret is no longer `{}`: the Deployment must use the name in \
+                     the file",
                     answers.secret_name
                 ));
             }
@@ -181,7 +181,7 @@ impl<'f> SecretInRepo<'f> {
                 && !manifest.serves(answers.image())
             {
                 warnings.push(format!(
-                    "no registry key of the Secret matches `{}`: the kubelet would pull without \
+                    "no registry key in the Secret matches `{}`, so the kubelet would pull without \
                      credentials; --registry {}",
                     answers.image().name(),
                     RegistryKey::for_image(answers.image())
@@ -196,10 +196,12 @@ impl<'f> SecretInRepo<'f> {
         match &overrides.entry {
             EntryChoice::Named(key) => self.check_match(key),
             EntryChoice::Added(_) => {
-                let failure =
-                    Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
+                let failure = Failure::failed(format!(
+                    "pull secret `{}` does not exist yet",
+                    self.secret.path
+                ));
                 Err(failure
-                    .because("the project's own token comes first")
+                    .because("add the project's own token first")
                     .hint(self.new_token_hint())
                     .into())
             }
@@ -216,11 +218,7 @@ impl<'f> SecretInRepo<'f> {
         };
         let hint = Advice::from(format!("--registry {}", RegistryKey::for_image(answers.image())));
         Err(pull_secret::unmatched_registry()
-            .hint(
-                hint.aside(format!(
-                    "or, for a registry beside the project's: --add-registry {key}"
-                )),
-            )
+            .hint(hint.aside(format!("or for an additional registry: --add-registry {key}")))
             .into())
     }
 
@@ -292,7 +290,7 @@ impl<'f> SecretInRepo<'f> {
     ) -> Result<SecretFileChange> {
         let Some(text) = &self.secret.text else {
             let failure =
-                Failure::failed(format!("there is no pull secret `{}` yet", self.secret.path));
+                Failure::failed(format!("pull secret `{}` does not exist yet", self.secret.path));
             return Err(failure.hint(self.new_token_hint()).into());
         };
         let expiring = self.edit(text)?.expire(expires_at, &self.rewrite(overrides));
@@ -324,9 +322,7 @@ impl<'f> SecretInRepo<'f> {
         templates: &TemplateSet,
     ) -> Result<Secret> {
         let Some(answers) = self.answers else {
-            return Err(self
-                .refused("there is neither a Secret file nor a `.makeinfra.yaml`")
-                .into());
+            return Err(self.refused("neither a Secret file nor `.makeinfra.yaml` exists").into());
         };
         let recorded = answers.clone();
         let answers = Answers {
@@ -381,9 +377,9 @@ impl<'f> SecretInRepo<'f> {
         let failure = Failure::failed(format!("cannot rotate `{path}`")).because(fault);
         match fault {
             OWN => failure.hint(self.new_token_hint().say(", to give it another token")),
-            SEVERAL => failure.hint("name the one to rotate: --registry KEY"),
+            SEVERAL => failure.hint("select the registry to rotate: --registry KEY"),
             // Without the answers, the file cannot be generated again.
-            _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("mend it by hand")),
+            _ if self.answers.is_none() => failure.hint(Advice::edit(path).why("fix it by hand")),
             _ => {
                 let recreate = Advice::at_top("rm").arg(path).and(self.new_token_hint());
                 failure.hint(recreate.why("fix it by hand, or recreate it"))

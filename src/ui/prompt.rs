@@ -12,9 +12,9 @@ use zeroize::{Zeroize, Zeroizing};
 /// The text before the input.
 const BEFORE: &str = "  > ";
 /// The rule for a paste of several lines where one line is expected.
-const ONE_LINE: &str = "must be one line: a paste of several was refused";
+const ONE_LINE: &str = "must be one line: pasting several lines was refused";
 /// The rule for lines after the first one, if the terminal does not support bracketed paste.
-const CUT: &str = "must be one line: several were pasted, and all were discarded";
+const CUT: &str = "must be one line: several lines were pasted and discarded";
 
 /// The rule that an answer breaks.
 type Checked = std::result::Result<(), &'static str>;

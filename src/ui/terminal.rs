@@ -116,5 +116,5 @@ fn read(bytes: &mut Vec<u8>, time: Option<Duration>, interrupts: &Interrupts) ->
 fn cannot_ask(error: &io::Error) -> Failure {
     Failure::failed("cannot ask on this terminal")
         .because(error.to_string())
-        .hint("give every answer as an option, with --no-input")
+        .hint("pass every answer as an option, with --no-input")
 }

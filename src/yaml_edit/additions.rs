@@ -36,7 +36,7 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
             Some(_) if before.is_none() && list(&entry.value).is_none() => {}
             Some(here) => {
                 let known =
-                    list(&here.value).ok_or("it has something else where a list is needed")?;
+                    list(&here.value).ok_or("it has another kind of value instead of a list")?;
                 let missing: Vec<_> = items
                     .into_iter()
                     .filter(|item| !known.iter().any(|one| one.means(item)))
@@ -49,7 +49,7 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
                     })
                 };
                 if missing.iter().any(is_taken) {
-                    return Err("it has an item of that name already");
+                    return Err("an item of that name already exists");
                 }
                 edits.extend(ours.appending(known, &new, &missing)?);
                 expected.extend(missing.into_iter().map(|item| (key, item)));
@@ -59,7 +59,7 @@ pub fn add(text: &str, old: &str, new: &str) -> Edited {
                 at_end.push_str(&new.with_comments(entry)?.replace('\n', newline(ours.text)));
             }
             None if items.is_empty() => {}
-            None => return Err("the list to add to is gone"),
+            None => return Err("the list to add to no longer exists"),
         }
     }
     edits.sort_by_key(|(at, _)| *at);

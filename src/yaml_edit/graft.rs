@@ -24,7 +24,7 @@ fn replace_with(text: &str, path: &[Step], value: &str, written: &str) -> Edited
         |document| {
             let node = document.node(path).ok_or(NO_KEY)?;
             let Value::Scalar { text: old, .. } = &node.value else {
-                return Err("it has a list or keys where one value is needed");
+                return Err("it has a list or keys instead of a single value");
             };
             if old.as_str() == value {
                 return Ok(Vec::new());
@@ -83,7 +83,7 @@ impl Document<'_> {
                 return Ok(vec![self.insert_after(last.value.end, &lines)]);
             };
             if depth + 1 == path.len() {
-                return Err("it has the key already");
+                return Err("the key already exists");
             }
             match &found.value.value {
                 Value::Map { entries: inner, flow: false } => entries = inner,
@@ -207,7 +207,7 @@ replicas:
         assert!(empty.starts_with("b:\n  c:\n    one:\n"), "{}", *empty);
         let there =
             graft(record, &["a", "environments", "one"], record, &["a", "environments", "one"]);
-        assert_eq!(there.err(), Some("it has the key already"));
+        assert_eq!(there.err(), Some("the key already exists"));
         assert!(graft(record, &["x"], record, &["a", "none"]).is_err());
         for text in ["b: x\n", "b: [x]\n", "b: {c: 1}\n", "b:\n  # here\n  {}\n"] {
             assert!(graft(text, &["b", "e"], "e: 1\n", &["e"]).is_err(), "{text}");

@@ -103,7 +103,7 @@ impl Document<'_> {
             return Ok(vec![self.insert_after(last.end, &self.items_lines(new, self.dash(last)?))]);
         }
         if !list.is_null() && !matches!(&list.value, Value::List(_)) {
-            return Err("it has something else where a list is needed");
+            return Err("it has another kind of value instead of a list");
         }
         let lines = self.items_lines(new, self.column(entry)? + self.list_step());
         self.putting_below(entry, &lines)
@@ -119,7 +119,7 @@ impl Document<'_> {
             let entries = self.node(parents).and_then(Node::block_entries).ok_or(FLOW)?;
             let entry = tree::find(entries, key)?.ok_or(NO_KEY)?;
             if entries.len() == 1 {
-                return Err("it would have no key left");
+                return Err("no key would be left");
             }
             self.indent(entry)?;
             start = line_start(self.text, entry.key.start);

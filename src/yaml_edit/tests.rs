@@ -217,7 +217,7 @@ fn refuses_what_readers_of_yaml_do_not_agree_on() {
         let refusal = Document::parse(text).err();
         assert_eq!(
             refusal,
-            Some("it has control characters or unusual line breaks in it"),
+            Some("it contains control characters or unusual line breaks"),
             "{text:?}"
         );
     }

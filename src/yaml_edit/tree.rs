@@ -31,7 +31,7 @@ pub(super) struct Entry {
 
 /// Deep enough for any manifest, and shallow enough for the stack.
 const MAX_DEPTH: usize = 64;
-const SYNTAX: Refusal = "it is not one YAML document";
+const SYNTAX: Refusal = "it is not a single YAML document";
 
 /// Parses `text`, which must have one document, and returns its root.
 pub(super) fn parse(text: &str) -> Result<Node, Refusal> {
@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refusal> {
     let disputed = |c: char| matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{7f}');
     let control = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r');
     if text.contains(|c| control(c) || disputed(c)) || lines::has_lone_return(text) {
-        return Err("it has control characters or unusual line breaks in it");
+        return Err("it contains control characters or unusual line breaks");
     }
     let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let mut builder = Builder { text, offsets, open: Vec::new(), root: None };

@@ -100,9 +100,9 @@ a/kubernetes/overlays/staging/kustomization.yaml
 Next:
 
   git add -A -- .makeinfra.yaml kubernetes/base/api-deployment.yaml kubernetes/base/api-ingress.yaml kubernetes/base/api-service.yaml kubernetes/base/kustomization.yaml kubernetes/overlays/production/kustomization.yaml kubernetes/overlays/staging/kustomization.yaml && git commit -m 'Add api' -- .makeinfra.yaml kubernetes/base/api-deployment.yaml kubernetes/base/api-ingress.yaml kubernetes/base/api-service.yaml kubernetes/base/kustomization.yaml kubernetes/overlays/production/kustomization.yaml kubernetes/overlays/staging/kustomization.yaml
-  # what it changes in the cluster
+  # show what changes in the cluster
   make diff ENV=staging CHANGES=ok
-  # bring it there
+  # deploy it
   make deploy ENV=staging
 "
     );
@@ -192,20 +192,20 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
     sandbox.commit_all();
     let other_tag = IMAGE.replace("1.0.0", "2");
     for (args, code, said) in [
-        (&["hello"][..], 1, "component `hello` exists already"),
-        (&["worker"], 1, "component `worker` exists already"),
-        (&["redis", "--port", "none"], 1, "Deployment `redis` exists already"),
-        (&["tool"], 1, "`kubernetes/base/tool-deployment.yaml` exists and has other content"),
-        (&["Api"], 2, "`NAME` must begin"),
-        (&["api", "--port", "x"], 2, "`--port` must be"),
+        (&["hello"][..], 1, "component `hello` already exists"),
+        (&["worker"], 1, "component `worker` already exists"),
+        (&["redis", "--port", "none"], 1, "Deployment `redis` already exists"),
         (
-            &["api", "--image", &other_tag],
+            &["tool"],
             1,
-            "`registry.gitlab.com/group/hello` runs with another tag",
+            "`kubernetes/base/tool-deployment.yaml` already exists with different content",
         ),
+        (&["Api"], 2, "`NAME` must consist"),
+        (&["api", "--port", "x"], 2, "`--port` must be"),
+        (&["api", "--image", &other_tag], 1, "`registry.gitlab.com/group/hello` uses another tag"),
         (&["api", "--workload", "cronjob"], 2, "`--schedule`"),
         (&["api", "--replicas", "1", "--replicas", "2"], 2, "cannot be used more than once"),
-        (&["api", "--config", "nowhere.env"], 2, "there is no file"),
+        (&["api", "--config", "nowhere.env"], 2, "file not found"),
     ] {
         sandbox.agreed(&[&["add"], args].concat()).failure(code).says(said).says("hint: ");
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "", "{args:?}");

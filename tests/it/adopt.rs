@@ -47,8 +47,8 @@ fn the_posts_repository_is_taken_over() {
     let secret = sandbox.read("secrets/kubernetes/gitlab.yaml");
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
     done.prints("image        registry.gitlab.com/group/hello:1.0.0").prints("committed as");
-    done.prints("`Makefile` is kept and lacks the targets diff, ");
-    done.prints("`Makefile` names `kubernetes/deployment.yaml`, `secrets/kubernetes/gitlab.yaml`, where files move away");
+    done.prints("keeps `Makefile`, which lacks the targets diff, ");
+    done.prints("`Makefile` refers to `kubernetes/deployment.yaml`, `secrets/kubernetes/gitlab.yaml`, which will move");
     // Bytes are preserved.
     assert_eq!(sandbox.read("kubernetes/base/deployment.yaml"), deployment);
     assert_eq!(sandbox.read("kubernetes/base/service.yaml"), service);
@@ -147,7 +147,8 @@ fn overlays_become_environments_and_plaintext_is_said_first() {
     done.prints(
         "environments production (namespace team-production), staging (namespace team-staging)",
     );
-    done.prints("git-crypt    set up").prints("`.gitlab-ci.yml` names `k8s/overlays/production`");
+    done.prints("git-crypt    set up")
+        .prints("`.gitlab-ci.yml` refers to `k8s/overlays/production`");
     assert!(built(&sandbox, "kubernetes/overlays/staging") == before);
     // Comments, order and quotes are preserved.
     let overlay = sandbox.read("kubernetes/overlays/staging/kustomization.yaml");
@@ -202,7 +203,7 @@ fn a_folder_of_a_larger_repository_is_adopted_alone() {
     sandbox.commit_all();
     let done = sandbox.adopt(&["apps/shop", "--yes", "--commit"]).success();
     done.prints("project      shop")
-        .prints("needs this line: sh apps/shop/.githooks/pre-commit || exit 1");
+        .prints("requires this line: sh apps/shop/.githooks/pre-commit || exit 1");
     assert!(sandbox.hello("apps/shop/.makeinfra.yaml").exists());
     assert!(
         sandbox.hello("apps/other/k8s/app.yaml").exists() && !sandbox.hello("Makefile").exists()
@@ -272,7 +273,7 @@ fn a_link_stays_one() {
     symlink("service.yaml", sandbox.hello("kubernetes/alias.yaml")).unwrap();
     sandbox.commit_all();
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
-    done.prints("`kubernetes/alias.yaml` stays as it is: it is not a regular file");
+    done.prints("`kubernetes/alias.yaml` stays unchanged: it is not a regular file");
     assert_eq!(fs::read_link(sandbox.hello("Makefile")).unwrap(), Path::new("../Makefile"));
     assert_eq!(
         fs::read_link(sandbox.hello("kubernetes/alias.yaml")).unwrap(),
@@ -295,12 +296,12 @@ fn what_cannot_be_adopted_is_refused_with_nothing_written() {
     // A locked clone.
     let sandbox = Sandbox::of_the_post();
     sandbox.run("git-crypt", &["lock"]).cwd(sandbox.hello("")).success();
-    refused(&sandbox, &[], 10, &["this clone is not unlocked", "hint: git-crypt unlock"]);
+    refused(&sandbox, &[], 10, &["this clone is locked", "hint: git-crypt unlock"]);
     // No workload.
     let sandbox = Sandbox::empty();
     sandbox.put("README.md", "# Nothing\n");
     sandbox.commit_all();
-    refused(&sandbox, &[], 2, &["there is no workload with an image", "adopt --manifests DIR"]);
+    refused(&sandbox, &[], 2, &["no workload with an image found", "adopt --manifests DIR"]);
     // Several namespaces.
     for name in ["one", "two"] {
         let text = deployment(name, "a/b:1").replacen(
@@ -325,7 +326,7 @@ fn what_cannot_be_adopted_is_refused_with_nothing_written() {
         sandbox.put(&format!("{name}/kustomization.yaml"), "resources:\n- app.yaml\n");
     }
     sandbox.commit_all();
-    refused(&sandbox, &[], 1, &["cannot tell which kustomization is the base", "one, two"]);
+    refused(&sandbox, &[], 1, &["cannot determine which kustomization is the base", "one, two"]);
     // Files that git would not see, and one that the generated Makefile needs.
     let sandbox = Sandbox::of_the_post();
     sandbox.put(".gitignore", "overlays/\n");
@@ -338,11 +339,11 @@ fn what_cannot_be_adopted_is_refused_with_nothing_written() {
         &sandbox,
         &["--take", "Makefile"],
         1,
-        &["`scripts/deploy.sh` is needed by the generated Makefile"],
+        &["the generated Makefile requires `scripts/deploy.sh`"],
     );
     refused(&sandbox, &["--take", "nothing"], 2, &["`--take nothing` is not a generated file"]);
     refused(&sandbox, &["--namespace", "A B"], 2, &["--namespace"]);
-    refused(&sandbox, &["--project", "A B"], 2, &["`--project` must begin"]);
+    refused(&sandbox, &["--project", "A B"], 2, &["`--project` must consist"]);
     // No git.
     sandbox.makeinfra(&["adopt", "."]).failure(1).says("no git repository").says("hint: git init");
 }
@@ -387,7 +388,7 @@ fn attributes_that_cannot_be_read_are_not_taken_for_absent() {
     std::fs::remove_file(&file).unwrap();
     sandbox.run("mkfifo", &[&file.display().to_string()]).success();
     let output = sandbox.here(&["adopt", "--yes", "--commit"]).failure(3);
-    output.says("undetermined whether git encrypts `secrets/kubernetes/gitlab.secret.yaml`");
+    output.says("cannot determine whether git encrypts `secrets/kubernetes/gitlab.secret.yaml`");
     output.says("git check-attr filter");
     assert_eq!(sandbox.tree(), before);
     std::fs::remove_file(&file).unwrap();

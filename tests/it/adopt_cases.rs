@@ -78,7 +78,7 @@ fn what_would_lose_a_file_or_change_the_objects_is_refused() {
     let eu = [("k8s/eu/prod/kustomization.yaml", overlay), ("k8s/eu/prod/cm.yaml", &*map)];
     let us = [("k8s/us/prod/kustomization.yaml", overlay), ("k8s/us/prod/cm.yaml", &*map)];
     let both: Vec<_> = [base, app].into_iter().chain(eu).chain(us).collect();
-    refused(&both, &["two overlays are called `prod`"]);
+    refused(&both, &["two overlays have the name `prod`"]);
     let namespace =
         |name: &str| format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
     refused(
@@ -87,7 +87,7 @@ fn what_would_lose_a_file_or_change_the_objects_is_refused() {
     );
     refused(
         &[("staging/app.yaml", &hello), ("production/app.yaml", &hello)],
-        &["Deployment `hello` is in several files"],
+        &["Deployment `hello` exists in several files"],
     );
     let mixed = hello.replacen("metadata:\n", "metadata:\n  namespace: monitoring\n", 1);
     refused(
@@ -97,7 +97,7 @@ fn what_would_lose_a_file_or_change_the_objects_is_refused() {
     let missing = "resources: [app.yaml]\nsecretGenerator:\n- name: s\n  envs: [.env.secret]\n";
     refused(
         &[("k8s/kustomization.yaml", missing), ("k8s/app.yaml", &hello)],
-        &["would name what is not there", ".env.secret"],
+        &["would refer to a missing file", ".env.secret"],
     );
 }
 
@@ -152,7 +152,7 @@ fn containers_keep_their_tags() {
     let worker = deployment("worker", "registry.gitlab.com/group/hello:0.9");
     let sandbox =
         with(&[("k8s/web.yaml", &deployment("hello", IMAGE)), ("k8s/worker.yaml", &worker)]);
-    sandbox.adopt(&["--yes", "--commit"]).success().prints("containers run several tags of");
+    sandbox.adopt(&["--yes", "--commit"]).success().prints("containers use several tags of");
     let images: Vec<_> = built(&sandbox, PRODUCTION)
         .iter()
         .map(|one| {
@@ -205,7 +205,7 @@ fn a_base_stays_the_base() {
     sandbox
         .adopt(&["--yes", "--commit"])
         .success()
-        .prints("`old/deployment.yaml` stays: no kustomization names it");
+        .prints("`old/deployment.yaml` stays where it is: no kustomization lists it");
     assert_eq!(built(&sandbox, PRODUCTION).len(), 1);
     assert!(
         sandbox.hello("docs/app.yaml").exists() && sandbox.hello("test/fixtures/map.yaml").exists()
@@ -231,7 +231,7 @@ fn a_commit_has_no_plaintext_and_nothing_of_other_edits() {
         ("k8s/app.yaml", &deployment("hello", IMAGE)),
         ("k8s/big.yaml", &"# x\n".repeat(2 << 20)),
     ]);
-    sandbox.adopt(&["--yes", "--commit"]).success().prints("`k8s/big.yaml` stays as it is");
+    sandbox.adopt(&["--yes", "--commit"]).success().prints("`k8s/big.yaml` stays unchanged");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     assert!(sandbox.hello("k8s/big.yaml").exists());
 }
@@ -266,8 +266,9 @@ fn the_right_pull_secret_is_rotated_and_the_others_are_named() {
         ("k8s/b.yaml", &pull_secret(USER, "gitlab", "dockercfg", "registry.gitlab.com")),
     ]);
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
-    done.prints("pull secret  gitlab (dockercfg)")
-        .prints("`k8s/a.yaml` is the pull Secret `aaa`: `makeinfra rotate` replaces only `gitlab`");
+    done.prints("pull secret  gitlab (dockercfg)").prints(
+        "`k8s/a.yaml` is the pull Secret `aaa`, but `makeinfra rotate` replaces only `gitlab`",
+    );
     let other = sandbox.read("secrets/kubernetes/a.yaml");
     sandbox.rotate("gldt-Another_8Rz0", &["--commit"]).success();
     assert_eq!(sandbox.read("secrets/kubernetes/a.yaml"), other);
@@ -287,11 +288,9 @@ fn what_is_not_taken_is_told() {
     for path in ["k8s/broken.yaml", "k8s/job.yaml"] {
         done.prints(&format!("`{path}` stays and is not deployed"));
     }
-    done.prints(
-        "`k8s/more/broken.yml` stays and is not deployed: it was not read, because it is not valid YAML",
-    );
-    done.prints("nothing names the namespace of production: `hello` is assumed");
-    done.prints("`GNUmakefile` names `k8s`, where files move away");
+    done.prints("`k8s/more/broken.yml` stays and is not deployed: it is not valid YAML");
+    done.prints("no manifest sets the namespace of production, so `hello` is assumed");
+    done.prints("`GNUmakefile` refers to `k8s`, which will move");
     assert!(!sandbox.hello("Makefile").exists());
     assert!(Record::parse(sandbox.read(Record::FILE)).unwrap().own.contains("Makefile"));
     let key = sandbox.path("work").canonicalize().unwrap().join("hello-infra.git-crypt-key");
@@ -314,7 +313,10 @@ fn no_file_takes_the_place_of_another() {
     let (hello, other) = (deployment("hello", IMAGE), deployment("other", IMAGE));
     refused(
         &[("k8s/app.yaml", &hello), ("kubernetes/base/app.yaml", &other)],
-        &["cannot move `k8s/app.yaml`", "`kubernetes/base/app.yaml`, which has other content"],
+        &[
+            "cannot move `k8s/app.yaml`",
+            "`kubernetes/base/app.yaml` already exists with different content",
+        ],
     );
     // An untracked file still exists afterwards.
     let sandbox = with(&[("kubernetes/base/app.yaml", &other)]);
@@ -369,14 +371,14 @@ fn no_object_changes_its_namespace() {
     let kustomization = ("k8s/kustomization.yaml", "resources:\n- one.yaml\n- two.yaml\n");
     refused(
         &[kustomization, ("k8s/one.yaml", &one), ("k8s/two.yaml", &two)],
-        &["would be created anew in another namespace"],
+        &["would be created again in another namespace"],
     );
     let live = "namespace: live\nresources:\n- app.yaml\n";
     let sandbox =
         with(&[("k8s/kustomization.yaml", live), ("k8s/app.yaml", &deployment("hello", IMAGE))]);
     let refused = sandbox.adopt(&["--yes", "--namespace", "other"]).failure(1);
     refused
-        .says("it is in `live`, and `other` would be that of `production`")
+        .says("it is in `live`, but `other` would be the namespace of `production`")
         .says("makeinfra adopt --namespace live");
 }
 
@@ -440,7 +442,7 @@ fn secrets_in_kustomizations_are_not_shown() {
         for args in [&["--dry-run", "--diff"][..], &["--dry-run", "--diff", "--json"]] {
             let output = sandbox.adopt(args).success();
             assert_no_token(output.stdout.as_bytes(), "stdout");
-            assert!(output.stdout.contains("(it holds a Secret, not shown)"), "{}", output.stdout);
+            assert!(output.stdout.contains("(contains a Secret, not shown)"), "{}", output.stdout);
         }
     }
 }
@@ -458,7 +460,7 @@ fn secrets_in_a_kept_file_that_is_no_yaml_are_not_shown() {
         ]);
         let output = sandbox.adopt(&["--dry-run", "--diff"]).success();
         assert_no_token(output.stdout.as_bytes(), path);
-        output.prints(&format!("+++ b/{path}\n(it holds a Secret, not shown)"));
+        output.prints(&format!("+++ b/{path}\n(contains a Secret, not shown)"));
     }
 }
 
@@ -474,7 +476,7 @@ fn secrets_of_one_file_name_get_names_of_their_own_and_sops_stays() {
     sandbox
         .adopt(&["--yes", "--commit"])
         .success()
-        .prints("`app/enc.yaml` stays: SOPS has encrypted it");
+        .prints("`app/enc.yaml` stays where it is: it is encrypted by SOPS");
     assert!(sandbox.read("secrets/kubernetes/secret.yaml").contains("name: one"));
     assert!(sandbox.read("secrets/kubernetes/two.yaml").contains("name: two"));
     assert_eq!(built(&sandbox, PRODUCTION).len(), 3);

@@ -5,7 +5,7 @@ use super::support::{Run, Sandbox, all_objects, assert_no_token};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-const HOOK: &str = "refuse commits with plaintext below secrets/";
+const HOOK: &str = "refuse commits with plaintext under secrets/";
 
 /// The commands of the list, in order.
 fn steps(output: &str) -> Vec<String> {
@@ -80,7 +80,7 @@ fn a_hook_that_people_have_is_not_turned_off() {
         let done = sandbox.adopt(&["--yes", "--commit"]).success();
         assert!(!done.stdout.contains(HOOK), "{}", done.stdout);
         let line = "sh .githooks/pre-commit || exit 1";
-        done.prints(&format!("/{hook}` needs this line: {line}\n"));
+        done.prints(&format!("/{hook}` requires this line: {line}\n"));
         sandbox.append(&hook, &format!("{line}\n"));
         sandbox.append("README.md", "Ours.\n");
         sandbox.git(&["commit", "-qam", "Edit"]).success();
@@ -100,7 +100,7 @@ fn what_an_adopted_repository_does_not_get_from_adopt_is_said() {
         sandbox
             .adopt(&["--yes", option, other])
             .failure(2)
-            .says(&format!("`{option} {other}` changes nothing: the repository is adopted already"))
+            .says(&format!("`{option} {other}` has no effect: the repository is already adopted"))
             .says("hint: ${EDITOR:-vi} .makeinfra.yaml && makeinfra update");
     }
     sandbox
@@ -129,7 +129,7 @@ fn a_repository_without_a_commit_gets_one_first() {
     sandbox.put("k8s/app.yaml", &deployment("hello", "registry.gitlab.com/group/hello:1"));
     sandbox.put("k8s/pull.yaml", &pull_secret("u", "gitlab", "dockercfg", "registry.gitlab.com"));
     let refused = sandbox.adopt(&["--yes", "--commit"]).failure(1);
-    refused.says("the repository has no commit yet");
+    refused.says("the repository has no commits yet");
     let hint =
         refused.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned();
     shell(&sandbox, &hint).success();

@@ -102,7 +102,7 @@ fn a_file_that_stays_in_its_place_loses_its_secrets_alone() {
         ("secrets/kubernetes/more.yaml", &format!("{}---\n{}", opaque("one"), opaque("two"))),
     ]);
     let done = sandbox.adopt(&["--yes", "--diff"]).success();
-    done.prints("Secret `gitlab` moves from `kubernetes/base/app.yaml` to a file of its own");
+    done.prints("Secret `gitlab` moves from `kubernetes/base/app.yaml` to its own file");
     assert_no_token(done.stdout.as_bytes(), "the diff");
     assert_eq!(sandbox.read("kubernetes/base/app.yaml"), app);
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_pull_secret_in_any_form_can_be_rotated_and_deployed() {
         ("k8s/app.yaml", &*app),
         ("k8s/pull.yaml", &format!("{head}\nstringData:\n  .dockerconfigjson: '{config}'\n")),
     ]);
-    sandbox.adopt(&["--yes", "--commit"]).success().prints("is written anew, without its comments");
+    sandbox.adopt(&["--yes", "--commit"]).success().prints("is rewritten in block style");
     assert!(sandbox.read(SECRET).contains("\ndata:\n  .dockerconfigjson: "));
     sandbox.rotate("gldt-Another_8Rz0", &["--commit"]).success();
 }
@@ -208,8 +208,8 @@ fn no_command_makes_a_secret_twice() {
     let before = built(&sandbox, "k8s");
     let done = sandbox.adopt(&["--yes", "--commit"]).success();
     done.prints("pull secret  gitlab, in plaintext");
-    done.says("take the Secret out there, make it anew below secrets/ (`makeinfra secret set database KEY`)");
-    done.says("take the Secret out there, make it anew below secrets/ (`makeinfra rotate`)");
+    done.says("remove the Secret there, create it again under secrets/ (`makeinfra secret set database KEY`)");
+    done.says("remove the Secret there, create it again under secrets/ (`makeinfra rotate`)");
     assert!(!done.stdout.contains("makeinfra rotate"), "{}", done.stdout);
     assert!(built(&sandbox, PRODUCTION) == before);
     let file = "kubernetes/base/secrets.yaml";
@@ -217,12 +217,12 @@ fn no_command_makes_a_secret_twice() {
     sandbox
         .here(&["secret", "set", "database", "PASSWORD", "--from-file", &value])
         .failure(1)
-        .says(&format!("`{file}` has it already, and kustomize accepts it once"))
-        .says(&format!("hint: take it out there first: ${{EDITOR:-vi}} {file}"));
+        .says(&format!("`{file}` already defines it, and kustomize accepts only one definition"))
+        .says(&format!("hint: remove it there first: ${{EDITOR:-vi}} {file}"));
     sandbox
         .rotate("gldt-Another_8Rz0", &[])
         .failure(1)
-        .says(&format!("`{file}` has it already, and kustomize accepts it once"));
+        .says(&format!("`{file}` already defines it, and kustomize accepts only one definition"));
     let check = sandbox.here(&["check"]).output();
     assert!(
         check.stdout.contains(&format!("file is missing; the pull secret is in {file}")),

@@ -74,7 +74,7 @@ fn lives_on(sandbox: &Sandbox, dir: &str, args: &[&str]) {
     age(sandbox, dir);
     let done = sandbox.here(&["update", place, "--yes", "--commit"]).success();
     done.prints(&format!("templates    {OLDER} -> {}", env!("CARGO_PKG_VERSION")));
-    done.prints("`own` lists these, and they are not updated: ");
+    done.prints("not updated, because `own` lists them: ");
     // The result equals an adoption by this version: users' files are unchanged, all others are
     // current.
     let updated = tree(sandbox);

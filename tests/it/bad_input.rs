@@ -195,7 +195,7 @@ fn a_registry_key_must_match_the_image() {
 fn numbers_must_be_whole_and_in_range() {
     refuses(
         "port",
-        "from 1 to 65535",
+        "1 to 65535",
         &["0", "70000", "-1", "+80", "http", "80 ", "8e3", "0x50", "", TOKEN],
     );
     refuses("replicas", "from 0 to 1000", &["-1", "1001", "two", "1.5", "", TOKEN]);
@@ -290,19 +290,19 @@ fn every_missing_answer_is_named_in_one_error() {
 fn an_answers_file_has_known_names_and_the_right_types() {
     let sandbox = Sandbox::new();
     for (text, fault) in [
-        ("imge: a", "no name `imge`"),
-        ("gldt-Marker_7Qx9vWk2: a", "a name that does not exist"),
-        ("1: a", "a name that does not exist"),
-        ("[a]: b", "a name that does not exist"),
-        ("token: gldt-Marker_7Qx9vWk2", "holds no secrets"),
-        ("token-file: gldt-Marker_7Qx9vWk2", "holds no secrets"),
-        ("answers: {project: hello}", "no name `answers`"),
+        ("imge: a", "unknown name `imge`"),
+        ("gldt-Marker_7Qx9vWk2: a", "an unknown name"),
+        ("1: a", "an unknown name"),
+        ("[a]: b", "an unknown name"),
+        ("token: gldt-Marker_7Qx9vWk2", "must not contain secrets"),
+        ("token-file: gldt-Marker_7Qx9vWk2", "must not contain secrets"),
+        ("answers: {project: hello}", "unknown name `answers`"),
         ("- gldt-Marker_7Qx9vWk2", "a YAML mapping"),
         ("gldt-Marker_7Qx9vWk2", "a YAML mapping"),
-        ("project: [gldt-Marker_7Qx9vWk2", "not valid YAML"),
-        ("project: gldt-Marker_7Qx9vWk2: 1", "not valid YAML"),
+        ("project: [gldt-Marker_7Qx9vWk2", "invalid YAML"),
+        ("project: gldt-Marker_7Qx9vWk2: 1", "invalid YAML"),
         ("project: a\nproject: gldt-Marker_7Qx9vWk2", "it contains a name twice"),
-        ("project: *gldt-Marker_7Qx9vWk2", "not valid YAML"),
+        ("project: *gldt-Marker_7Qx9vWk2", "invalid YAML"),
         ("project: a\n---\nproject: gldt-Marker_7Qx9vWk2", "a YAML mapping"),
         ("namespace: 123", "`namespace` must be a string: put it in quotes"),
         ("project: true", "`project` must be a string: put it in quotes"),
@@ -323,26 +323,26 @@ fn an_answers_file_has_known_names_and_the_right_types() {
         &sandbox,
         sandbox.new_without_token(&["--answers", "nowhere.yaml"]),
         2,
-        "no answers file",
+        "answers file not found",
     );
     let deep = sandbox.write("answers.yaml", "[".repeat(1000)).display().to_string();
-    refused(&sandbox, sandbox.new_without_token(&["--answers", &deep]), 2, "not valid YAML");
+    refused(&sandbox, sandbox.new_without_token(&["--answers", &deep]), 2, "invalid YAML");
 }
 
 #[test]
 fn a_config_file_holds_defaults_and_nothing_else() {
     let sandbox = Sandbox::new();
     for (text, fault) in [
-        ("project: hello", "no name `project`"),
-        ("image: a/b:1", "no name `image`"),
-        ("token: gldt-Marker_7Qx9vWk2", "holds no secrets"),
+        ("project: hello", "unknown name `project`"),
+        ("image: a/b:1", "unknown name `image`"),
+        ("token: gldt-Marker_7Qx9vWk2", "must not contain secrets"),
         ("port: 0", "`port` must be a port"),
         ("registry: HTTPS://registry.gitlab.com", "`registry` must"),
         ("email: [gldt-Marker_7Qx9vWk2]", "`email` must be a string"),
         ("ingress-domain: gldt-Marker_7Qx9vWk2", "`ingress-domain`"),
         ("ingress-domain: [gldt-Marker_7Qx9vWk2]", "`ingress-domain`"),
         ("- gldt-Marker_7Qx9vWk2", "a YAML mapping"),
-        ("a: [gldt-Marker_7Qx9vWk2", "not valid YAML"),
+        ("a: [gldt-Marker_7Qx9vWk2", "invalid YAML"),
     ] {
         sandbox.write("home/.config/makeinfra/config.yaml", text);
         refused(&sandbox, sandbox.new_without_token(&[]), 2, fault).says("config.yaml");
@@ -373,10 +373,10 @@ fn the_output_directory_must_be_there_and_writable() {
 fn the_exported_key_is_a_new_file_outside_of_the_repository() {
     let sandbox = Sandbox::new();
     sandbox.write("work/key", "mine");
-    refused(&sandbox, sandbox.new_hello(&["--export-key", "key"]), 2, "the file exists");
+    refused(&sandbox, sandbox.new_hello(&["--export-key", "key"]), 2, "the file already exists");
     assert_eq!(fs::read_to_string(sandbox.work("key")).unwrap(), "mine");
     symlink("elsewhere", sandbox.work("link")).unwrap();
-    refused(&sandbox, sandbox.new_hello(&["--export-key", "link"]), 2, "the file exists");
+    refused(&sandbox, sandbox.new_hello(&["--export-key", "link"]), 2, "the file already exists");
     refused(&sandbox, sandbox.new_hello(&["--export-key", "/"]), 2, "names no file");
     refused(&sandbox, sandbox.new_hello(&["--export-key", "nowhere/key"]), 1, "`nowhere`");
     symlink(".", sandbox.work("here")).unwrap();
@@ -391,7 +391,7 @@ fn the_exported_key_is_a_new_file_outside_of_the_repository() {
             &sandbox,
             sandbox.new_hello(&["--export-key", inside]),
             2,
-            "must not lie in the repository",
+            "must not be inside the repository",
         );
     }
     refused(

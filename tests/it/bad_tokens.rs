@@ -121,7 +121,7 @@ fn a_token_must_be_one_word() {
     let file = sandbox.write_private("bad", b"gldt-\xff\xfe").display().to_string();
 
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &file];
-    refused(&sandbox, sandbox.makeinfra(&args), 2, "not text");
+    refused(&sandbox, sandbox.makeinfra(&args), 2, "not UTF-8 text");
     let long = sandbox.write_private("bad", "a".repeat(4097)).display().to_string();
     let args = ["new", "hello", "--image", IMAGE, "--token-username", USER, "--token-file", &long];
     refused(&sandbox, sandbox.makeinfra(&args), 2, "4096");
@@ -161,11 +161,12 @@ fn gitlabs_json_must_hold_a_new_token() {
     ] {
         let file = sandbox.write_private("bad", &json).display().to_string();
         let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--token-json", &file]);
-        refused(&sandbox, run, 2, cause).says("no new deploy token");
+        refused(&sandbox, run, 2, cause).says("not contain a new deploy token");
     }
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_docker_config_must_hold_a_login_for_the_registry() {
     let sandbox = Sandbox::new();
     sandbox.write_program(
@@ -191,9 +192,9 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
         base64::engine::general_purpose::STANDARD.encode(text)
     };
     for (config, cause) in [
-        (TOKEN.to_owned(), "no JSON object"),
-        (format!("[\"{TOKEN}\"]"), "no JSON object"),
-        (String::new(), "no JSON object"),
+        (TOKEN.to_owned(), "not a JSON object"),
+        (format!("[\"{TOKEN}\"]"), "not a JSON object"),
+        (String::new(), "not a JSON object"),
         ("{}".to_owned(), "no login for"),
         (
             format!(r#"{{"auths":{{"registry.example.com":{{"auth":"{}"}}}}}}"#, auth(TOKEN)),
@@ -221,13 +222,16 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
             ),
             "user name",
         ),
-        (format!(r#"{{"auths":{{"registry.gitlab.com":["{TOKEN}"]}}}}"#), "not of the form"),
+        (
+            format!(r#"{{"auths":{{"registry.gitlab.com":["{TOKEN}"]}}}}"#),
+            "does not have the format",
+        ),
         (
             format!(
                 r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}","username":"u","password":"{TOKEN}"}}}}}}"#,
                 auth("u:other")
             ),
-            "something else than",
+            "differs from",
         ),
         (
             format!(
@@ -236,17 +240,23 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
             ),
             "expires with the job",
         ),
-        (r#"{"credsStore":"missing"}"#.to_owned(), "`docker-credential-missing` cannot be run"),
+        (
+            r#"{"credsStore":"missing"}"#.to_owned(),
+            "cannot run the credential helper `docker-credential-missing`",
+        ),
         (
             r#"{"credHelpers":{"registry.gitlab.com":"missing"}}"#.to_owned(),
-            "`docker-credential-missing` cannot be run",
+            "cannot run the credential helper `docker-credential-missing`",
         ),
         (
             r#"{"credHelpers":{"registry.gitlab.com":"broken"}}"#.to_owned(),
             "`docker-credential-broken` failed",
         ),
         (r#"{"credsStore":"broken"}"#.to_owned(), "`docker-credential-broken` failed"),
-        (r#"{"credsStore":"babble"}"#.to_owned(), "`docker-credential-babble` gave no answer"),
+        (
+            r#"{"credsStore":"babble"}"#.to_owned(),
+            "`docker-credential-babble` gave an unreadable answer",
+        ),
         (r#"{"credsStore":"empty","auths":{"registry.gitlab.com":{}}}"#.to_owned(), "no login for"),
     ] {
         let file = sandbox.write_private("config.json", &config).display().to_string();
@@ -264,7 +274,7 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
         "`--from-docker-config`",
     );
     let run = sandbox.makeinfra(&["new", "hello", "--image", IMAGE, "--from-docker-config"]);
-    refused(&sandbox, run, 1, "there is no docker or podman configuration")
+    refused(&sandbox, run, 1, "no docker or podman configuration found")
         .says("docker login registry.gitlab.com");
 }
 

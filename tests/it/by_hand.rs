@@ -33,7 +33,7 @@ pub fn deployment(name: &str, image: &str) -> String {
 }
 
 pub const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: hello\nspec:\n  selector: {app: hello}\n  ports:\n    \
-     - {port: 80, targetPort: 3000}\n";
+                           - {port: 80, targetPort: 3000}\n";
 
 impl Sandbox {
     /// An empty repository.
@@ -130,7 +130,7 @@ fn a_record_that_cannot_be_read_is_not_taken_for_absent() {
         }
     };
     fs::write(&record, b"answers: \xff\n").unwrap();
-    all("not UTF-8 text");
+    all("it is not UTF-8 text");
     fs::remove_file(&record).unwrap();
     fs::create_dir(&record).unwrap();
     sandbox
@@ -150,7 +150,7 @@ fn a_name_of_the_pull_secret_that_was_edited_in_the_record_is_told_as_such() {
     sandbox.edit(".makeinfra.yaml", "secret-name: gitlab", "secret-name: other");
     let hint = "hint: write `secret-name: gitlab`: ${EDITOR:-vi} .makeinfra.yaml";
     let output = sandbox.makeinfra(&["check"]).cwd(sandbox.hello("")).failure(1);
-    output.prints(".makeinfra.yaml: `secret-name` is not `gitlab`").prints(hint);
+    output.prints(".makeinfra.yaml: `secret-name` must be `gitlab`").prints(hint);
     assert!(!output.stdout.contains("makeinfra rotate"), "{}", output.stdout);
     sandbox
         .rotate("gldt-new", &[])

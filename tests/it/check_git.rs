@@ -223,7 +223,7 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
     let sandbox = Sandbox::with_hello();
     sandbox.write("work/hello-infra/.git/info/attributes", "secrets/** -filter\n");
     assert_eq!(covering(&sandbox).as_deref(), Some("${EDITOR:-vi} .git/info/attributes"));
-    let decides = "`.git/info/attributes` does not give it to git-crypt";
+    let decides = "`.git/info/attributes` does not assign it to git-crypt";
     assert!(check(&sandbox, &[]).said("secrets-covered").contains(decides));
     sandbox.rotate("gldt-Second", &[]).failure(1).says(decides);
 }

@@ -129,7 +129,7 @@ fn pods_that_could_be_pulled_again_are_fine_with_one_sign_in() {
     let told = cluster.told(0);
     says(&told["Deployment hello (3 pods)"], "ok", &["group/hello:1.0.0` can be pulled"]);
     says(&told["Deployment worker"], "ok", &["can be pulled"]);
-    says(&told["namespace hello of context test-context"], "note", &["4 pods run"]);
+    says(&told["namespace hello of context test-context"], "note", &["4 pods are running"]);
     assert_eq!(bed.sign_ins().len(), 2, "one for each of two runs: {:?}", bed.sign_ins());
     let calls: Vec<_> = cluster.stand_in.calls().iter().map(|call| call.join(" ")).collect();
     let kinds = "pods,serviceaccounts,replicasets,statefulsets,daemonsets,jobs";
@@ -261,7 +261,7 @@ fn images_that_are_never_pulled_or_wait_for_a_pull_are_no_problem_of_this_check(
     for phase in ["Pending", "Succeeded", "Failed"] {
         cluster.items[1]["status"]["phase"] = json!(phase);
         let told = cluster.told(0);
-        says(&told["namespace hello of context test-context"], "note", &["no pod runs"]);
+        says(&told["namespace hello of context test-context"], "note", &["no pods are running"]);
     }
 }
 
@@ -296,7 +296,7 @@ fn a_cluster_or_a_registry_that_does_not_answer_is_undetermined() {
     says(
         &told["namespace hello"],
         "warning",
-        &["what runs was not checked", "the cluster does not answer"],
+        &["running images not checked", "the cluster does not answer"],
     );
     // Secrets that this user may not read.
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab"]);

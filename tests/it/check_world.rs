@@ -217,11 +217,11 @@ fn what_is_not_read_is_named() {
         (
             "p.yaml",
             kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "{path: ./a}"),
-            "Kustomization app: it deploys",
+            "Kustomization app: deploys",
         ),
         ("p.yaml", template.to_owned(), "a template: "),
-        ("app.jsonnet", "{ a: 1 }".to_owned(), "app.jsonnet: it is Jsonnet"),
-        ("app.cue", "a: 1".to_owned(), "it is CUE"),
+        ("app.jsonnet", "{ a: 1 }".to_owned(), "app.jsonnet: Jsonnet"),
+        ("app.cue", "a: 1".to_owned(), "app.cue: CUE"),
         ("app.yaml.j2", template.to_owned(), "a template language"),
     ] {
         finds(&[("a.yaml", &good), (path, &text)], &[], &["manifests-kustomize"], &[words]);
@@ -364,7 +364,7 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let found =
         checked(&[("a.yaml", &deployment()), ("secret.json", &json.replace("  ", "\t"))], false);
     assert!(found.problems().iter().all(|id| id.starts_with("secrets-")), "{:?}", found.problems());
-    assert!(found.said("pull-secret-present").contains("holds Secret `gitlab`"));
+    assert!(found.said("pull-secret-present").contains("contains Secret `gitlab`"));
 
     let kustomization = |rest: &str| {
         format!(

@@ -201,7 +201,7 @@ fn every_recorded_case_is_named_with_the_repository_that_caused_it() {
         assert_eq!(first(&found), cause, "{name}: {found:#}");
         assert_eq!(plain.code, Some(i32::from(!cause.is_empty())), "{name}");
         if cause.is_empty() {
-            assert!(plain.stdout.contains("ok: 1 pod, all of them run"), "{}", plain.stdout);
+            assert!(plain.stdout.contains("ok: 1 pod, all running"), "{}", plain.stdout);
             continue;
         }
         let told = &found["causes"][0];
@@ -515,9 +515,7 @@ fn evidence_that_cannot_be_read_is_refused_without_a_word_of_it() {
     }
     // A token in place of a file.
     let absent = sandbox.makeinfra(&["diagnose", "--events", TOKEN]).failure(2);
-    absent
-        .says("error: the file of `--events` was not found")
-        .says("hint: kubectl get pods,events");
+    absent.says("error: the `--events` file was not found").says("hint: kubectl get pods,events");
     let directory = sandbox.makeinfra(&["diagnose", "--events", "."]).failure(2);
     directory.says("`--events` must be a file").says("hint: kubectl get pods,events");
     sandbox.makeinfra(&["diagnose", "--namespace", TOKEN]).failure(2).says("`--namespace` must");
@@ -558,8 +556,13 @@ fn the_word_of_the_registry_joins_the_texts() {
         let said = told["evidence"].as_array().unwrap().last().unwrap().as_str().unwrap();
         assert!(said.contains(word) && told["hint"].as_str().unwrap().contains(hint), "{found:#}");
     };
-    ask("other", "read_registry", "of another project", "create the deploy token in the project");
-    ask("group", "read_repository", "no scope `read_registry`", "`read_registry`");
+    ask(
+        "other",
+        "read_registry",
+        "belongs to another project",
+        "create the deploy token in the project",
+    );
+    ask("group", "read_repository", "lacks the scope `read_registry`", "`read_registry`");
     // The kubelet sent other credentials than the repository has.
     ask("group", "read_registry", "can be pulled", "hello-infra gitlab-secret, then: make -C ");
 }

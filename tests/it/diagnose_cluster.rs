@@ -48,7 +48,7 @@ fn cause(cluster: &StandIn, id: &str, code: i32) -> Value {
     let line = text
         .stdout
         .lines()
-        .find(|line| line.starts_with("cause: ") || line.starts_with("cannot tell: "));
+        .find(|line| line.starts_with("cause: ") || line.starts_with("unknown: "));
     assert!(line.is_some_and(|line| line.contains(&format!("[{id}]"))), "{}", text.stdout);
     found["causes"][0].clone()
 }
@@ -184,7 +184,7 @@ fn kubectl_is_the_one_of_the_variable_and_of_the_makefile() {
         fs::write(&makefile, text.replace("?= kubectl", &format!("?= {value}"))).unwrap();
         let output = diagnose(&cluster, &[]).failure(1);
         output
-            .says("did not run the `KUBECTL` of the Makefile")
+            .says("did not run `KUBECTL` from the Makefile")
             .says("hint: ")
             .says("KUBECTL=kubectl makeinfra diagnose");
         diagnose(&cluster, &[]).env("KUBECTL", "kubectl").success();

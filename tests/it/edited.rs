@@ -136,7 +136,7 @@ fn what_was_added_to_or_taken_from_a_kustomization_stays_so() {
     )];
     let output = run(&edited(&[], &renamed), SAME_IMAGE);
     assert_eq!(output.code, Some(2), "{}", output.stdout);
-    output.says("do not give the image of `hello`").says("hint: makeinfra add worker --image");
+    output.says("do not contain the image of `hello`").says("hint: makeinfra add worker --image");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_tag_that_a_kustomization_has_for_an_image_is_the_only_one() {
     let sandbox = edited(&[], &edits);
     let output = run(&sandbox, &["add", "gateway", "--image", "docker.io/envoy:2.0"]);
     assert_eq!(output.code, Some(1), "{}", output.stdout);
-    output.says("`docker.io/envoy` runs with another tag").says(&format!("`{PRODUCTION}` sets it"));
+    output.says("`docker.io/envoy` uses another tag").says(&format!("`{PRODUCTION}` sets the tag"));
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     adds(
         &[],
@@ -274,7 +274,7 @@ fn what_is_not_deployed_is_in_nobodys_way() {
 
 #[test]
 fn a_host_of_several_ingresses_is_a_warning() {
-    let said = "the host `hello.example.com` is that of several Ingresses of one cluster: ";
+    let said = "several Ingresses in the same cluster have the host `hello.example.com`: ";
     let both = [&TWO[..], &["--protect", "staging", "--ingress", "hello.example.com"]].concat();
     let sandbox = Sandbox::new();
     sandbox

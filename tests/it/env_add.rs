@@ -100,7 +100,7 @@ namespace    hello-staging
 context      the current context of kubectl
 protected    no
 host         staging.hello.example.com
-token        that of production
+token        copied from production
 
 Nothing was written: this is a dry run.
 "
@@ -119,7 +119,7 @@ Nothing was written: this is a dry run.
 Next:
 
   git add -A -- .gitlab/staging.yml .makeinfra.yaml kubernetes/overlays/staging secrets/kubernetes/staging && git commit -m 'Add environment staging' -- .gitlab/staging.yml .makeinfra.yaml kubernetes/overlays/staging secrets/kubernetes/staging
-  # give it a deploy token of its own
+  # give it its own deploy token
   makeinfra rotate --env staging
   # deploy it
   make deploy ENV=staging

@@ -95,7 +95,8 @@ fn the_secrets_of_another_environment_stay() {
         .success();
     sandbox.put("secrets/kubernetes/notes.txt", "mine");
     sandbox.agreed(&["env", "remove", "production", "--commit"]).success().prints(
-        "- `secrets/kubernetes/notes.txt` stays: no kustomization of production names it, or another environment does\n",
+        "- `secrets/kubernetes/notes.txt` stays: no kustomization of production lists it, or \
+         another environment uses it\n",
     );
     assert_eq!(
         files_below(&sandbox.hello("secrets")),
@@ -130,7 +131,7 @@ fn what_git_could_not_bring_back_stops_it() {
         let before = sandbox.tree();
         let output = sandbox.agreed(&["env", "remove", "staging"]).failure(1);
         output
-            .says("cannot delete files that git could not bring back; nothing was written")
+            .says("cannot delete files that git cannot restore; nothing was written")
             .says(&format!("`{path}`: {why}"));
         assert_eq!(sandbox.tree(), before, "{path}");
     }
@@ -160,7 +161,7 @@ fn the_last_environment_stays() {
         .agreed(&["env", "remove", "staging"])
         .failure(1)
         .says("environment `staging` does not exist")
-        .says("existing environments: production");
+        .says("existing: production");
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn a_locked_clone_does_not_know_its_secret_files() {
     sandbox
         .agreed(&["env", "remove", "staging"])
         .failure(10)
-        .says("it is locked")
+        .says("this clone is locked")
         .says("hint: git checkout HEAD --");
 }
 

@@ -36,7 +36,7 @@ fn it_is_in_the_copy_alone() {
     sandbox.new_hello(&["--secret-type", "dockerconfigjson"]).success();
     let first = sandbox.read("secrets/kubernetes/gitlab.secret.yaml");
     let output = add(&sandbox, &["--expires-at", "2099-01-31", "--commit", "--yes"]).success();
-    output.prints("token        one of its own");
+    output.prints("token        its own");
     assert!(!output.stdout.contains("makeinfra rotate"), "{}", output.stdout);
     assert_no_token(output.stdout.as_bytes(), "stdout");
     let (kind, own) = entry(&sandbox, FILE);
@@ -68,7 +68,7 @@ fn a_repository_without_a_token_gets_its_first_one() {
         sandbox.new_without_token(&[]).success();
         add(&sandbox, &[with_secrets, &["--yes"]].concat())
             .success()
-            .prints("token        one of its own");
+            .prints("token        its own");
         assert_eq!(entry(&sandbox, FILE).1["password"], OWN);
         assert!(
             sandbox
@@ -86,10 +86,10 @@ fn a_dry_run_needs_no_token_and_writes_nothing() {
     for args in [&["--token-username", "a"][..], &["--token-username", "a", "--diff"]] {
         let args = [&["env", "add", "staging", "--dry-run"], args].concat();
         let output = sandbox.here(&args).success();
-        output.prints("token        one of its own").prints("gitlab.secret.yaml");
+        output.prints("token        its own").prints("gitlab.secret.yaml");
         assert!(!output.stdout.contains(TOKEN), "{}", output.stdout);
     }
-    add(&sandbox, &["--dry-run", "--diff"]).success().prints("token        one of its own");
+    add(&sandbox, &["--dry-run", "--diff"]).success().prints("token        its own");
     assert_eq!(sandbox.tree(), before);
 }
 
@@ -99,8 +99,8 @@ fn what_does_not_fit_is_told_before_anything_is_written() {
     let before = sandbox.tree();
     let usage =
         |args: &[&str]| sandbox.agreed(&[&["env", "add", "staging"], args].concat()).failure(2);
-    usage(&["--check"]).says("`--check` is for a deploy token, and none is given");
-    usage(&["--expires-at", "2099-01-01"]).says("`--expires-at` is for a deploy token");
+    usage(&["--check"]).says("`--check` requires a deploy token, but none is given");
+    usage(&["--expires-at", "2099-01-01"]).says("`--expires-at` requires a deploy token");
     usage(&["--token-username", "a"]).says("--token-file (or --token-stdin, --token-env)");
     usage(&["--token-env", "NOBODY_SET_THIS", "--token-username", "a"]).says("`--token-env`");
     sandbox.edit(
@@ -110,7 +110,7 @@ fn what_does_not_fit_is_told_before_anything_is_written() {
     );
     let output = add(&sandbox, &["--yes"]).failure(1);
     output
-        .says("cannot give staging a deploy token of its own")
+        .says("cannot give staging its own deploy token")
         .says("includes no directory of Secrets");
     sandbox.git(&["checkout", "-q", "."]).success();
     assert_eq!(sandbox.tree(), before);
@@ -126,7 +126,7 @@ fn what_does_not_fit_is_told_before_anything_is_written() {
                 .replace(" hello\n", " hello-staging\n"),
         );
     }
-    add(&sandbox, &["--yes"]).failure(2).says("only recorded as it is");
+    add(&sandbox, &["--yes"]).failure(2).says("is recorded unchanged");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_registry_that_refuses_it_is_heeded() {
     let before = files_below(&sandbox.hello(""));
     add(&sandbox, &["--check", "--yes"])
         .failure(13)
-        .says("the token was refused, nothing was written");
+        .says("the registry refused the token; nothing was written");
     assert_eq!(files_below(&sandbox.hello("")), before);
     bed.knows(OWN, "group", "read_registry");
     add(&sandbox, &["--check", "--yes"]).success().prints("Checked: ");

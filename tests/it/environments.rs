@@ -130,8 +130,11 @@ fn wrong_options_are_told() {
     for (args, said) in [
         (&["--env", "Staging"][..], "`--env` must consist of at most 32 lower-case letters"),
         (&["--env", "a", "--env", "a"], "`--env` names an environment twice"),
-        (&["--env", "a", "--replicas", "b=1"], "an option is for `b`, which is not an environment"),
-        (&["--protect", "b"], "an option is for `b`, which is not an environment"),
+        (
+            &["--env", "a", "--replicas", "b=1"],
+            "an option names the environment `b`, which does not exist",
+        ),
+        (&["--protect", "b"], "an option names the environment `b`, which does not exist"),
         (
             &["--env", "a", "--replicas", "1", "--replicas", "2"],
             "`--replicas` cannot be used more than once",
@@ -142,10 +145,7 @@ fn wrong_options_are_told() {
         (&["--env", "a", "--ingress", "*.example.com"], "`--ingress` must leave room"),
         (&["--env", "a", "--context", "a b"], "`--context` must be a kubectl context"),
         (&["--env", "a", "--expires-at", "a=2030-01-01"], "`a` has none of its own"),
-        (
-            &["--env", "a", "--env", "b", "--token-username", "a=other"],
-            "`a` has no token of its own",
-        ),
+        (&["--env", "a", "--env", "b", "--token-username", "a=other"], "`a` has none of its own"),
     ] {
         let output = sandbox.new_hello(args).failure(2);
         output.says(said);

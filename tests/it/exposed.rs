@@ -52,7 +52,7 @@ fn a_token_is_found_in_any_file_of_the_index_and_of_head_however_it_is_written()
     for number in 0..texts().len() {
         let said = checked.said("pull-secret-exposed");
         assert!(said.contains(&format!(
-            "notes {number}.bin: contains the token of a pull secret in plaintext, and commit "
+            "notes {number}.bin: contains the token of a pull secret in plaintext, and it is in commit "
         )));
     }
     sandbox.makeinfra(&["check", "hello-infra", "--deep", "--json"]).failure(1);

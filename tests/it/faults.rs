@@ -52,7 +52,7 @@ const CASES: [Case; 11] = [
                 &token,
             ])
         },
-        is_done_already: "it exists and is not empty",
+        is_done_already: "it already exists and is not empty",
         has_new_key: true,
     },
     Case {
@@ -61,7 +61,7 @@ const CASES: [Case; 11] = [
         args: |_| {
             words(&["add", "worker", "--port", "none", "--image", IMAGE, "--yes", "--commit"])
         },
-        is_done_already: "component `worker` exists already",
+        is_done_already: "component `worker` already exists",
         has_new_key: false,
     },
     Case {
@@ -81,7 +81,7 @@ const CASES: [Case; 11] = [
         name: "env add",
         prepare: Sandbox::with_hello,
         args: |_| words(&["env", "add", "staging", "--yes", "--commit"]),
-        is_done_already: "environment `staging` exists already",
+        is_done_already: "environment `staging` already exists",
         has_new_key: false,
     },
     Case {
@@ -297,7 +297,7 @@ impl Bed {
                 self.lists_only_what_is_there(&said);
             }
             (Some(_), Found::Between(how)) => {
-                assert!(output.stderr.contains("left as they are"), "{said}: {how}");
+                assert!(output.stderr.contains("could not be restored"), "{said}: {how}");
                 self.moves_back(output);
             }
         }

@@ -123,7 +123,7 @@ fn the_old_token_goes_once_everything_is_proved() {
     assert!(rotated.0.annotation("makeinfra/superseded-tokens").is_null());
     assert_eq!(rotated.0.sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     let subject = rotated.0.sandbox.git(&["log", "-1", "--format=%s"]).success().stdout;
-    assert_eq!(subject, "Forget the deploy tokens that are deleted\n");
+    assert_eq!(subject, "Remove deleted deploy tokens from the record\n");
     rotated.0.assert_no_secret(&output);
     // Again: there is nothing left to do, and GitLab is not asked.
     rotated.0.bed.gitlab.forget_requests();
@@ -145,9 +145,11 @@ fn nothing_is_deleted_before_everything_is_proved() {
     // Without a known context, the current one proves nothing.
     rotated
         .keeps(rotated.bare(&["--yes"]), 1)
-        .says("no kubectl context is known")
+        .says("no kubectl context configured")
         .says("--context NAME");
-    rotated.keeps(rotated.bare(&["--yes", "--context", "nowhere"]), 1).prints("no such context");
+    rotated
+        .keeps(rotated.bare(&["--yes", "--context", "nowhere"]), 1)
+        .prints("does not have this context");
     // The cluster has the old one.
     let own = fs::read_to_string(rotated.0.sandbox.path("bin/own.json")).unwrap();
     let mut old: Value = serde_json::from_str(&own).unwrap();
@@ -155,11 +157,11 @@ fn nothing_is_deleted_before_everything_is_proved() {
     rotated.0.sandbox.write("bin/own.json", old.to_string());
     rotated.keeps(rotated.finish(&["--yes"]), 1).prints("differs from").prints("make deploy");
     rotated.0.sandbox.write("bin/own.json", "");
-    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("there is no pull secret gitlab");
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("pull secret gitlab does not exist");
     rotated.0.sandbox.write("bin/own.json", &own);
     // Another Secret has it.
     rotated.others(&serde_json::from_str(&own).unwrap(), TOKEN);
-    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("still hold the old token: other/copy");
+    rotated.keeps(rotated.finish(&["--yes"]), 1).prints("still contain the old token: other/copy");
     rotated.deploy();
     // The new token does not pull: GitLab has deleted it.
     let new = gitlab.token(2).unwrap();
@@ -183,12 +185,12 @@ fn nothing_is_deleted_before_everything_is_proved() {
     // Not committed.
     let secret = rotated.0.secret();
     fs::write(rotated.0.sandbox.hello(SECRET), secret.clone() + "# mine\n").unwrap();
-    rotated.keeps(rotated.finish(&["--yes"]), 1).says("it is not committed");
+    rotated.keeps(rotated.finish(&["--yes"]), 1).says("the rotation is not committed");
     fs::write(rotated.0.sandbox.hello(SECRET), secret).unwrap();
     // A token that was created by hand is not deleted without confirmation.
     rotated
         .keeps(rotated.finish(&[]), 1)
-        .prints("deleting `by hand`, which was made by hand, requires confirmation")
+        .prints("deleting `by hand`, which was created by hand, requires confirmation")
         .prints("--yes");
     rotated.keeps(rotated.finish(&["--dry-run", "--yes"]), 0).prints("would be deleted");
     // GitLab gives no answer.
@@ -206,14 +208,16 @@ fn nothing_is_deleted_before_everything_is_proved() {
 fn what_was_not_looked_at_is_in_the_verdict() {
     let Some(rotated) = Rotated::new() else { return };
     fs::remove_file(rotated.0.sandbox.path("bin/all.json")).unwrap();
-    rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of namespace hello");
+    rotated
+        .keeps(rotated.finish(&[]), 1)
+        .prints("you are not allowed to list those of namespace hello");
     rotated.0.sandbox.write("bin/some.json", r#"{"kind": "List", "items": []}"#);
-    rotated.keeps(rotated.finish(&[]), 1).prints("you may not list those of other namespaces");
+    rotated
+        .keeps(rotated.finish(&[]), 1)
+        .prints("you are not allowed to list those of other namespaces");
     // The Secrets may be listed, but the request failed.
     let failure = rotated.0.sandbox.write("bin/failure", "Unable to connect to the server: EOF\n");
-    rotated
-        .keeps(rotated.finish(&["--yes"]), 3)
-        .prints("the Secrets of context test were not told");
+    rotated.keeps(rotated.finish(&["--yes"]), 3).prints("cannot list the Secrets of context test");
     fs::remove_file(failure).unwrap();
     // An unreachable cluster.
     let output = rotated.bare(&["--deployed", "production", "--yes"]).success();
@@ -225,7 +229,7 @@ fn what_was_not_looked_at_is_in_the_verdict() {
     let head = git(&["rev-parse", "HEAD"]).stdout;
     fs::write(rotated.0.sandbox.hello(".git/shallow"), head).unwrap();
     let output = rotated.finish(&["--yes"]).success();
-    output.prints("not searched for 1").prints("the registry was not asked");
+    output.prints("not searched for 1").prints("registry not asked");
     assert_eq!(rotated.0.ids(), [2]);
 }
 
@@ -239,7 +243,7 @@ fn a_token_that_is_gone_is_done_and_one_that_nobody_may_see_is_not() {
     gitlab.remove_token(2);
     let output = rotated.finish(&["--commit"]).failure(1);
     output
-        .prints("deploy token 2: GitLab no longer has it; the registry refuses it")
+        .prints("deploy token 2: no longer exists in GitLab; the registry refuses it")
         .prints("requires confirmation");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
     // GitLab says that it is gone, but the registry accepts it: it stays listed.
@@ -253,9 +257,9 @@ fn a_token_that_is_gone_is_done_and_one_that_nobody_may_see_is_not() {
     }
     gitlab.next("GET", "/projects/7", not_found("Project Not Found"));
     gitlab.next("DELETE", "/deploy_tokens/1", not_found("Not found"));
-    rotated.finish(&["--yes"]).failure(3).prints("or this access token cannot see it");
+    rotated.finish(&["--yes"]).failure(3).prints("or this access token has no access to it");
     gitlab.next("DELETE", "/deploy_tokens/1", Fault::html(404));
-    rotated.finish(&["--yes"]).failure(3).prints("did not answer as GitLab's API does");
+    rotated.finish(&["--yes"]).failure(3).prints("is not from GitLab's API");
     assert_eq!(rotated.0.annotation("makeinfra/superseded-tokens"), USER);
     rotated.finish(&["--yes"]).success();
     assert_eq!(rotated.0.ids(), [3]);
@@ -267,7 +271,9 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     let gitlab = &rotated.0.bed.gitlab;
     gitlab.change_token(1, |token| token.name = "gitlab-deploy-token".to_owned());
     let output = rotated.keeps(rotated.finish(&["--yes"]), 1);
-    output.says("gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs").prints("on a terminal");
+    output
+        .says("provides CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs")
+        .prints("on a terminal");
     gitlab.change_token(1, |token| token.name = "mine".to_owned());
     // Names of this repository's tokens: an old one, and one that another clone may have just
     // created.
@@ -284,10 +290,10 @@ fn tokens_of_a_group_of_jobs_and_of_nobody_are_asked_about() {
     let other = gitlab.add_token(DeployToken::by_hand(7, &other, "gldt-p"));
     let output = rotated.finish(&["--yes", "--commit"]).success();
     output
-        .says(&format!("no Secret of this clone holds the deploy token {old}"))
+        .says(&format!("no Secret of this clone contains the deploy token {old}"))
         .says("on a terminal");
     output
-        .says(&format!("no Secret of this clone holds the deploy token {young}"))
+        .says(&format!("no Secret of this clone contains the deploy token {young}"))
         .says("less than an hour old");
     assert_eq!(rotated.0.ids(), [2, old, young, other]);
     // A group's own.

@@ -14,7 +14,7 @@ fn second_init() -> Sandbox {
 }
 
 const REFUSED: &str =
-    "the git-crypt key of this clone is not this repository's; nothing was written";
+    "the git-crypt key of this clone belongs to another repository; nothing was written";
 
 #[test]
 fn a_second_git_crypt_init_is_refused_by_every_command_that_writes() {
@@ -40,7 +40,7 @@ fn a_second_git_crypt_init_is_refused_by_every_command_that_writes() {
     let before = status();
     for command in commands {
         let output = sandbox.makeinfra(command).cwd(&clone).stdin("pw").failure(11);
-        output.says(REFUSED).says("does not open `secrets/kubernetes/gitlab.secret.yaml`");
+        output.says(REFUSED).says("does not decrypt `secrets/kubernetes/gitlab.secret.yaml`");
         output.says("hint: git-crypt lock --force && git-crypt unlock KEY_FILE\n");
         assert_eq!(status(), before, "{command:?}");
     }
@@ -91,7 +91,7 @@ fn a_file_that_somebody_else_encrypted_is_named_and_stops_nobody() {
     sandbox.git(&["-c", "filter.git-crypt.smudge=cat", "merge", "-q", "FETCH_HEAD"]).success();
     let checked = sandbox.makeinfra(&["check", "hello-infra"]).failure(1);
     checked.prints("secrets/kubernetes/other.env: encrypted with another key");
-    assert!(!checked.stdout.contains("gitlab.secret.yaml: it was encrypted"), "{}", checked.stdout);
+    assert!(!checked.stdout.contains("gitlab.secret.yaml: encrypted"), "{}", checked.stdout);
     sandbox.rotate("gldt-second", &["--commit"]).success();
 }
 

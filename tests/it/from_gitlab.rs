@@ -200,7 +200,7 @@ fn a_token_that_the_registry_refuses_is_deleted_again() {
     let before = world.secret();
     let output = world.rotate(&["--commit"]).failure(13);
     output
-        .says("the registry refuses the token that GitLab has just made")
+        .says("the registry refuses the token that GitLab has just created")
         .says("deleted the new deploy token 2");
     assert_eq!((world.ids(), world.secret(), world.journal()), (vec![1], before, Vec::new()));
     let posts = world.bed.gitlab.log().iter().filter(|line| line.starts_with("POST")).count();
@@ -215,7 +215,7 @@ fn a_lost_answer_is_looked_for_deleted_and_asked_for_anew() {
         let before = world.ids().len();
         world.bed.gitlab.next("POST", "/deploy_tokens", fault);
         let output = world.rotate(&["--commit"]).success();
-        output.says("GitLab's answer was lost: deleted deploy token");
+        output.says("GitLab's answer was lost; deleted deploy token");
         assert_eq!(world.ids().len(), before + 1);
         assert_eq!(world.journal(), [""; 0]);
         world.assert_no_secret(&output);
@@ -223,7 +223,10 @@ fn a_lost_answer_is_looked_for_deleted_and_asked_for_anew() {
     // The token was never created, but that is undetermined at first.
     let before = (world.ids(), world.secret());
     world.bed.gitlab.next("POST", "/deploy_tokens", Fault::DropBefore);
-    world.rotate(&["--commit"]).failure(3).says("undetermined whether GitLab made a deploy token");
+    world
+        .rotate(&["--commit"])
+        .failure(3)
+        .says("cannot determine whether GitLab created a deploy token");
     assert_eq!((world.ids(), world.secret()), before);
     assert_eq!(world.journal().len(), 1);
     // The token appears late, and the next run deletes it.
@@ -250,7 +253,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
         world.rotate(&[]).env("GITLAB_TOKEN", credential).failure(13).says(says);
     }
     world.bed.gitlab.person("glpat-stranger", &[], &["api"]);
-    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-stranger").failure(1).says("has no project of");
+    world.rotate(&[]).env("GITLAB_TOKEN", "glpat-stranger").failure(1).says("project of");
     world
         .rotate(&[])
         .env("GITLAB_TOKEN", "glpat-nobody")
@@ -260,9 +263,9 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
         (Fault::too_many_requests(Some(7)), 3, "is limiting requests: retry in 7 s"),
         (Fault::retry_later(None), 3, "is limiting requests"),
         (Fault::html(502), 3, "failed with status 502"),
-        (Fault::html(404), 3, "did not answer as GitLab's API does"),
-        (Fault::html(200), 3, "did not answer as GitLab's API does"),
-        (Fault::redirect("http://localhost:1/login"), 3, "cannot"),
+        (Fault::html(404), 3, "is not from GitLab's API"),
+        (Fault::html(200), 3, "is not from GitLab's API"),
+        (Fault::redirect("http://localhost:1/login"), 3, "refuses connections"),
     ] {
         world.bed.gitlab.times(u32::MAX, "GET", "/projects/", fault);
         world.rotate(&[]).failure(code).says(says);
@@ -300,7 +303,7 @@ fn nothing_is_made_where_something_is_known_to_go_wrong() {
     assert_eq!((world.ids(), world.journal()), (vec![1], Vec::new()));
     assert!(world.annotation("makeinfra/token").is_null());
     world.rotate(&["--dry-run"]).success().prints(&format!(
-        "GitLab at {url} would make a deploy token for the project `group/hello`"
+        "GitLab at {url} would create a deploy token for the project `group/hello`"
     ));
     assert_eq!(world.ids(), [1]);
 }
@@ -357,7 +360,7 @@ fn a_credential_goes_only_where_it_may() {
         .env("GITLAB_HOST", &url)
         .env("GITLAB_TOKEN", "two words")
         .failure(2)
-        .says("one line of visible letters");
+        .says("one line of printable characters");
     assert_eq!(world.bed.gitlab.log(), [""; 0]);
     let plain = world
         .sandbox
@@ -411,7 +414,7 @@ fn a_failure_to_write_takes_the_token_back() {
     });
     let output = world.rotate(&["--commit"]).failure(1);
     editor.join().unwrap();
-    output.says("changed in the meantime").says("deleted the new deploy token 2");
+    output.says("changed during the run").says("deleted the new deploy token 2");
     assert_eq!((world.ids(), world.journal()), (vec![1], Vec::new()));
     assert_eq!(world.secret(), before + "# edited\n");
     assert_no_token(output.stderr.as_bytes(), "stderr");

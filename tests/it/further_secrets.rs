@@ -269,7 +269,7 @@ fn a_locked_kustomization_is_neither_a_problem_nor_in_order() {
         );
     }
     let run = sandbox.makeinfra(&["secret", "list", "locked"]);
-    run.failure(10).says("it is locked").says("/locked && git-crypt unlock KEY_FILE\n");
+    run.failure(10).says("this clone is locked").says("/locked && git-crypt unlock KEY_FILE\n");
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn new_files_of_a_stopped_commit_come_into_the_index_with_the_others() {
     sandbox.git(&["read-tree", "HEAD^"]).success();
     let checked = super::check::check(&sandbox, &[]);
     assert!(checked.problems().contains(&"index-current"), "{:?}", checked.problems());
-    commit(&sandbox).success().says("git's index still had an earlier `.makeinfra.yaml`");
+    commit(&sandbox).success().says("git's index had an older version of `.makeinfra.yaml`");
     assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
 }
 
@@ -296,7 +296,7 @@ fn a_name_that_git_accepts_is_written_as_git_writes_it() {
     commit(&sandbox)
         .env("GIT_COMMITTER_NAME", "<>")
         .failure(1)
-        .says("git does not know who you are");
+        .says("git has no user name and email");
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_loose_object_without_its_end_is_named_and_not_read_for_ever() {
     fs::write(&object, &whole[..512]).unwrap();
     for args in [vec!["check"], vec!["env", "list"], vec!["check", "--deep"]] {
         let said = sandbox.makeinfra(&args).cwd(sandbox.hello("")).failure(1);
-        said.says(&object.display().to_string()).says("ends too early");
+        said.says(&object.display().to_string()).says("is truncated");
     }
     let said = commit(&sandbox).failure(1);
     let hint = said.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();

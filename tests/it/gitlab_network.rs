@@ -37,7 +37,7 @@ fn tls_is_trusted_by_the_option_and_by_what_glab_stores() {
     let (sandbox, gitlab) = with(Gitlab::with_tls(&authority, &["gitlab.test"]).below("/git/lab"));
     let ca = sandbox.write("ca.pem", authority.pem()).display().to_string();
     let output = list(&sandbox, &gitlab.url(), &[]).failure(3);
-    output.says("an authority that this machine does not trust").says("--ca-file FILE");
+    output.says("an unknown authority").says("--ca-file FILE");
     hides_credential(&output);
     assert_eq!(gitlab.log(), [""; 0]);
     list(&sandbox, &gitlab.url(), &["--ca-file", &ca]).success().prints("project `group/hello`");
@@ -67,7 +67,7 @@ fn no_redirect_and_no_link_takes_the_credential_elsewhere() {
     let elsewhere = format!("http://{}/api/v4/x", other.address);
     gitlab.next("GET", "/projects/", Fault::redirect(&elsewhere));
     let output = list(&sandbox, &gitlab.url(), &[]).failure(3);
-    output.says("redirects to another host, which does not get the access token");
+    output.says("redirects to another host; the access token was not sent");
     hides_credential(&output);
     for number in 0..120 {
         let name = format!("token {number}");
@@ -87,7 +87,7 @@ fn no_redirect_and_no_link_takes_the_credential_elsewhere() {
 fn a_proxy_is_used_and_plain_http_is_refused() {
     let (sandbox, gitlab) = with(Gitlab::start());
     let output = list(&sandbox, "http://gitlab.test", &[]).failure(1);
-    output.says("would be contacted over plain http").says("--plain-http");
+    output.says("uses plain HTTP, which would expose").says("--plain-http");
     let target = gitlab.host().to_owned();
     let proxy = SmallServer::proxy(move |_| target.clone(), None);
     let run = list(&sandbox, "http://gitlab.test", &["--plain-http"]);

@@ -127,7 +127,7 @@ fn a_clone_with_edits_is_unlocked_as_its_hint_says() {
             sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(code);
         let hint = hint(&output).replace("KEY_FILE", &key);
         sandbox.makeinfra(&["check", "hello-infra"]).output().prints("git-crypt unlock");
-        let command = match hint.split_once("save your edits below secrets/ elsewhere, then: ") {
+        let command = match hint.split_once("save your edits under secrets/ elsewhere, then: ") {
             Some((_, command)) => command,
             None => hint.as_str(),
         };
@@ -152,7 +152,7 @@ fn a_merge_comes_to_its_end_before_a_clone_is_unlocked() {
     let output = sandbox.makeinfra(&["rotate", "--no-input"]).cwd(sandbox.hello("")).failure(10);
     assert_eq!(
         hint(&output),
-        "a merge is in progress: finish it first, then: git-crypt unlock KEY_FILE"
+        "a merge is in progress; finish it first, then: git-crypt unlock KEY_FILE"
     );
 }
 
@@ -182,8 +182,10 @@ fn what_is_written_in_a_merge_comes_with_its_commit() {
     sandbox.git(&["merge", "-q", "--no-commit", "other"]).success();
     let set = ["secret", "set", "db", "PASSWORD", "hello-infra", "--stdin"];
     let output = sandbox.makeinfra(&set).stdin("hunter2").success();
-    output
-        .prints("# git-crypt encrypts it on the way; a merge is in progress, whose commit will include it\n");
+    output.prints(
+        "# commit it; git-crypt encrypts it; a merge is in progress, whose commit will \
+         include it\n",
+    );
     let add = output.stdout.lines().find(|line| line.starts_with("  git ")).unwrap();
     typed(&sandbox, add).success();
     sandbox.git(&["commit", "-q", "--no-edit"]).success();
@@ -201,7 +203,7 @@ fn before_the_first_commit_all_of_it_is_committed_first() {
     sandbox.new_hello(&["--no-commit"]).success();
     let worker = ["add", "worker", "hello-infra", "--port", "none", "--yes"];
     let output = sandbox.makeinfra(&[&worker[..], &["--commit"]].concat()).failure(1);
-    output.says("error: cannot commit\n  the repository has no commit yet\n");
+    output.says("error: cannot commit\n  the repository has no commits yet\n");
     let first = hint(&output).to_owned();
     let written = sandbox.makeinfra(&worker).success();
     written.prints("# the first commit, of all that is staged\n");

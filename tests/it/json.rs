@@ -193,7 +193,7 @@ fn what_succeeds_has_no_error_and_what_failed_prints_nothing_without_the_option(
     assert_eq!(output.stdout, "");
     assert_eq!(
         output.stderr,
-        "error: component `worker` does not exist\n  there are no components beside the project's own\n\
+        "error: component `worker` does not exist\n  the project has no other components\n\
          hint: cd hello-infra && cat .makeinfra.yaml\n"
             .replace(
                 "cd hello-infra",

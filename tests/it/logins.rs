@@ -149,7 +149,7 @@ fn a_login_that_ends_within_hours_is_refused_from_every_source() {
             let words: Vec<&str> =
                 base.into_iter().chain(source.iter().map(String::as_str)).collect();
             let output = sandbox.makeinfra(&words).env("PATH", &path).stdin(TOKEN).failure(1);
-            output.says("refused to make a pull secret").says(what).says("hint: ");
+            output.says("refused to create a pull secret").says(what).says("hint: ");
             assert!(!sandbox.work("hello-infra").exists());
         }
     }

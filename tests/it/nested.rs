@@ -62,7 +62,7 @@ fn a_folder_of_a_locked_clone_gets_no_token() {
     sandbox.run("git-crypt", &["lock"]).success();
     let output = sandbox.new_hello(&["--no-git"]).failure(10);
     // `git-crypt init` would create a key that nobody else has.
-    output.says("this clone is not unlocked").says("git-crypt unlock");
+    output.says("this clone is locked").says("git-crypt unlock");
     assert!(!output.stderr.contains("git-crypt init"), "{}", output.stderr);
     assert!(!sandbox.work("hello-infra").exists());
 }

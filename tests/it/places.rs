@@ -39,7 +39,7 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
     assert_eq!(checked.problems(), ["pull-secret-name"], "{problems:?}");
     assert!(
         problems[0].contains(
-            "its file has Secret `foo` (write `name: gitlab`: ${EDITOR:-vi} secrets/kubernetes/production/"
+            "the file has Secret `foo` (write `name: gitlab`: ${EDITOR:-vi} secrets/kubernetes/production/"
         ),
         "{problems:?}"
     );
@@ -105,7 +105,7 @@ fn a_line_that_kustomize_misreads_is_told_of_the_environment_that_has_it() {
     let checked = check(&sandbox);
     assert_eq!(checked.problems(), ["secrets-generated"]);
     let said = checked.said("secrets-generated");
-    assert!(said.contains("secrets/kubernetes/production/db.env: line 2: it has no `=`"), "{said}");
+    assert!(said.contains("secrets/kubernetes/production/db.env: line 2: no `=`"), "{said}");
     assert!(!said.contains("staging") && !said.contains(TOKEN), "{said}");
 }
 

@@ -45,7 +45,7 @@ fn what_a_killed_run_left_is_named_and_the_next_command_removes_it() {
     output.prints("left behind by a killed run").prints(&format!("/hello-infra && rm {left}\n"));
     for args in [&["env", "add", "staging"][..], &["add", "worker", "--port", "none"]] {
         leave();
-        sandbox.agreed(args).success().says("which a killed run had left behind");
+        sandbox.agreed(args).success().says("left behind by a killed run");
         assert!(!sandbox.hello(left).exists(), "{args:?}");
     }
     leave();
@@ -72,7 +72,7 @@ fn what_a_filter_changes_outside_of_secrets_is_neither_copied_nor_shown() {
         ] {
             let args = [&["env", "add", "staging", "hello-infra"], more].concat();
             let output = sandbox.makeinfra(&args).failure(1);
-            output.says(private).says("a filter of `.gitattributes`");
+            output.says(private).says("a filter in `.gitattributes`");
             assert_no_token(output.stdout.as_bytes(), "stdout");
             assert_no_token(output.stderr.as_bytes(), "stderr");
             assert!(!sandbox.hello("kubernetes/overlays/staging").exists(), "{filter}: {more:?}");
@@ -102,7 +102,7 @@ fn a_commit_drops_nothing_that_is_only_staged() {
     sandbox
         .agreed(&add)
         .failure(1)
-        .says("it has staged changes, which the commit would drop")
+        .says("it has staged changes, which the commit would discard")
         .says(file);
     assert_eq!(
         sandbox.git(&["status", "--porcelain"]).success().stdout,

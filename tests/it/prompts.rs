@@ -422,7 +422,7 @@ fn a_plan_is_agreed_to_or_declined() {
         .types("n");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("the plan was declined, nothing was written"), "{shown}");
+    assert!(shown.contains("declined; nothing was written"), "{shown}");
     assert_eq!(sandbox.tree(), before);
     let mut terminal = Terminal::run(&sandbox, &args);
     let (code, shown) = terminal.answers("Go on?", "").ends();
@@ -434,7 +434,7 @@ fn a_plan_is_agreed_to_or_declined() {
     sandbox.append("kubernetes/base/kustomization.yaml", "# mine\n");
     let (code, shown) = terminal.types(ENTER).ends();
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("files were changed in the meantime; nothing was written"), "{shown}");
+    assert!(shown.contains("files were changed during the run; nothing was written"), "{shown}");
     assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
 }
 
@@ -447,7 +447,7 @@ fn a_no_to_an_adoption_leaves_the_files_and_git_as_they_were() {
     terminal.shows("Go on?").types("n");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("the plan was declined, nothing was written"), "{shown}");
+    assert!(shown.contains("declined; nothing was written"), "{shown}");
     assert_eq!(sandbox.tree(), before);
     assert_eq!(fs::read(sandbox.hello(".git/config")).unwrap(), config);
     assert!(!sandbox.hello(".git/git-crypt").exists());

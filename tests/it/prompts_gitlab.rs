@@ -113,9 +113,9 @@ fn tokens_that_others_may_use_are_asked_about() {
         &url,
     ];
     let mut terminal = run(world, &args);
-    terminal.shows("Delete deploy token 1 `by hand`, which was made by hand?").types("n");
+    terminal.shows("Delete deploy token 1 `by hand`, which was created by hand?").types("n");
     terminal
-        .shows(&format!("no Secret of this clone holds the deploy token {orphan}"))
+        .shows(&format!("no Secret of this clone contains the deploy token {orphan}"))
         .shows("Delete it?")
         .types("n");
     let (code, shown) = terminal.ends();
@@ -124,7 +124,7 @@ fn tokens_that_others_may_use_are_asked_about() {
     // After interrupting the second question, the user is told what was deleted before, and the
     // Secret no longer lists it.
     let mut terminal = run(world, &args);
-    terminal.shows("which was made by hand?").types("y");
+    terminal.shows("which was created by hand?").types("y");
     terminal.shows("Delete it?").types("\u{3}");
     let (_, shown) = terminal.ends();
     assert!(shown.contains("deploy token 1: deleted in GitLab"), "{shown}");
@@ -146,12 +146,12 @@ fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
     let url = format!("{}/api/v4/projects/7/deploy_tokens/2", world.bed.gitlab.url());
     // Production has the one that was created by hand.
     let plan = world.sandbox.agreed(&["env", "remove", "staging", "--dry-run"]).success();
-    plan.prints(&format!("GitLab keeps the deploy tokens that only staging has: {url}\n"));
+    plan.prints(&format!("deploy tokens that only staging uses stay in GitLab: {url}\n"));
     world.sandbox.agreed(&["env", "remove", "staging"]).success().prints("makeinfra token list");
     world.sandbox.git(&["reset", "-q", "--hard"]).success();
     world.rotate(&["--commit", "--env", "production"]).success();
     let plan = world.sandbox.agreed(&["env", "remove", "staging", "--dry-run"]).success();
-    plan.prints(&format!("that only staging has: {url}\n"));
+    plan.prints(&format!("that only staging uses stay in GitLab: {url}\n"));
     let removed = world.sandbox.agreed(&["env", "remove", "staging", "--commit"]).success();
     removed.prints("makeinfra rotate --finish");
     // Production's Secret lists the one that was created by hand.
@@ -162,13 +162,13 @@ fn the_token_of_an_environment_that_is_removed_is_named_and_asked_about() {
     rotated
         .finish(&["--commit", "--yes"])
         .success()
-        .says("no Secret of this clone holds the deploy token 2");
+        .says("no Secret of this clone contains the deploy token 2");
     let world = &rotated.0;
     let (file, url) = (world.sandbox.path("api").display().to_string(), world.bed.gitlab.url());
     let args = ["rotate", "--finish", "--gitlab-token-file", &file, "--gitlab-host", &url];
     let mut terminal = run(world, &args);
     terminal
-        .shows("no Secret of this clone holds the deploy token 2")
+        .shows("no Secret of this clone contains the deploy token 2")
         .shows("Delete it?")
         .types("y");
     let (code, shown) = terminal.ends();
@@ -195,16 +195,16 @@ fn what_a_pipeline_has_left_is_asked_about_where_the_secrets_list_nothing() {
     let finish_there = [&finish[..], &["--gitlab-host", &url]].concat();
     // A remote branch that this clone does not have may contain it.
     let script = "git clone -q --bare . ../remote.git; git remote add origin ../remote.git; git clone -q ../remote.git ../other; \
-        cd ../other; git commit -q --allow-empty -m x; git push -q";
+                  cd ../other; git commit -q --allow-empty -m x; git push -q";
     world.sandbox.run("sh", &["-ec", script]).cwd(world.sandbox.hello("")).success();
     let mut terminal = run(&world, &finish_there);
     let (code, shown) = terminal.ends();
-    assert!(code == 0 && shown.contains("has commits that this clone has not"), "{shown}");
+    assert!(code == 0 && shown.contains("has commits that this clone lacks"), "{shown}");
     assert_eq!(world.ids(), [1, old, young]);
     world.sandbox.git(&["fetch", "-q", "--all"]).success();
     let mut terminal = run(&world, &finish_there);
     terminal
-        .shows(&format!("no Secret of this clone holds the deploy token {old}"))
+        .shows(&format!("no Secret of this clone contains the deploy token {old}"))
         .shows("Delete it?")
         .types("y");
     let (code, shown) = terminal.ends();

@@ -220,7 +220,7 @@ fn a_token_that_lasts_is_left_alone_and_nobody_is_asked() {
     shared.clone("night");
     // Needs neither a remote nor a credential.
     let args = ["--push-to", "/nowhere", "--due-in", "5d"];
-    shared.propose(&args).success().prints("Nothing to do: no deploy token ends before ");
+    shared.propose(&args).success().prints("Nothing to do: no deploy token expires before ");
     assert_eq!(shared.world.bed.gitlab.log(), [""; 0]);
     shared.is_untouched("not due");
     shared.propose(&["--due-in", "5"]).failure(2).says("`--due-in` must be a number of days");

@@ -217,16 +217,12 @@ fn a_record_of_another_version_is_refused_with_both_versions_and_the_way_out() {
     for (version, said) in [
         (
             "\"99.1.0\"",
-            format!(
-                "it was written by makeinfra 99.1.0, which is newer than this \
-                                makeinfra {own}"
-            ),
+            format!("it was written by makeinfra 99.1.0, which is newer than this makeinfra {own}"),
         ),
         (
             "\"0.1.0\"",
             format!(
-                "it was written by makeinfra 0.1.0, whose layout makeinfra {own} does not \
-                     support"
+                "it was written by makeinfra 0.1.0, whose layout makeinfra {own} does not support"
             ),
         ),
         ("latest", "`version` must be a version such as 0.2.0".to_owned()),
@@ -243,7 +239,10 @@ fn a_record_of_another_version_is_refused_with_both_versions_and_the_way_out() {
     // Commands that need templates report that those of an unreleased version are missing; others
     // work.
     with("\"0.2.0-rc.77\"");
-    sandbox.here(commands[0]).failure(1).says("has no templates of version 0.2.0-rc.77");
+    sandbox
+        .here(commands[0])
+        .failure(1)
+        .says("does not contain the templates of version 0.2.0-rc.77");
     sandbox.here(&["secret", "list"]).success();
     sandbox.rotate("gldt-Next", &[]).success();
 }

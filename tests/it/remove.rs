@@ -87,10 +87,10 @@ DIR/
         └── staging/
             └── kustomization.yaml  changed
 
-- `kubernetes/overlays/staging/kustomization.yaml` also loses what was written by hand: replicas of `worker`
-- `kubernetes/overlays/production/kustomization.yaml` also loses what was written by hand: patch \
-`kubernetes/overlays/production/more.yaml`, a patch of `worker`
-- `kubernetes/base/kustomization.yaml` also loses what was written by hand: resource `kubernetes/base/scaler.yaml`
+- `kubernetes/overlays/staging/kustomization.yaml` also loses entries written by hand: replicas of `worker`
+- `kubernetes/overlays/production/kustomization.yaml` also loses entries written by hand: patch \
+`kubernetes/overlays/production/more.yaml`, a patch for `worker`
+- `kubernetes/base/kustomization.yaml` also loses entries written by hand: resource `kubernetes/base/scaler.yaml`
 
 Nothing was written: this is a dry run.
 "
@@ -136,7 +136,7 @@ fn what_git_could_not_bring_back_stops_it() {
     sandbox
         .agreed(&["remove", "worker"])
         .failure(1)
-        .says("cannot delete files that git could not bring back")
+        .says("cannot delete files that git cannot restore")
         .says("`kubernetes/base/worker-deployment.yaml`: it has uncommitted edits");
     assert_eq!(sandbox.tree(), before);
     sandbox.commit_all();

@@ -162,7 +162,7 @@ fn an_unknown_expiry_is_a_warning_and_is_recorded_by_what_is_printed() {
         "{after}"
     );
     assert_eq!(docker_config(&after), docker_config(&before));
-    assert!(run("2999-01-01", &["--commit"]).stdout.contains("record this expiry already"));
+    assert!(run("2999-01-01", &["--commit"]).stdout.contains("already record this expiry"));
     run("never", &["--env", "production"]);
     assert!(text("production").contains("never") && text("staging") == after);
     for wrong in [
@@ -485,7 +485,7 @@ fn refuses_to_commit_where_that_cannot_be() {
         sandbox.hello(".git/git-crypt/keys/default"),
     )
     .unwrap();
-    refused_as(11, &sandbox, &["--commit"], &["is not this repository's", "git-crypt unlock"]);
+    refused_as(11, &sandbox, &["--commit"], &["belongs to another repository", "git-crypt unlock"]);
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn refuses_to_commit_for_nobody() {
     {
         run = run.without_env(name);
     }
-    run.failure(1).says("does not know who you are").says("git config");
+    run.failure(1).says("has no user name and email").says("git config");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn an_edit_made_while_the_token_is_waited_for_is_not_lost() {
     let edited = format!("{edited}# once more\n");
     let (code, said) = between(&sandbox, &[], "gldt-new", || write_secret(&sandbox, &edited));
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("was changed in the meantime"), "{said}");
+    assert!(said.contains("was changed during the run"), "{said}");
     assert_eq!(secret(&sandbox), edited);
 }
 
@@ -62,7 +62,7 @@ fn an_edit_made_while_the_token_is_waited_for_is_not_lost() {
 fn only_one_rotation_is_at_work_in_a_repository() {
     let sandbox = Sandbox::with_hello();
     let (code, said) = between(&sandbox, &[], "gldt-first", || {
-        sandbox.rotate("gldt-second", &[]).failure(1).says("another makeinfra is at work");
+        sandbox.rotate("gldt-second", &[]).failure(1).says("another makeinfra process is running");
         sandbox.rotate("gldt-second", &["--dry-run"]).success();
     });
     assert_eq!(code, Some(0), "{said}");
@@ -82,7 +82,7 @@ fn a_rotation_that_was_not_committed_is_committed_later() {
     );
     let output = sandbox.rotate(TOKEN, &["--commit"]).success();
     assert!(
-        output.stdout.contains("holds these credentials already; committed as"),
+        output.stdout.contains("already contains these credentials; committed as"),
         "{}",
         output.stdout
     );
@@ -121,7 +121,7 @@ fn an_index_that_is_locked_in_the_middle_leaves_everything_as_it_was() {
     let (code, said) =
         between(&sandbox, &["--commit"], "gldt-new", || fs::write(&lock, "").unwrap());
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("another git process is at work, or it was killed"), "{said}");
+    assert!(said.contains("another git process is running, or was killed"), "{said}");
     fs::remove_file(&lock).unwrap();
     assert_eq!(secret(&sandbox), before);
     assert_eq!(sandbox.git(&["rev-parse", "HEAD"]).success().stdout, head);
@@ -233,7 +233,7 @@ fn a_secret_that_was_renamed_stays_in_its_file() {
         sandbox
             .rotate(token, &[])
             .success()
-            .says("warning: the Secret is not called `gitlab` any more");
+            .says("warning: the name of the Secret is no longer `gitlab`");
     }
     assert_eq!(docker_config(&secret(&sandbox))["registry.gitlab.com"]["password"], "gldt-two");
     assert!(!sandbox.hello("secrets/kubernetes/other.secret.yaml").exists());
@@ -345,7 +345,7 @@ fn a_first_token_that_was_not_committed_is_committed_with_its_entry() {
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     // Killed between the two files, or removed by hand: the next rotation lists it again.
     sandbox.edit(LIST, "resources:\n  - gitlab.secret.yaml\n", "resources: []\n");
-    sandbox.rotate(TOKEN, &[]).success().prints(&format!("`{LIST}` names it now"));
+    sandbox.rotate(TOKEN, &[]).success().prints(&format!("`{LIST}` now lists it"));
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
 }
 
@@ -409,7 +409,7 @@ fn a_commit_with_the_token_of_an_earlier_rotation_says_so() {
         sandbox
             .makeinfra(&command)
             .success()
-            .says("warning: the commit includes the token of an earlier rotation");
+            .says("warning: the commit will include the token of an earlier rotation");
         assert_eq!(sandbox.git(&["log", "-1", "--format=%s"]).success().stdout.trim(), subject);
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
     }

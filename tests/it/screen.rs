@@ -284,7 +284,7 @@ fn the_wizard_fits_on_the_screen_and_leads_back() {
         &format!("image        {IMAGE}"),
         "staging      hello-staging in the current context",
         "production   hello-production in the current context",
-        &format!("signs in as  {USER} at registry.gitlab.com"),
+        &format!("user name    {USER} at registry.gitlab.com"),
         "expires      2999-12-31",
     ] {
         assert!(text.contains(fact), "no `{fact}`:\n{text}");
@@ -364,7 +364,7 @@ fn what_is_committed_while_conflicts_are_shown_stays() {
     sandbox.git(&["commit", "-qam", "Ours"]).success();
     screen.types("y");
     assert!(screen.ends().contains(", 1)"), "{}", screen.text());
-    assert!(screen.text().contains("changed in the meantime"), "{}", screen.text());
+    assert!(screen.text().contains("changed during the run"), "{}", screen.text());
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
 }
 
@@ -395,7 +395,7 @@ fn what_ends_a_prompt_is_said_on_a_line_of_its_own() {
             screen.shows("ended");
             let text = screen.text();
             assert!(
-                text.contains("\nerror: interrupted, nothing was changed\n"),
+                text.contains("\nerror: interrupted; nothing was changed\n"),
                 "{end:?}:\n{text}"
             );
             let modes = |name: &str| fs::read_to_string(sandbox.work(name)).unwrap();
@@ -447,7 +447,7 @@ fn several_repositories_are_counted_while_they_are_waited_for() {
     screen.shows("reading repositories: 0 of 2");
     screen.types("\u{3}");
     assert!(screen.ends().contains("SIGINT"), "{}", screen.text());
-    screen.shows("error: interrupted").shows("2 repositories were not begun or not finished");
+    screen.shows("error: interrupted").shows("2 repositories were not started or not finished");
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn several_repositories_are_asked_about_once() {
     let old = head("a");
     let args = ["update", "a", "b", "c", "--commit", "--failed-to", "failed"];
     let mut screen = Screen::run(&sandbox, &args);
-    screen.shows("3 of 3 repositories will be written").answers("Go on?", "n");
+    screen.shows("3 of 3 repositories will change").answers("Go on?", "n");
     assert!(screen.ends().contains("1)"), "{}", screen.text());
     assert_eq!(fs::read_to_string(sandbox.work("failed")).unwrap(), "a\nb\nc\n");
     assert_eq!(head("b"), old);

@@ -43,5 +43,5 @@ fn progress_is_shown_before_anything_is_read() {
     shows_progress(&sandbox, &["check", "a", "b", "c"], "checking: 0 of 3 …");
     let sandbox = with_three_older();
     let update = ["update", "a", "b", "c", "--dry-run"];
-    shows_progress(&sandbox, &update, "looking at repositories: 0 of 3 …");
+    shows_progress(&sandbox, &update, "reading repositories: 0 of 3 …");
 }

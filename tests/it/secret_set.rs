@@ -102,7 +102,7 @@ fn one_more_key_and_another_value_leave_every_other_line() {
     assert_eq!(text(&sandbox, ENV), format!("{first}USER=me\n"));
     assert_eq!(text(&sandbox, KUSTOMIZATION), kustomization);
     let output = set(&sandbox, &[]).success();
-    output.prints(&format!("{ENV} already has this value of PASSWORD; nothing was written"));
+    output.prints(&format!("{ENV} already contains this value of PASSWORD; nothing was written"));
     set(&sandbox, &[]).stdin("other\r\n").success();
     assert_eq!(text(&sandbox, ENV), "# mine\nPASSWORD=other\n\nUSER=me\n");
 }
@@ -214,9 +214,9 @@ fn a_dry_run_tells_the_plan_and_no_length() {
         plan("a").replace(&top, "TOP"),
         "TOP/\n\
          └── secrets/\n    \
-             └── kubernetes/\n        \
-                 ├── db.env              PASSWORD: new file\n        \
-                 └── kustomization.yaml  names db.env\n\
+         └── kubernetes/\n        \
+         ├── db.env              PASSWORD: new file\n        \
+         └── kustomization.yaml  names db.env\n\
          \n\
          Nothing was written: this is a dry run.\n"
     );
@@ -301,7 +301,7 @@ fn a_file_is_taken_as_it_is() {
         .makeinfra(&["secret", "set", "db", "A", "--from-file", &file])
         .cwd(sandbox.hello(""));
     let output = run.success();
-    output.says("others can read the value").says("--stdin drops it");
+    output.says("other users can read the value").says("--stdin removes it");
     assert_eq!(text(&sandbox, "secrets/kubernetes/db.d/A"), "one line\n");
 }
 
@@ -335,12 +335,11 @@ fn refuses_what_could_not_be_right() {
         ),
         (
             good.replace("- name: db", "- name: other"),
-            "another Secret than db is generated from \
-                                                       db.env",
+            "another Secret than db is generated from db.env",
         ),
         (good.replace("resources:", "resources: &a"), "anchors"),
         (good.replace("      - db.env", "      - missing.env"), "it does not exist"),
-        (format!("{good}---\na: b\n"), "one YAML document"),
+        (format!("{good}---\na: b\n"), "a single YAML document"),
     ] {
         fs::write(sandbox.hello(KUSTOMIZATION), edited).unwrap();
         refused(&sandbox, &[], 1, &["cannot change", word]);
@@ -348,7 +347,7 @@ fn refuses_what_could_not_be_right() {
     fs::write(sandbox.hello(KUSTOMIZATION), &good).unwrap();
     for (edited, word) in [
         (format!("{env}A=1\nA=2\n"), "line 3: the key was set in an earlier line"),
-        (format!("A={}\n{env}", "x".repeat(70_000)), "line 1: it is longer than 64 KiB"),
+        (format!("A={}\n{env}", "x".repeat(70_000)), "line 1: longer than 64 KiB"),
     ] {
         fs::write(sandbox.hello(ENV), edited).unwrap();
         refused(&sandbox, &[], 1, &["cannot change", word]);
@@ -396,7 +395,7 @@ fn keys_of_a_file_that_is_only_in_git_are_not_lost() {
         refused(&sandbox, args, 1, &["it does not exist", &format!("git checkout HEAD -- {ENV}")]);
     }
     sandbox.git(&["restore", ENV]).success();
-    set(&sandbox, &[]).success().prints("already has this value of PASSWORD");
+    set(&sandbox, &[]).success().prints("already contains this value of PASSWORD");
 }
 
 #[test]
@@ -405,8 +404,8 @@ fn a_directory_that_is_a_link_leads_nowhere() {
     fs::create_dir(sandbox.hello("plain")).unwrap();
     fs::rename(sandbox.hello("secrets/kubernetes"), sandbox.hello("plain/kubernetes")).unwrap();
     symlink("../plain/kubernetes", sandbox.hello("secrets/kubernetes")).unwrap();
-    refused(&sandbox, &[], 1, &["a directory on the way to it is a link"]);
-    sandbox.rotate("gldt-Second", &[]).failure(1).says("a directory on the way to it is a link");
+    refused(&sandbox, &[], 1, &["a parent directory is a symbolic link"]);
+    sandbox.rotate("gldt-Second", &[]).failure(1).says("a parent directory is a symbolic link");
 }
 
 #[test]
@@ -483,7 +482,7 @@ fn what_came_in_between_is_not_lost() {
         let pipe = sandbox.path("pipe");
         let child = waiting(&sandbox, &pipe);
         let mut value = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-        set(&sandbox, &[]).failure(1).says("another makeinfra is at work");
+        set(&sandbox, &[]).failure(1).says("another makeinfra process is running");
         sandbox.append(file, "# mine\n");
         let before = tree(&sandbox);
         value.write_all(b"new").unwrap();
@@ -491,7 +490,7 @@ fn what_came_in_between_is_not_lost() {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(&format!("`{file}` was changed in the meantime")), "{said}");
+        assert!(said.contains(&format!("`{file}` was changed during the run")), "{said}");
         assert!(tree(&sandbox) == before);
     }
 }

@@ -166,15 +166,15 @@ fn lists_names_and_never_a_value() {
     assert_eq!(
         output.stdout,
         "staging (secrets/kubernetes/staging)\n  \
-           gitlab  pull secret\n  \
-           db      PASSWORD, tls.key (file)\n\
+         gitlab  pull secret\n  \
+         db      PASSWORD, tls.key (file)\n\
          \n\
          production (secrets/kubernetes/production)\n  \
-           own     KEY (in secrets/kubernetes/production/own.yaml)\n  \
-           gitlab  pull secret\n  \
-           db      PASSWORD\n"
+         own     KEY (in secrets/kubernetes/production/own.yaml)\n  \
+         gitlab  pull secret\n  \
+         db      PASSWORD\n"
     );
-    output.says(&format!("line 2 of `{file}`: it has no `=`")).says(&format!("line 3 of `{file}`"));
+    output.says(&format!("line 2 of `{file}`: no `=`")).says(&format!("line 3 of `{file}`"));
     let json = list(&sandbox, &["--json", "--env", "staging"]).success();
     for said in [&output.stdout, &output.stderr, &json.stdout, &json.stderr] {
         assert!(!said.to_lowercase().contains("hunter2"), "{said}");

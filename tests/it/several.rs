@@ -129,10 +129,10 @@ fn a_list_without_a_repository_is_an_error_and_never_the_current_directory() {
     for text in ["", "\n", "# a\n\r\n"] {
         let run =
             sandbox.makeinfra(&["check", "--repos-from", "-"]).cwd(sandbox.work("a")).stdin(text);
-        run.failure(2).says("the list of `--repos-from` names no repository");
+        run.failure(2).says("the `--repos-from` list contains no repository");
     }
     let run = sandbox.makeinfra(&["check", "--repos-from", "nothing"]).cwd(sandbox.work("a"));
-    run.failure(2).says("the file of `--repos-from` does not exist");
+    run.failure(2).says("the `--repos-from` file does not exist");
 }
 
 #[test]
@@ -305,7 +305,9 @@ fn one_token_gets_into_all_that_can_take_it() {
         rotate(&sandbox, "gldt-new", &["a", "b", "c", "--commit", "--failed-to", "failed"])
             .failure(10);
     assert_eq!(begins(&output), ["ok a", "failed b", "ok c"]);
-    output.prints("it is locked: encrypted").prints("3 repositories: 2 ok, 2 changed, 1 failed\n");
+    output
+        .prints("it is encrypted, and this clone is locked")
+        .prints("3 repositories: 2 ok, 2 changed, 1 failed\n");
     let b = sandbox.work("b").canonicalize().unwrap();
     output.prints(&format!("hint: cd {} && git-crypt unlock KEY_FILE\n", b.display()));
     assert_ne!(secret(&sandbox, "a"), old);
@@ -339,7 +341,7 @@ fn one_token_is_not_for_different_registries() {
     let old = ["a", "b", "c"].map(|name| secret(&sandbox, name));
     let args = ["a", "b", "c", "--failed-to", "failed"];
     let output = rotate(&sandbox, "gldt-new", &args).failure(2);
-    output.says("one token cannot be for different registries");
+    output.says("one token cannot be used for different registries");
     output.says("`a` is for registry.gitlab.com, `b` for registry.example.com");
     assert_eq!(["a", "b", "c"].map(|name| secret(&sandbox, name)), old);
     assert_eq!(list(&sandbox, "failed"), ["a", "b", "c"]);
@@ -359,7 +361,7 @@ fn a_token_that_nobody_gives_is_missing_once() {
     assert_eq!(secret(&sandbox, "a"), secret(&sandbox, "b"));
     assert_ne!(secret(&sandbox, "a"), secret(&sandbox, "c"));
     let args = ["rotate", "--token-username", USER, "--token-stdin", "--repos-from", "-"];
-    sandbox.makeinfra(&args).stdin(TOKEN).failure(2).says("cannot be the token and the list");
+    sandbox.makeinfra(&args).stdin(TOKEN).failure(2).says("cannot be both the token and the list");
     let output =
         sandbox.makeinfra(&["rotate", "a", "b", "--from-docker-config", "../token"]).failure(2);
     output.says("`--from-docker-config` requires a `=` before the file");
@@ -402,7 +404,7 @@ fn a_login_that_is_refused_is_tried_once_for_all() {
     let output = rotate(&sandbox, "gldt-bad", &["a", "b", "c", "--check", "--failed-to", "failed"])
         .failure(13);
     assert_eq!(begins(&output), ["failed a", "failed b", "failed c"]);
-    output.prints("the token was refused, nothing was written");
+    output.prints("the registry refused the token; nothing was written");
     assert_eq!(bed.sign_ins().len(), before + 2, "{:?}", bed.sign_ins());
     assert_eq!(secret(&sandbox, "a"), old);
     assert_eq!(list(&sandbox, "failed"), ["a", "b", "c"]);
@@ -493,7 +495,7 @@ fn a_signal_ends_a_run_that_waits_and_those_that_are_not_done_are_listed() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.signal(), Some(15), "{said}");
     assert!(
-        said.contains("error: interrupted\n  2 repositories were not begun or not finished\n"),
+        said.contains("error: interrupted\n  2 repositories were not started or not finished\n"),
         "{said}"
     );
     assert_eq!(list(&sandbox, "failed"), ["a", "b"]);

@@ -75,16 +75,16 @@ fn a_token_that_is_refused_is_not_used() {
         new(&sandbox, &image, &[]),
         &sandbox,
         13,
-        "the token is wrong, or the token was revoked or has expired",
+        "the user name or token is wrong, or the token is revoked or expired",
     );
     bed.knows(TOKEN, "group", "read_repository");
-    fails(new(&sandbox, &image, &[]), &sandbox, 13, "no scope `read_registry`");
+    fails(new(&sandbox, &image, &[]), &sandbox, 13, "lacks the scope `read_registry`");
     bed.knows(TOKEN, "grou", "read_registry");
     fails(
         new(&sandbox, &image, &[]),
         &sandbox,
         13,
-        "may not pull `group/hello`: it belongs to another project",
+        "not allowed to pull `group/hello`: it belongs to another project",
     );
     // One sign-in each, and no further one after a refusal.
     let statuses =
@@ -117,7 +117,7 @@ fn an_image_that_is_not_there_yet_is_a_warning() {
         let output = succeeds(new(&sandbox, &bed.image(image), &["--json"]), id);
         let warnings = output.json()["warnings"].to_string();
         assert!(
-            warnings.contains("the sign-in is good") && warnings.contains(warning),
+            warnings.contains("the sign-in succeeds") && warnings.contains(warning),
             "{warnings}"
         );
         assert!(sandbox.hello(SECRET).exists());
@@ -249,10 +249,10 @@ fn a_rotation_asks_for_the_images_that_are_deployed() {
         "work/hello-infra/kubernetes/base/deployment.yaml",
         deployment.replace("      containers:\n", &second),
     );
-    rotate(TOKEN).failure(13).says("may not pull `second/hello`");
+    rotate(TOKEN).failure(13).says("not allowed to pull `second/hello`");
     // Nothing is deployed, and nothing is recorded.
     fs::remove_dir_all(sandbox.hello("kubernetes")).unwrap();
-    rotate(TOKEN).failure(1).says("no image is known").says("hint: leave `--check` out");
+    rotate(TOKEN).failure(1).says("no image found").says("hint: omit `--check`");
 }
 
 #[test]
@@ -262,12 +262,12 @@ fn options_that_say_how_to_ask_want_to_be_asked_for() {
         sandbox.new_hello(option).failure(2).says("`--check` is required");
     }
     sandbox.new_without_token(&["--check"]).failure(2).says("cannot be used with");
-    for (text, reason) in [("", "no certificate in it"), (TOKEN, "no certificate in it")] {
+    for (text, reason) in [("", "contains no certificate"), (TOKEN, "contains no certificate")] {
         let file = sandbox.write_private("ca.pem", text).display().to_string();
         let output = sandbox.new_hello(&["--check", "--ca-file", &file]).failure(2);
         output.says("`--ca-file` must be").says(reason);
     }
     let output = sandbox.new_hello(&["--check", "--ca-file", TOKEN]).failure(2);
-    output.says("no file of the given name");
+    output.says("the file does not exist");
     assert!(!sandbox.work("hello-infra").exists());
 }

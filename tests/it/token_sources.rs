@@ -95,7 +95,7 @@ fn a_token_file_that_others_can_read_is_a_warning() {
             };
             let output = makes_the_secret(&sandbox, run);
             assert_eq!(
-                output.stderr.contains("warning: others can read the token"),
+                output.stderr.contains("warning: other users can read the token"),
                 warns,
                 "{mode:o} {}",
                 output.stderr

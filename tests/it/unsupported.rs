@@ -17,16 +17,11 @@ fn what_git_alone_can_open_is_named_with_the_way_out() {
         (
             "refStorage",
             "reftable",
-            "its references are stored as `reftable`",
+            "its references are in `reftable` format",
             "refs migrate --ref-format=files",
         ),
-        (
-            "objectFormat",
-            "sha256",
-            "its objects are named by SHA-256",
-            "git init --object-format=sha1",
-        ),
-        ("foo", "a\u{1b}[31mb", "git's extension `foo=a?[31mb`", " clone . "),
+        ("objectFormat", "sha256", "it uses SHA-256 object names", "git init --object-format=sha1"),
+        ("foo", "a\u{1b}[31mb", "the git extension `foo=a?[31mb`", " clone . "),
     ] {
         sandbox.git(&["config", &format!("extensions.{extension}"), value]).success();
         let output = check(&sandbox, "hello-infra");
@@ -108,7 +103,7 @@ fn no_file_of_git_is_waited_for() {
         {
             continue;
         }
-        check(&sandbox, "hello-infra").says("far too large");
+        check(&sandbox, "hello-infra").says("too large");
     }
 }
 

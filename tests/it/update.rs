@@ -72,7 +72,7 @@ fn an_untouched_repository_becomes_what_new_would_make() {
         update(&sandbox, &["--no-input"]).failure(1).says("ConfigMap `old` is no longer deployed");
         let done = update(&sandbox, &["--yes", "--commit"]).success();
         done.prints(
-            "- ConfigMap `old` is no longer deployed: `make prune` deletes it from the cluster",
+            "- ConfigMap `old` is no longer deployed; `make prune` deletes it from the cluster",
         );
         assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
         is_fresh(&sandbox, args);
@@ -92,7 +92,7 @@ fn twice_without_a_commit_is_once_too() {
     update(&sandbox, &["--yes"]).success();
     let tree = sandbox.tree();
     update(&sandbox, &["--yes"]).success().prints("Nothing to do");
-    update(&sandbox, &["--dry-run"]).success().prints("Nothing to do: it is done already.");
+    update(&sandbox, &["--dry-run"]).success().prints("Nothing to do: already done.");
     assert_eq!(sandbox.tree(), tree);
     update(&sandbox, &["--yes", "--commit"]).success().prints("committed as");
     assert_eq!(sandbox.git(&["status", "--porcelain"]).success().stdout, "");
@@ -133,10 +133,11 @@ fn what_people_changed_stays() {
     let before = sandbox.tree();
     let done = update(&sandbox, &["--yes", "--commit"]).success();
     done.prints(
-        "kept as the files have it: image of hello in production: registry.gitlab.com/group/hello:1.0.0",
+        "kept as in the files: image of hello in production: registry.gitlab.com/group/hello:1.0.0",
     );
     done.prints(
-        "deleted here, and stays so (`--restore PATH` brings a file back): `kubernetes/base/service.yaml`",
+        "deleted here and not restored (`--restore PATH` restores a file): \
+         `kubernetes/base/service.yaml`",
     );
     let after = |path: &str| sandbox.read(path);
     assert!(
@@ -206,7 +207,7 @@ fn files_are_followed_where_people_and_templates_moved_them() {
     sandbox.commit_all();
     update(&sandbox, &["--yes", "--commit"])
         .success()
-        .prints("is updated where it is now: `kubernetes/base/web.yaml`");
+        .prints("is updated at its new path `kubernetes/base/web.yaml`");
     assert!(!sandbox.hello("hooks").exists() && !sandbox.hello(DEPLOYMENT).exists());
     assert!(sandbox.read(".githooks/pre-commit").ends_with("# ours\n"));
     assert_eq!(mode(&sandbox.hello(".githooks/pre-commit")) & 0o111, 0o111);
@@ -292,13 +293,13 @@ fn conflicts_are_gits_own() {
         let output = update(&sandbox, args).failure(12);
         output
             .says("conflicts in 2 files; nothing was written")
-            .says("both changed spec.revisionHistoryLimit")
+            .says("you and the templates changed spec.revisionHistoryLimit")
             .says("hint: makeinfra update --conflicts");
         assert_eq!(sandbox.tree(), before);
     }
     update(&sandbox, &["--dry-run"])
         .failure(12)
-        .prints("README.md: both changed the same lines of it");
+        .prints("README.md: you and the templates changed the same lines");
     assert_eq!(sandbox.tree(), before);
     let output = update(&sandbox, &["--conflicts"]).failure(12);
     output.prints("git cherry-pick --continue").says("unresolved conflicts in");
@@ -360,7 +361,10 @@ fn a_conflict_is_refused_before_it_could_lose_anything() {
     sandbox.put("notes.txt", "mine\n");
     sandbox.git(&["add", "notes.txt"]).success();
     let before = sandbox.tree();
-    update(&sandbox, &["--conflicts"]).failure(1).says("changes are staged").says("notes.txt");
+    update(&sandbox, &["--conflicts"])
+        .failure(1)
+        .says("there are staged changes")
+        .says("notes.txt");
     sandbox.git(&["reset", "-q"]).success();
     sandbox.append("Makefile", "# mine\n");
     update(&sandbox, &["--conflicts"]).failure(1).says("`Makefile`: it has uncommitted edits");
@@ -443,7 +447,7 @@ fn a_file_of_ones_own_is_left_alone_until_it_is_taken() {
     sandbox.commit_all();
     let readme = sandbox.read("README.md");
     let done = update(&sandbox, &["--yes", "--commit"]).success();
-    done.prints("- `own` lists these, and they are not updated: `Makefile`, `README.md`");
+    done.prints("- not updated, because `own` lists them: `Makefile`, `README.md`");
     assert_eq!(sandbox.read("Makefile"), "ours:\n\t@echo ours\n");
     assert_eq!(sandbox.read("README.md"), readme);
     update(&sandbox, &["--check"]).success();
@@ -489,9 +493,10 @@ fn what_each_environment_builds_is_compared() {
     sandbox.commit_all();
     let plan = update(&sandbox, &["--dry-run"]).success();
     plan.prints(
-        "- production: ConfigMap `old` is no longer deployed: `make prune` deletes it from the cluster\n",
+        "- production: ConfigMap `old` is no longer deployed; `make prune` deletes it from the \
+         cluster\n",
     );
-    plan.prints("- Service `hello` changes `spec.clusterIP`, which the cluster does not allow");
+    plan.prints("- Service `hello` changes `spec.clusterIP`, which is immutable in the cluster");
     update(&sandbox, &["--no-input"])
         .failure(1)
         .says("production: ConfigMap `old` is no longer deployed");

@@ -32,7 +32,7 @@ fn an_answer_that_is_edited_by_hand_arrives_in_the_files() {
     sandbox.commit_all();
     sandbox.edit(Record::FILE, "port: 9090", "port: 6060");
     let output = update(&sandbox, &["--yes"]).failure(1);
-    output.says("`answers.port` is not what the files say");
+    output.says("`answers.port` does not match the files");
     sandbox.edit(Record::FILE, "port: 6060", "prot: 6060");
     update(&sandbox, &["--yes"]).failure(1).says("`answers.prot` is not an answer").says("`port`");
 }
@@ -167,7 +167,7 @@ fn a_tag_that_was_set_survives_another_name_and_is_not_replaced_unasked() {
         "{overlay}"
     );
     sandbox.edit(Record::FILE, "hello:1.0.0", "hello:3.0.0");
-    update(&sandbox, &["--yes"]).failure(1).says("`answers.image` is not what the files say");
+    update(&sandbox, &["--yes"]).failure(1).says("`answers.image` does not match the files");
     assert!(sandbox.read(OVERLAY).contains("1.5.0"));
 }
 
@@ -254,7 +254,7 @@ fn an_answer_that_was_committed_alone_is_warned_of() {
     sandbox.commit_all();
     update(&sandbox, &["--yes"])
         .success()
-        .says("do not follow `answers.port`: makeinfra update --from HEAD^1");
+        .says("do not match `answers.port`: makeinfra update --from HEAD^1");
     update(&sandbox, &["--check"]).failure(1);
     // After it is done, the hint is not to commit everything.
     let sandbox = Sandbox::with_hello();
@@ -280,7 +280,7 @@ fn a_conflict_in_a_file_that_moves_leaves_both() {
     sandbox.commit_all();
     let output = update(&sandbox, &["--from", "HEAD^", "--yes"]).failure(12);
     output
-        .says("it is generated as `kubernetes/base/cronjob.yaml` now")
+        .says("now generated as `kubernetes/base/cronjob.yaml`")
         .says("hint: makeinfra update --from 'HEAD^' --conflicts");
     let output = update(&sandbox, &["--from", "HEAD^", "--conflicts"]).failure(12);
     output.prints("git rm -- kubernetes/base/deployment.yaml");
@@ -302,7 +302,7 @@ fn a_patch_is_not_the_object_that_it_is_for() {
     sandbox.commit_all();
     let patch = sandbox.read("kubernetes/overlays/production/service-patch.yaml");
     let done = update(&sandbox, &["--yes", "--commit"]).success();
-    assert!(!done.stdout.contains("is updated where it is now"), "{}", done.stdout);
+    assert!(!done.stdout.contains("is updated at its new path"), "{}", done.stdout);
     assert_eq!(sandbox.read("kubernetes/overlays/production/service-patch.yaml"), patch);
 }
 
@@ -315,7 +315,7 @@ fn objects_that_were_put_into_one_file_are_named() {
     sandbox.edit(BASE, "  - deployment.yaml\n  - service.yaml\n", "  - all.yaml\n");
     sandbox.commit_all();
     update(&sandbox, &["--yes", "--commit"]).success().prints(
-        "what changes in `kubernetes/base/deployment.yaml` is not applied to `kubernetes/base/all.yaml`",
+        "changes of `kubernetes/base/deployment.yaml` are not applied to `kubernetes/base/all.yaml`",
     );
     assert_eq!(sandbox.read("kubernetes/base/all.yaml"), both);
 }

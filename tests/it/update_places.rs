@@ -207,7 +207,7 @@ fn a_file_that_both_added_is_a_conflict_if_it_differs() {
     sandbox.put(".gitignore", "mine\n");
     sandbox.commit_all();
     let tree = sandbox.tree();
-    update(&sandbox, &["--yes"]).failure(12).says("`.gitignore`: it is generated now");
+    update(&sandbox, &["--yes"]).failure(12).says("`.gitignore`: now generated");
     update(&sandbox, &["--conflicts"]).failure(12);
     assert!(git(&sandbox, &["status", "--porcelain"]).contains("AA .gitignore\n"));
     let text = sandbox.read(".gitignore");
@@ -305,7 +305,7 @@ fn without_an_identity_nothing_is_written() {
         let all = || (times(&sandbox.hello(".git")), times(&sandbox.hello("")));
         let before = all();
         let output = nobody(update(&sandbox, args)).failure(1);
-        output.says("git does not know who you are").says("hint: git config --global user.name");
+        output.says("git has no user name and email").says("hint: git config --global user.name");
         assert!(all() == before, "{args:?}");
     }
 }
@@ -362,7 +362,10 @@ fn what_is_printed_as_json_can_be_read_by_programs() {
         assert_eq!(output.code, Some(12), "{}", output.stderr);
         let found = output.json();
         assert_eq!(paths(&found["conflicts"]), [DEPLOYMENT]);
-        assert_eq!(found["conflicts"][0]["why"], "both changed spec.revisionHistoryLimit");
+        assert_eq!(
+            found["conflicts"][0]["why"],
+            "you and the templates changed spec.revisionHistoryLimit"
+        );
         assert_eq!(paths(&found["files"]), [".makeinfra.yaml", "README.md"]);
         let next = found["next"].as_array().unwrap();
         assert_eq!(next.is_empty(), args[0] == "--dry-run", "{found}");

@@ -332,7 +332,7 @@ fn every_vendors_answer_has_the_verdict_that_it_means() {
     let wrong = "refuses the sign-in";
     let denied = "denies the sign-in";
     let expired = "says that the token has expired";
-    let no_right = "the sign-in is good, but this login may not pull `group/shop`";
+    let no_right = "the sign-in succeeds, but this login is not allowed to pull `group/shop`";
     let private = "there are no credentials for it";
     let ok = "ok: `HOST/group/shop:1.0.0` can be pulled";
     let rows: &[(&str, Vendor, Option<&str>, &str, &str)] = &[
@@ -345,7 +345,7 @@ fn every_vendors_answer_has_the_verdict_that_it_means() {
             docker_hub,
             Some("limited"),
             "group/shop:limited",
-            "warning: `HOST` had too many requests",
+            "warning: `HOST` limits requests",
         ),
         ("Docker Hub", docker_hub, None, SHOP, private),
         ("GHCR", ghcr, Some("good"), SHOP, ok),
@@ -391,14 +391,14 @@ fn every_vendors_answer_has_the_verdict_that_it_means() {
         ("half open", half_open, None, SHOP, private),
         ("GitLab", gitlab, Some("good"), SHOP, ok),
         ("GitLab", gitlab, Some("wrong"), SHOP, wrong),
-        ("GitLab", gitlab, Some("scope"), SHOP, "in GitLab, it has no scope `read_registry`"),
+        ("GitLab", gitlab, Some("scope"), SHOP, "in GitLab, it lacks the scope `read_registry`"),
         ("GitLab", gitlab, Some("other"), SHOP, "it belongs to another project"),
         (
             "GitLab",
             gitlab,
             Some("banned"),
             SHOP,
-            "warning: `HOST` refuses to answer and does not say why",
+            "warning: `HOST` refuses to answer without a reason",
         ),
         ("GitLab", gitlab, None, SHOP, private),
     ];

@@ -204,7 +204,7 @@ fn the_walkthrough_leads_from_the_first_403_to_a_rotation_a_year_later() {
             }
             (_, "makeinfra diagnose") => {
                 let found = typed(&[]).success();
-                found.prints("ok: 1 pod, all of them run");
+                found.prints("ok: 1 pod, all running");
                 found
             }
             ("4", "makeinfra check") => typed(&["--strict"]).success(),

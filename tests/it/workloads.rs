@@ -309,7 +309,7 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
         ),
         (&["--arg", marker], "`--arg` must not contain a token"),
         (&["--arg", "two\nlines"], "`--arg` must be at most 100 arguments of one line"),
-        (&["--port", "nobody"], "`--port` must be a port: a whole number from 1 to 65535; or none"),
+        (&["--port", "nobody"], "`--port` must be a port (1 to 65535) or none"),
     ] {
         let output = refused(&sandbox, sandbox.new_without_token(args), 2, said);
         assert!(!output.stderr.contains(marker), "{}", output.stderr);
@@ -326,10 +326,13 @@ fn values_that_no_cluster_takes_are_refused_and_not_quoted() {
             "`components.n.port` requires `--workload deployment`",
         ),
         ("components: {n: {port: none, ingress: a.b}}", "`components.n.ingress` requires a port"),
-        ("components: {worker: {prot: 1}}", "`components.worker` has no name `prot`"),
+        ("components: {worker: {prot: 1}}", "`components.worker` contains the unknown name `prot`"),
         ("components: {Foo: {}}", "a name in `components` must consist of"),
         ("components: [a]", "`components` must be a mapping"),
-        ("environments: {staging: {port: 3}}", "`environments.staging` has no name `port`"),
+        (
+            "environments: {staging: {port: 3}}",
+            "`environments.staging` contains the unknown name `port`",
+        ),
         ("components: {hello: {port: null}}", "the name of a component must be different"),
     ] {
         let file =
@@ -357,10 +360,10 @@ fn a_file_of_settings_is_read_as_kustomize_reads_it() {
             "{}",
             output.stderr
         );
-        output.says("cannot use `").says("` for `--config`");
+        output.says("cannot use the `--config` file");
     }
     let run = sandbox.new_without_token(&["--config", "none.env"]);
-    refused(&sandbox, run, 2, "there is no file `none.env` for `--config`");
+    refused(&sandbox, run, 2, "`--config` file not found: `none.env`");
     let file =
         sandbox.write("app.env", "DB_PASSWORD=hunter2\nSECRET_KEY=x\n").display().to_string();
     let output = sandbox.new_without_token(&["--config", &file]).success();

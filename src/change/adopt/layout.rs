@@ -127,7 +127,7 @@ impl Layout {
                 return Err(Failure::failed(format!(
                     "`{other}` and `{from}` would both become `{to}`"
                 ))
-                .because("nothing is merged or overwritten")
+                .because("makeinfra does not merge or overwrite files")
                 .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
                 .into());
             }
@@ -195,10 +195,12 @@ impl Layout {
                 } else if roots.contains(&dir) {
                     let name = environment(dir, roots)?;
                     if layout.environments.contains(&name) {
-                        return Err(Failure::failed(format!("two overlays are called `{name}`"))
-                            .because("an environment is named after the directory of its overlay")
-                            .hint(Advice::git(format!("mv {0} {0}-2", shell_word(Path::new(dir)))))
-                            .into());
+                        return Err(Failure::failed(format!(
+                            "two overlays have the name `{name}`"
+                        ))
+                        .because("an environment is named after the directory of its overlay")
+                        .hint(Advice::git(format!("mv {0} {0}-2", shell_word(Path::new(dir)))))
+                        .into());
                     }
                     layout.environments.push(name.clone());
                     format!("{OVERLAYS}/{name}")
@@ -267,7 +269,7 @@ impl Layout {
 pub(super) fn occupied(from: &str, to: &str) -> Failure {
     let word = |path: &str| shell_word(Path::new(path));
     Failure::failed(format!("cannot move `{from}`"))
-        .because(format!("it belongs to `{to}`, which has other content"))
+        .because(format!("its new place `{to}` already exists with different content"))
         .hint(Advice::git(format!("mv {} {}", word(to), word(&format!("{to}.old")))))
 }
 
@@ -287,8 +289,8 @@ fn base<'d>(roots: &[&'d str], reached: &[Vec<&'d str>]) -> Result<&'d str> {
     let called_so = shared.iter().find(is_called_so);
     match (called_so, &shared[..], roots) {
         (Some(base), ..) | (None, [base], _) | (None, _, [base]) => Ok(base),
-        _ => Err(Failure::failed("cannot tell which kustomization is the base")
-            .because(format!("these do not share exactly one: {}", roots.join(", ")))
+        _ => Err(Failure::failed("cannot determine which kustomization is the base")
+            .because(format!("these overlays do not share exactly one base: {}", roots.join(", ")))
             .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
             .into()),
     }

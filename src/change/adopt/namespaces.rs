@@ -39,20 +39,20 @@ impl Namespaces {
         let others = |one: &&String| asked.is_some_and(|asked| asked != one.as_str());
         if let [first, second, ..] = &self.named[..] {
             return Err(Failure::failed("the manifests name several namespaces")
-                .because(format!("`{first}` and `{second}`; an environment has one"))
+                .because(format!("`{first}` and `{second}`; an environment has only one"))
                 .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
                 .into());
         }
         if let Some(other) = self.named.iter().find(others) {
-            return Err(Failure::usage("`--namespace` must be the one that the manifests name")
-                .because("objects would be created anew in another one")
+            return Err(Failure::usage("`--namespace` must match the manifests")
+                .because("in another namespace, all objects would be created again")
                 .hint(format!("--namespace {other}"))
                 .into());
         }
         match self.named.first() {
             Some(name) if self.is_mixed && asked.is_none() => {
                 Err(Failure::usage("`--namespace` is required")
-                    .because(format!("some objects are in `{name}`, and others name no namespace"))
+                    .because(format!("some objects are in `{name}`, others have no namespace"))
                     .hint(format!("--namespace {name}"))
                     .into())
             }

@@ -65,23 +65,23 @@ pub(super) fn add(adoption: &mut Adoption, before: &Before, after: &Files, rende
         let missing =
             makefile.filter(|_| path == "Makefile").map(|text| missing_targets(text, rendered));
         let lacks = missing.filter(|all| !all.is_empty());
-        let lacks =
-            lacks.map_or(String::new(), |all| format!(" and lacks the targets {}", all.join(", ")));
-        notes.push(format!("`{path}` is kept{lacks} (`--take {path}` replaces it)"));
+        let lacks = lacks
+            .map_or(String::new(), |all| format!(", which lacks the targets {}", all.join(", ")));
+        notes.push(format!("keeps `{path}`{lacks} (`--take {path}` replaces it)"));
     }
     notes.extend(of_the_cluster(&adoption.answers, before));
     for (path, names) in mentions(files, moves) {
-        notes.push(format!("`{path}` names {names}, where files move away: edit it"));
+        notes.push(format!("`{path}` refers to {names}, which will move: edit it"));
     }
     for path in &layout.left {
         let why =
-            if layout.is_flat() { "SOPS has encrypted it" } else { "no kustomization names it" };
-        notes.push(format!("`{path}` stays: {why}"));
+            if layout.is_flat() { "it is encrypted by SOPS" } else { "no kustomization lists it" };
+        notes.push(format!("`{path}` stays where it is: {why}"));
     }
     let links =
         files.iter().filter(|(path, found)| found.content.is_err() && objects::is_yaml(path));
     notes.extend(links.filter_map(|(path, found)| {
-        found.content.as_ref().err().map(|why| format!("`{path}` stays as it is: {why}"))
+        found.content.as_ref().err().map(|why| format!("`{path}` stays unchanged: {why}"))
     }));
     let all =
         || survey.manifests.iter().flat_map(|(path, all)| all.iter().map(move |one| (path, one)));
@@ -89,7 +89,7 @@ pub(super) fn add(adoption: &mut Adoption, before: &Before, after: &Files, rende
         all().filter(|(_, one)| text(one, &["metadata", "annotations", "helm.sh/hook"]).is_some());
     notes.extend(hooks.map(|(path, one)| {
         let kind = text(one, &["kind"]).unwrap_or_default();
-        format!("`{path}`: {kind} is a hook of helm, and `make deploy` applies it like any object")
+        format!("`{path}`: {kind} is a Helm hook; `make deploy` applies it like any other object")
     }));
     let part_of = "app.kubernetes.io/part-of";
     let project = adoption.answers.project.as_str();
@@ -99,8 +99,8 @@ pub(super) fn add(adoption: &mut Adoption, before: &Before, after: &Files, rende
     });
     if unlabelled {
         notes.push(format!(
-            "`make status` and `make logs` show pods with the label `{part_of}: {project}`, which \
-             some pods lack"
+            "some pods lack the label `{part_of}: {project}`, so `make status` and `make logs` do \
+             not show them"
         ));
     }
 }
@@ -113,13 +113,13 @@ fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
         let (name, namespace) = (&environment.name, environment.namespace.as_str());
         if namespaces::is_assumed(here, &request.values, environment) {
             notes.push(format!(
-                "nothing names the namespace of {name}: `{namespace}` is assumed; objects that run \
-                 in another one are created anew (`--namespace`)"
+                "no manifest sets the namespace of {name}, so `{namespace}` is assumed; objects \
+                 that run in another namespace would be created again (use `--namespace`)"
             ));
         }
         for other in namespaces::foreign_subjects(here, namespace) {
             notes.push(format!(
-                "a binding names an account in namespace `{other}`: kustomize makes that \
+                "a binding names an account in namespace `{other}`, which kustomize changes to \
                  `{namespace}`"
             ));
         }
@@ -127,15 +127,15 @@ fn of_the_cluster(answers: &Answers, before: &Before) -> Vec<String> {
     if answers::has_other_tags(here, answers.image()) {
         let image = answers.image().name();
         notes.push(format!(
-            "containers run several tags of `{image}`: they stay in the manifests, without `make \
-             set-image`"
+            "containers use several tags of `{image}`: the tags stay in the manifests, and `make \
+             set-image` does not change them"
         ));
     }
     let others = secrets.iter().filter_map(|file| Some((&file.path, &file.pull.as_ref()?.name)));
     let others = others.filter(|(_, name)| *name != answers.secret_name.as_str());
     notes.extend(others.map(|(path, name)| {
         format!(
-            "`{path}` is the pull Secret `{name}`: `makeinfra rotate` replaces only `{}`",
+            "`{path}` is the pull Secret `{name}`, but `makeinfra rotate` replaces only `{}`",
             answers.secret_name
         )
     }));
@@ -170,13 +170,12 @@ fn unread(before: &Before) -> Vec<String> {
         .iter()
         .filter(|(path, found)| found.content.is_ok() && objects::is_yaml(path) && !is_known(path));
     let told = yaml.filter_map(|(path, _)| match is_read(path) {
-        false if is_beside(path) || is_below(path) => Some(format!(
-            "`{path}` stays and is not deployed: it was not read, because it is not \
-                          valid YAML"
-        )),
+        false if is_beside(path) || is_below(path) => {
+            Some(format!("`{path}` stays and is not deployed: it is not valid YAML"))
+        }
         true if is_beside(path) => Some(format!(
-            "`{path}` stays and is not deployed: it is not YAML with a kind and a name in every \
-             document"
+            "`{path}` stays and is not deployed: not every YAML document in it has a kind and a \
+             name"
         )),
         _ => None,
     });

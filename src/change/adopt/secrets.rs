@@ -78,7 +78,7 @@ pub(super) fn all(
     if let Some((path, _)) = locked {
         return Err(Failure::failed(format!("cannot read `{path}`"))
             .kind(Kind::Locked)
-            .because("it is locked: encrypted, and this clone is not unlocked")
+            .because("it is encrypted, and this clone is locked")
             .hint(Advice::at_top(UNLOCK))
             .into());
     }
@@ -169,9 +169,9 @@ pub(super) fn place(
             }
             if file.is_part {
                 let (name, path) = (&file.name, &file.path);
-                placed.notes.push(format!(
-                    "Secret `{name}` moves from `{path}` to a file of its own, `{to}`"
-                ));
+                placed
+                    .notes
+                    .push(format!("Secret `{name}` moves from `{path}` to its own file, `{to}`"));
             } else if to != file.path {
                 placed.moves.insert(file.path.clone(), to.clone());
             }
@@ -210,8 +210,8 @@ fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
     let path = &file.path;
     if file.rotatable.is_some() {
         notes.push(format!(
-            "the pull Secret of `{path}` is written anew, without its comments: `makeinfra rotate` \
-             edits block style"
+            "the pull Secret in `{path}` is rewritten in block style, which `makeinfra rotate` \
+             requires; its comments are lost"
         ));
     }
     let bytes = file.rotatable.as_ref().unwrap_or(&file.text);
@@ -226,14 +226,14 @@ fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
         Ok(mut labelled) => {
             let instead = said.map_or(String::new(), |said| format!(" instead of `{said}`"));
             notes.push(format!(
-                "the pull Secret of `{path}` gets the label `{COMPONENT}: {PULL_SECRET}`{instead}"
+                "the pull Secret in `{path}` gets the label `{COMPONENT}: {PULL_SECRET}`{instead}"
             ));
             Zeroizing::new(std::mem::take(&mut *labelled).into_bytes())
         }
         Err(_) => {
             notes.push(format!(
-                "`make deploy` finds the pull Secret by its label `{COMPONENT}: {PULL_SECRET}`: \
-                 add it to `{path}`"
+                "`make deploy` finds the pull Secret by the label `{COMPONENT}: {PULL_SECRET}`: \
+                 add this label to `{path}`"
             ));
             bytes.clone()
         }

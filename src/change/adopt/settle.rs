@@ -106,8 +106,8 @@ pub(super) fn settle(
     }
     let script = "scripts/deploy.sh";
     if own.contains(script) && !own.contains(MAKEFILE) {
-        return Err(Failure::failed(format!("`{script}` is needed by the generated Makefile"))
-            .because("it exists with other content")
+        return Err(Failure::failed(format!("the generated Makefile requires `{script}`"))
+            .because("it already exists with different content")
             .hint(Advice::makeinfra("adopt").with(format!("--take {script}")))
             .into());
     }

@@ -47,12 +47,12 @@ pub(super) fn verify(
             let count = built.get(&(kind.clone(), name.clone())).map_or(0, |(count, _)| *count);
             let what = match count {
                 0 => "would no longer be deployed",
-                1 => "would be deployed, and is not now",
-                _ => "is in several files",
+                1 => "would be deployed, but is not deployed now",
+                _ => "exists in several files",
             };
             return Err(Failure::failed(format!("{kind} `{name}` {what}"))
                 .because(format!(
-                    "the environment `{}` must have the same objects as before",
+                    "the environment `{}` would have other objects than before",
                     environment.name
                 ))
                 .hint(Advice::makeinfra("adopt").with("--manifests DIR"))
@@ -64,10 +64,10 @@ pub(super) fn verify(
         });
         if let Some(((kind, name), old, new)) = moved {
             return Err(Failure::failed(format!(
-                "{kind} `{name}` would be created anew in another namespace"
+                "{kind} `{name}` would be created again in another namespace"
             ))
             .because(format!(
-                "it is in `{old}`, and `{new}` would be that of `{}`",
+                "it is in `{old}`, but `{new}` would be the namespace of `{}`",
                 environment.name
             ))
             .hint(Advice::makeinfra("adopt").with(format!("--namespace {old}")))
@@ -139,7 +139,7 @@ fn check_references(files: &Files, after: &Files) -> Result<()> {
         };
         if let Some(missing) = one.references.iter().find(|reference| !is_there(&reference.target))
         {
-            return Err(Failure::failed(format!("`{}` would name what is not there", one.path))
+            return Err(Failure::failed(format!("`{}` would refer to a missing file", one.path))
                 .because(format!("`{}` is missing; nothing was written", missing.target))
                 .hint(Advice::git("status --ignored"))
                 .into());

@@ -42,7 +42,7 @@ impl NewEnvironment<'_> {
         hosts.dedup();
         for host in hosts {
             plan.notes.push(format!(
-                "`{}` has the host `{host}`, which {} would share: patch it in \
+                "`{}` has the host `{host}`, which {} would also use: patch it in \
                  `{}/kustomization.yaml`",
                 Context::BASE,
                 self.name,
@@ -162,7 +162,7 @@ pub(super) fn ingresses(
         let Some((base, tls)) = base_ingress(files, component) else {
             if asked.is_some() {
                 return Err(Failure::usage(format!(
-                    "`--ingress` is for a project with an Ingress, and `{}` has none",
+                    "`--ingress` requires a project with an Ingress, but `{}` has none",
                     Context::BASE
                 ))
                 .hint(Advice::makeinfra(format!("env add {name}")))
@@ -188,7 +188,7 @@ pub(super) fn ingresses(
         let new = match asked {
             Some(host) => host.to_string(),
             None => hosts::by_rule(name, protect, &base, &taken).ok_or_else(|| {
-                Failure::usage(format!("the host `{base}` has no room for `{name}` before it"))
+                Failure::usage(format!("cannot prepend `{name}` to the host `{base}`"))
                     .hint(Advice::makeinfra(format!("env add {name}")).with("--ingress HOST"))
             })?,
         };

@@ -36,8 +36,8 @@ impl NewEnvironment<'_> {
         }
         let text = text.unwrap_or_else(|| {
             plan.notes.push(format!(
-                "`{new}` is as makeinfra generates it: the edits of `{old}` cannot be told from \
-                 its values"
+                "`{new}` is generated without the edits of `{old}`, which cannot be adapted to the \
+                 new environment"
             ));
             wish.to_owned()
         });

@@ -22,12 +22,10 @@ impl NewEnvironment<'_> {
         let (like, name) = (&self.like.name, self.name);
         if !self.includes_secrets(files)? {
             if !matches!(self.options.pull_secret, PullSecret::Copied) {
-                return Err(Failure::failed(format!(
-                    "cannot give {name} a deploy token of its own"
-                ))
-                .because(format!("the overlay of {like} includes no directory of Secrets"))
-                .hint(Advice::at_top(format!("cat {}/kustomization.yaml", self.like.overlay())))
-                .into());
+                return Err(Failure::failed(format!("cannot give {name} its own deploy token"))
+                    .because(format!("the overlay of {like} includes no directory of Secrets"))
+                    .hint(Advice::at_top(format!("cat {}/kustomization.yaml", self.like.overlay())))
+                    .into());
             }
             plan.notes.push(format!("the overlay of {like} includes no Secrets: {name} gets none"));
             return Ok(());
@@ -39,17 +37,17 @@ impl NewEnvironment<'_> {
         if copied.is_some_and(|bytes| git_crypt::is_encrypted(bytes)) {
             return Err(Failure::failed(format!("cannot copy `{pull_secret}`"))
                 .kind(Kind::Locked)
-                .because("it is locked: encrypted, and this clone is not unlocked")
+                .because("it is encrypted, and this clone is locked")
                 .hint(Advice::at_top(UNLOCK))
                 .into());
         }
         let (told, content) = match (&self.options.pull_secret, copied) {
-            (PullSecret::Own(bytes), _) => ("one of its own".to_owned(), Some(bytes)),
+            (PullSecret::Own(bytes), _) => ("its own".to_owned(), Some(bytes)),
             (PullSecret::Awaited, _) => {
                 let path = to.secret_file(&answers.secret_name);
-                ("one of its own".to_owned(), files.bytes(&path)?.or(copied))
+                ("its own".to_owned(), files.bytes(&path)?.or(copied))
             }
-            (PullSecret::Copied, Some(bytes)) => (format!("that of {like}"), Some(bytes)),
+            (PullSecret::Copied, Some(bytes)) => (format!("copied from {like}"), Some(bytes)),
             (PullSecret::Copied, None) => ("none yet".to_owned(), None),
         };
         plan.facts.push(("token", told));
@@ -86,8 +84,8 @@ impl NewEnvironment<'_> {
             others.into_iter().partition(|(secret, _)| self.is_used(files, secret));
         if !used.is_empty() {
             plan.notes.push(format!(
-                "the manifests use {}, which {name} will not have: set each value with `makeinfra \
-                 secret set`, or copy them with `--with-secrets`",
+                "the manifests use {}, which {name} will lack: set each value with `makeinfra \
+                 secret set`, or copy all with `--with-secrets`",
                 names_with_keys(&used)
             ));
         }
@@ -122,7 +120,7 @@ impl NewEnvironment<'_> {
             let (Some(below), Some(bytes)) = (below, content) else {
                 return Err(Failure::failed("cannot copy the Secrets")
                     .because(format!(
-                        "`{}` names `{path}`, which is not a file below `{from}`",
+                        "`{}` names `{path}`, which is not a file under `{from}`",
                         listing.path
                     ))
                     .hint(Advice::makeinfra(format!("env add {}", self.name)))

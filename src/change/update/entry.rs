@@ -149,13 +149,19 @@ impl<'s> Side<'s> {
         };
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).ok();
         let (Some(before), Some(after)) = (text(&old.bytes), text(&new.bytes)) else {
-            return Ok(Merge::Conflict("both changed it, and it is not text".to_owned(), true));
+            return Ok(Merge::Conflict(
+                "you and the templates changed it, and it is not text".to_owned(),
+                true,
+            ));
         };
         if self.has(old) {
             return Ok(Merge::Clean(ends(&after)));
         }
         let Some(ours) = text(bare.as_ref().unwrap_or(self.bytes)) else {
-            return Ok(Merge::Conflict("both changed it, and it is not text".to_owned(), true));
+            return Ok(Merge::Conflict(
+                "you and the templates changed it, and it is not text".to_owned(),
+                true,
+            ));
         };
         Ok(match merge::three_way(path, &before, &ours, &after)? {
             merge::Merged::Clean(text) => Merge::Clean(ends(&text)),

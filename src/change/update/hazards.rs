@@ -85,14 +85,14 @@ fn between(old: &BTreeMap<Object, Value>, new: &BTreeMap<Object, Value>) -> Vec<
     for ((kind, name), old) in old {
         let Some(new) = new.get(&(kind.clone(), name.clone())) else {
             found.push(format!(
-                "{kind} `{name}` is no longer deployed: `make prune` deletes it from the cluster"
+                "{kind} `{name}` is no longer deployed; `make prune` deletes it from the cluster"
             ));
             continue;
         };
         for (_, path) in IMMUTABLE.iter().filter(|(of, _)| of == kind) {
             if at(old, path) != at(new, path) {
                 found.push(format!(
-                    "{kind} `{name}` changes `{}`, which the cluster does not allow: delete it \
+                    "{kind} `{name}` changes `{}`, which is immutable in the cluster: delete it \
                      there before `make deploy`",
                     path.join(".")
                 ));

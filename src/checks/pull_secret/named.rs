@@ -191,10 +191,8 @@ pub(super) fn namespaces(inspection: &Inspection) -> Vec<Check> {
                 write(&format!("namespace: {}", wanted.trim_matches('`')), &secret.path)
             };
             found.push(if secret.secret.is_copied {
-                let message = format!(
-                    "{message}; according to its annotations, a controller may copy \
-                                 it"
-                );
+                let message =
+                    format!("{message}; according to its annotations, a controller may copy it");
                 Check::warning(id, workload_title(workload), message).hint(hint)
             } else {
                 of_workload(id, workload, &message).hint(hint)

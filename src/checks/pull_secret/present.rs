@@ -41,7 +41,7 @@ pub(super) fn checks(inspection: &Inspection, known: &ExternalFacts) -> Vec<Chec
             1 => String::new(),
             several => format!(", in {}", count(several, "file")),
         };
-        let message = format!("holds {}{files}", titles.join(", "));
+        let message = format!("contains {}{files}", titles.join(", "));
         Check::ok(id, &inspection.pull_secrets[0].path, message)
     })
 }

@@ -81,8 +81,7 @@ fn listed(inspection: &Inspection) -> Vec<Check> {
             return Check::problem(
                 id,
                 &file.path,
-                "left behind by a killed run; may contain a \
-                                                   secret",
+                "left behind by a killed run; may contain a secret",
             )
             .hint(Advice::at_top(format!("rm {}", word(&file.path))));
         }
@@ -135,10 +134,7 @@ fn generated(inspection: &Inspection) -> Vec<Check> {
         Check::ok(
             id,
             SECRETS,
-            format!(
-                "{secrets} generated; kustomize reads every line as \
-                                        intended"
-            ),
+            format!("{secrets} generated; kustomize reads every line as intended"),
         )
     })
 }

@@ -24,7 +24,7 @@ pub(super) fn check(options: &Options, record: &Record) -> Result<()> {
             continue;
         };
         return Err(Failure::usage(format!(
-            "`{option} {given}` changes nothing: the repository is adopted already"
+            "`{option} {given}` has no effect: the repository is already adopted"
         ))
         .because(format!(
             "`{}` has `{}`",
@@ -38,7 +38,7 @@ pub(super) fn check(options: &Options, record: &Record) -> Result<()> {
         super::below(&options.take).into_iter().find(|path| record.own.contains(path))
     {
         return Err(Failure::usage(format!(
-            "`--take {path}` changes nothing: the repository is adopted already"
+            "`--take {path}` has no effect: the repository is already adopted"
         ))
         .hint(Advice::makeinfra("update").with(format!("--take {}", shell_word(Path::new(&path)))))
         .into());

@@ -70,9 +70,9 @@ fn pods(source: &Source, running: &Running) -> Check {
     let context =
         source.context.as_ref().map_or(String::new(), |context| format!(" of context {context}"));
     let message = match running.pods() {
-        0 => "no pod runs".to_owned(),
-        1 => "1 pod runs".to_owned(),
-        pods => format!("{pods} pods run"),
+        0 => "no pods are running".to_owned(),
+        1 => "1 pod is running".to_owned(),
+        pods => format!("{pods} pods are running"),
     };
     Check::new(
         Id::RunningPodsPull,
@@ -107,7 +107,7 @@ fn targets<'i>(options: &'i Options, inspection: &'i Inspection) -> Vec<Target<'
 fn unseen(target: &Target, finding: &Finding) -> Result<Check> {
     let subject = format!("namespace {}{}", target.namespace()?, target.place()?.title());
     let said = finding.evidence.first().map_or(String::new(), |said| format!(": {said}"));
-    let message = format!("what runs was not checked: {}{said}", finding.message);
+    let message = format!("running images not checked: {}{said}", finding.message);
     Ok(Check::new(Id::RunningPodsPull, Status::Warning, subject, message)
         .hint(finding.hint.clone()))
 }

@@ -95,7 +95,7 @@ impl<'g> Gitlabs<'g> {
         ui: &mut Ui,
     ) -> Result<Gitlab> {
         let api = self.api(meant, ui)?;
-        let _waiting = ui.wait("asking GitLab", 1);
+        let _waiting = ui.wait("contacting GitLab", 1);
         self.look(&api, meant)
     }
 
@@ -132,7 +132,7 @@ impl<'g> Gitlabs<'g> {
             &authorities,
         )?;
         if self.writes {
-            let _waiting = ui.wait("asking GitLab", 1);
+            let _waiting = ui.wait("contacting GitLab", 1);
             api.check_scope().map_err(|refusal| unusable(&api, &refusal))?;
         }
         Ok(Arc::new(api))
@@ -142,7 +142,7 @@ impl<'g> Gitlabs<'g> {
     fn of_registry(&mut self, image: Option<&ImageRef>) -> Result<Instance> {
         let hint = format!("--gitlab-host {}", Instance::EXAMPLE);
         let Some(image) = image else {
-            return Err(Failure::usage("no GitLab is known").hint(hint).into());
+            return Err(Failure::usage("cannot determine the GitLab").hint(hint).into());
         };
         if let Some((_, instance)) = self.named.iter().find(|(host, _)| host == image.host()) {
             return Ok(instance.clone());
@@ -152,14 +152,15 @@ impl<'g> Gitlabs<'g> {
             ca_file: self.network.ca_file,
             platform: None,
         })?;
-        let cannot = || Failure::failed(format!("no GitLab is known for `{}`", image.host()));
+        let cannot =
+            || Failure::failed(format!("cannot determine the GitLab of `{}`", image.host()));
         let realm = registries
             .token_service(image)
             .map_err(|verdict| cannot().because(verdict.message(image)).hint(hint.clone()))?;
         let instance = realm
             .as_deref()
             .and_then(Instance::of_realm)
-            .ok_or_else(|| cannot().because("its answer names no GitLab").hint(hint))?;
+            .ok_or_else(|| cannot().because("its answer does not name a GitLab").hint(hint))?;
         self.named.push((image.host().to_owned(), instance.clone()));
         Ok(instance)
     }
@@ -210,7 +211,10 @@ impl<'g> Gitlabs<'g> {
 }
 
 fn unusable(api: &Api, refusal: &GitlabRefusal) -> Failure {
-    refusal.failure("cannot use GitLab's API; nothing was made or written", api.instance().as_str())
+    refusal.failure(
+        "GitLab's API request failed; nothing was created or written",
+        api.instance().as_str(),
+    )
 }
 
 /// The user's options about the credential.

@@ -22,10 +22,10 @@ pub(in crate::commands) fn is_held_among(
     for root in sharing_roots {
         let sharing_root = Repo::find(root, "rotate").map_err(|_| {
             Failure::unknown(format!(
-                "undetermined whether the deploy token {} is in use",
+                "cannot determine whether the deploy token {} is in use",
                 token.id
             ))
-            .because(format!("it was also for `{}`, which cannot be read", root.display()))
+            .because(format!("it was also created for `{}`, which cannot be read", root.display()))
             .hint(format!("move the repository back, or delete the token {token} by hand"))
         })?;
         if is_held(&sharing_root, token)? {
@@ -57,7 +57,7 @@ pub(in crate::commands) fn is_held_now(repo: &Repo, token: &TokenRef) -> Result<
 fn is_any(repo: &Repo, token: &TokenRef, is_it: impl Fn(&[u8]) -> bool) -> Result<bool> {
     let unread = |path: &str| {
         Failure::unknown(format!(
-            "undetermined whether `{path}` holds the deploy token {}",
+            "cannot determine whether `{path}` contains the deploy token {}",
             token.id
         ))
         .because("this clone cannot decrypt it")

@@ -88,21 +88,20 @@ pub(in crate::commands) fn rows(
             let again =
                 Advice::makeinfra("token list").option("--gitlab-host", at.instance.as_str());
             ui.warn(format!(
-                "the deploy token {} is of another GitLab: {}",
+                "the deploy token {} belongs to another GitLab: {}",
                 at.id,
                 again.typed(None)
             ));
             continue;
         }
         let found = gitlab.api.token(at).map_err(|refusal| {
-            refusal
-                .failure(format!("cannot look at the deploy token {}", at.id), at.instance.as_str())
+            refusal.failure(format!("cannot read the deploy token {}", at.id), at.instance.as_str())
         })?;
         match found {
             Some(token) => tokens.push(token),
             None => {
                 ui.warn(format!(
-                    "GitLab has no deploy token {} any more, which a pull secret names",
+                    "the deploy token {}, which a pull secret names, no longer exists in GitLab",
                     at.id
                 ));
             }

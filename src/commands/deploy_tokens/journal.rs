@@ -150,7 +150,7 @@ impl Journal {
     pub(in crate::commands) fn beside(target: &Path) -> Result<Self> {
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Failure::failed(format!(
-                "no place for a journal beside `{}`",
+                "cannot create a journal beside `{}`",
                 target.display()
             ))
             .into());
@@ -175,9 +175,9 @@ impl Journal {
             }
             return Ok(JournalLock { dir: self.dir.clone(), _lock: lock });
         }
-        Err(Failure::failed("another makeinfra has GitLab make a token for this repository")
-            .because(format!("it holds the lock on `{}`", self.dir.display()))
-            .hint("wait for it and try again")
+        Err(Failure::failed("another makeinfra process is creating a token for this repository")
+            .because(format!("it has locked `{}`", self.dir.display()))
+            .hint("wait until it has finished, then try again")
             .into())
     }
 
@@ -228,7 +228,10 @@ impl Journal {
             let Some(text) = files::read(&path, LIMIT)? else { continue };
             let entry = JournalEntry::parse(&text, path.clone()).ok_or_else(|| {
                 Failure::failed(format!("cannot read `{}`", path.display()))
-                    .because("it names a deploy token that GitLab may have made, and is damaged")
+                    .because(
+                        "it names a deploy token that GitLab may have created, but the file \
+                         is damaged",
+                    )
                     .hint(crate::advice::Advice::anywhere("cat").path(&path))
             })?;
             if entry.folder == self.folder {

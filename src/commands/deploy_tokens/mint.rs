@@ -96,7 +96,7 @@ impl Gitlab {
                 return Ok(minted);
             }
         }
-        let lost = Failure::unknown("the answer of GitLab was lost twice; no token is left there");
+        let lost = Failure::unknown("GitLab's answer was lost twice; no token is left in GitLab");
         Err(lost.hint("repeat the command later").into())
     }
 
@@ -108,12 +108,12 @@ impl Gitlab {
         order: &TokenRequest,
         ui: &mut Ui,
     ) -> Result<Option<(DeployToken, NewToken)>> {
-        let cannot = "GitLab made no deploy token; nothing was written";
+        let cannot = "GitLab created no deploy token; nothing was written";
         let instance = self.api.instance();
         let name = TokenName::new(&order.repositories, &order.environments, self.time)
             .map_err(|error| Failure::failed(cannot).because(error))?;
         let mut entry = journal.begin(&name, instance, &self.place, &order.sharing_roots)?;
-        let waiting = ui.wait("GitLab makes a deploy token", 1);
+        let waiting = ui.wait("creating a deploy token in GitLab", 1);
         let minted = self.api.mint(&self.place, &name, order.lifetime);
         drop(waiting);
         let minted = match minted {
@@ -128,7 +128,7 @@ impl Gitlab {
         };
         let at = minted.token.at.clone();
         let token = DeployToken::new(minted.username, minted.value).map_err(|rule| {
-            Failure::failed("the token that GitLab made cannot be used").because(rule)
+            Failure::failed("cannot use the token that GitLab created").because(rule)
         });
         let noted = entry.made(at.id);
         let token = match (token, noted) {
@@ -141,7 +141,7 @@ impl Gitlab {
             }
         };
         if order.lifetime.end().is_some() && minted.token.expires_at.is_none() {
-            ui.warn("GitLab made the token without an expiry, although one was asked for");
+            ui.warn("GitLab created the token without the requested expiry");
         }
         let issued = Issued { token: at.clone(), owner: self.place.path.clone() };
         let token = token.expiring(minted.token.expires_at).issued_as(Some(issued));
@@ -152,15 +152,17 @@ impl Gitlab {
     fn recover(&self, entry: &JournalEntry, refusal: &GitlabRefusal, ui: &mut Ui) -> Result<()> {
         let instance = self.api.instance().as_str();
         let unknown = || {
-            Failure::unknown("undetermined whether GitLab made a deploy token; nothing was written")
-                .because(refusal.message(instance))
-                .hint("repeat the command: it looks for the token first and deletes it")
+            Failure::unknown(
+                "cannot determine whether GitLab created a deploy token; nothing was written",
+            )
+            .because(refusal.message(instance))
+            .hint("repeat the command: it first looks for the token and deletes it")
         };
         let (tokens, _) = self.api.list(&self.place).map_err(|_| unknown())?;
         let found = tokens.iter().find(|token| token.name == entry.name).ok_or_else(unknown)?;
         self.api.delete(&found.at).map_err(|_| unknown())?;
         entry.end()?;
-        ui.warn(format!("GitLab's answer was lost: deleted deploy token {}", found.at.id));
+        ui.warn(format!("GitLab's answer was lost; deleted deploy token {}", found.at.id));
         Ok(())
     }
 
@@ -179,7 +181,7 @@ impl Gitlab {
                 }
                 let next = Advice::makeinfra("rotate").with("--finish").typed(None);
                 let why = refusal.message(self.api.instance().as_str());
-                ui.warn(format!("the new deploy token {} is left in GitLab: {why}; {next}", at.id));
+                ui.warn(format!("the new deploy token {} stays in GitLab: {why}; {next}", at.id));
             }
         }
     }
@@ -219,7 +221,7 @@ impl Gitlab {
                 if let Err(error) = fresh.entry.keep() {
                     ui.warn(error.to_string());
                 }
-                ui.warn(format!("the new deploy token {} is left in GitLab: {error}", fresh.at.id));
+                ui.warn(format!("the new deploy token {} stays in GitLab: {error}", fresh.at.id));
             }
         }
     }
@@ -263,8 +265,8 @@ impl Gitlab {
                     // A merge may have dropped the token, so the warning is the only mention of it.
                     let list = Advice::makeinfra("token list").typed(None);
                     ui.warn(format!(
-                        "the deploy token {} stays in GitLab: a run that was stopped had put it \
-                         into a pull secret; {list}",
+                        "the deploy token {} stays in GitLab, because an interrupted run had put \
+                         it into a pull secret; {list}",
                         token.id
                     ));
                     Ok(None)
@@ -280,7 +282,7 @@ impl Gitlab {
             match deleted {
                 Ok(Some(id)) => {
                     ui.warn(format!(
-                        "deleted the deploy token {id}, which an earlier run had left in GitLab"
+                        "deleted the deploy token {id}, left in GitLab by an earlier run"
                     ));
                 }
                 Ok(None) => {}
@@ -289,8 +291,8 @@ impl Gitlab {
                     if entry.place.owner != self.place.owner =>
                 {
                     ui.warn(format!(
-                        "undetermined whether the deploy token `{}` of an earlier run is still \
-                         there: {}",
+                        "cannot determine whether the deploy token `{}` of an earlier run still \
+                         exists: {}",
                         entry.name,
                         refusal.message(entry.instance.as_str())
                     ));

@@ -52,8 +52,8 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
     let has_own_token = own_token.is_some();
     if let Some(token) = own_token {
         if is_by_hand {
-            return Err(Failure::usage("a deploy token is for a new overlay")
-                .because("the one that exists is only recorded as it is")
+            return Err(Failure::usage("a deploy token requires a new overlay")
+                .because("the existing overlay is recorded unchanged")
                 .hint(
                     Advice::makeinfra(format!("env add {name}"))
                         .and(Advice::makeinfra("rotate").for_env(Some(&name))),
@@ -76,13 +76,11 @@ pub fn add(options: &Options, ui: &mut Ui) -> Result<Report> {
     let mut next = Vec::new();
     for (secret, _) in planned.lacking {
         let set = Advice::makeinfra(format!("secret set {secret} KEY")).for_env(Some(&name));
-        next.push(set.why("each environment has values of its own"));
+        next.push(set.why("each environment has its own values"));
     }
     if !is_by_hand && !has_own_token {
         next.push(
-            Advice::makeinfra("rotate")
-                .for_env(Some(&name))
-                .why("give it a deploy token of its own"),
+            Advice::makeinfra("rotate").for_env(Some(&name)).why("give it its own deploy token"),
         );
     }
     next.push(Advice::make("deploy").for_env(Some(&name)).why("deploy it"));
@@ -141,11 +139,11 @@ impl OwnToken {
         }
         let lone = [("--expires-at", expires_at.is_some()), ("--check", options.check.check)];
         match lone.into_iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => {
-                Err(Failure::usage(format!("`{option}` is for a deploy token, and none is given"))
-                    .hint(again(&options.name))
-                    .into())
-            }
+            Some((option, _)) => Err(Failure::usage(format!(
+                "`{option}` requires a deploy token, but none is given"
+            ))
+            .hint(again(&options.name))
+            .into()),
             None => Ok(None),
         }
     }

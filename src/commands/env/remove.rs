@@ -30,15 +30,15 @@ pub fn remove(options: &Options, ui: &mut Ui) -> Result<Report> {
             .arg("delete")
             .arg("namespace")
             .arg(retired.namespace)
-            .why("deletes what is left there, volumes included"),
+            .why("delete the objects there, including volumes"),
     ];
     if retired.tokens.iter().any(|token| matches!(token, Superseded::Issued(_))) {
-        let had = format!("the deploy tokens that only {name} had");
+        let had = format!("the deploy tokens that only {name} used");
         next.push(if retired.is_issued {
             let finish = Advice::makeinfra("rotate").with("--finish");
-            finish.why(format!("then asks on a terminal whether to delete {had}"))
+            finish.why(format!("asks on a terminal whether to delete {had}"))
         } else {
-            Advice::makeinfra("token list").why(format!("shows {had}: delete them in GitLab"))
+            Advice::makeinfra("token list").why(format!("list {had}; delete them in GitLab"))
         });
     }
     let proposal = Proposal {

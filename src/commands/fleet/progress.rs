@@ -128,7 +128,7 @@ impl Progress {
 fn left(count: usize) -> String {
     match count {
         0 => "all repositories are done".to_owned(),
-        1 => "1 repository was not begun or not finished".to_owned(),
-        count => format!("{count} repositories were not begun or not finished"),
+        1 => "1 repository was not started or not finished".to_owned(),
+        count => format!("{count} repositories were not started or not finished"),
     }
 }

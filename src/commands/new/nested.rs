@@ -31,7 +31,7 @@ impl Nested {
         let nested = Self { top, folder, encryption: repo.encryption()?, unlock: repo.unlock() };
         match nested.encryption {
             Encryption::Locked if !no_token => {
-                Err(nested.refused("this clone is not unlocked").kind(Kind::Locked).into())
+                Err(nested.refused("this clone is locked").kind(Kind::Locked).into())
             }
             Encryption::Absent if !no_token => {
                 Err(nested.refused("it does not use git-crypt").into())

@@ -63,7 +63,7 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
             "pull secret",
             format!("{}, {}", answers.secret_name, answers.secret_type.kubernetes_type()),
         ),
-        ("signs in as", secret),
+        ("user name", secret),
     ]);
     if !plan.expiries.is_empty() {
         lines.push(("expires", plan.expiries.join(", ")));
@@ -75,7 +75,8 @@ pub(super) fn decisions(options: &Options, plan: &Plan) -> String {
         let (what, how) = runs(one);
         ("and", format!("{}, {}: {what} {how}", one.name, one.workload.as_str()))
     }));
-    let rotates = if answers.ci_rotate { ", whose schedule replaces deploy tokens" } else { "" };
+    let rotates =
+        if answers.ci_rotate { ", with a schedule that replaces deploy tokens" } else { "" };
     lines.push(("pipeline", format!("{}{rotates}", answers.ci.as_str())));
     let lines: String = lines.iter().map(|(name, value)| format!("{name:12} {value}\n")).collect();
     format!("{}\n\n{lines}", tree(options, plan).trim_end())
@@ -89,7 +90,7 @@ fn runs(component: &Component) -> (&'static str, String) {
         }
         (Workload::Deployment, None, _) => ("port, pods", format!("none, {}", component.replicas)),
         (Workload::CronJob, _, Some(schedule)) => ("runs", schedule.to_string()),
-        (Workload::CronJob | Workload::Job, ..) => ("runs", "once for each image".to_owned()),
+        (Workload::CronJob | Workload::Job, ..) => ("runs", "once per image".to_owned()),
     }
 }
 
@@ -145,7 +146,7 @@ fn note(options: &Options, file: &File) -> String {
 }
 
 fn identity_step() -> Advice {
-    repo::identity_commands().why("git does not know who you are, so nothing is committed yet")
+    repo::identity_commands().why("git has no user name and email, so nothing is committed yet")
 }
 
 /// A git command in `dir`.
@@ -155,7 +156,11 @@ fn git(dir: &Path) -> Advice {
 
 fn commit_step(plan: &Plan) -> Advice {
     let message = format!("Generate {} with makeinfra", plan.answers.project.directory());
-    git(&plan.shown).arg("commit").arg("-m").arg(message).why("all is staged, the Secret encrypted")
+    git(&plan.shown)
+        .arg("commit")
+        .arg("-m")
+        .arg(message)
+        .why("everything is staged, the Secret encrypted")
 }
 
 /// The next commands: commit, back up the key, change directory, deploy, publish.
@@ -165,7 +170,7 @@ fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
     let rotate = || Advice::anywhere("makeinfra rotate --commit");
     let go = Advice::anywhere("cd").path(&plan.shown);
     let enter = if plan.usernames.is_empty() {
-        go.clone().and(rotate()).why("makes the pull secret")
+        go.clone().and(rotate()).why("create the pull secret")
     } else {
         go.clone()
     };
@@ -182,25 +187,25 @@ fn steps(options: &Options, plan: &Plan, outcome: &Outcome) -> Vec<Advice> {
         let add = git(&nested.top).arg("add").path(&nested.folder);
         let commit = git(&nested.top).arg("commit").arg("-m").arg(format!("Generate {directory}"));
         let commit = commit.arg("--").path(&nested.folder);
-        steps.push(add.and(commit).why("git-crypt encrypts the secrets on the way"));
+        steps.push(add.and(commit).why("git-crypt encrypts the secrets"));
         steps.push(enter);
     } else if options.no_git {
         let init = go.and(Advice::anywhere("git init")).and(Advice::anywhere("git-crypt init"));
-        steps.push(init.why("before the first `git add`: the Secret is plain"));
+        steps.push(init.why("before the first `git add`: the Secret is in plaintext"));
         let export = Advice::anywhere(format!("git-crypt export-key {copy}"));
-        steps.push(export.why("nobody can unlock a clone without it"));
+        steps.push(export.why("without it, no clone can be unlocked"));
         let commit = Advice::anywhere("git add .").and(Advice::anywhere("git commit -m Begin"));
         steps.push(commit.and(Advice::anywhere("make setup")));
         if plan.usernames.is_empty() {
-            steps.push(rotate().why("makes the pull secret"));
+            steps.push(rotate().why("create the pull secret"));
         }
     } else {
         steps.push(match &plan.export_key {
             Some(file) => Advice::anywhere("ls -l")
                 .path(file)
-                .why("put this key where your team keeps passwords"),
+                .why("put this key into your team's password store"),
             None => Advice::anywhere(format!("cp -i {} {copy}", shell_word(&key)))
-                .why("back up the git-crypt key: nobody can unlock a clone without it"),
+                .why("back up the git-crypt key: without it, no clone can be unlocked"),
         });
         steps.push(enter);
     }

@@ -160,9 +160,9 @@ fn check_expiries(given: &Given, names: &[&EnvironmentName], without: &[usize]) 
     let lone = sharing.find(|name| given.has_of(name, Name::ExpiresAt));
     match lone {
         Some(name) => Err(Failure::usage(format!(
-            "`--expires-at` is of a token, and `{name}` has none of its own"
+            "`--expires-at` requires a token, but `{name}` has none of its own"
         ))
-        .hint(format!("--token-file {name}=FILE, or --expires-at DATE for the token of all"))
+        .hint(format!("--token-file {name}=FILE, or --expires-at DATE for the shared token"))
         .into()),
         None => Ok(()),
     }

@@ -260,7 +260,9 @@ pub(super) fn check(
         *is_rotated |= committed.is_some_and(|committed| files.differs_from(at, committed));
     }
     if *is_rotated && options.commits() && keeps_own_token(options) {
-        ui.warn("the commit includes the token of an earlier rotation, which is not in HEAD yet");
+        ui.warn(
+            "the commit will include the token of an earlier rotation, which is not in HEAD yet",
+        );
     }
     Ok(())
 }
@@ -280,7 +282,7 @@ fn check_name(found: &RotationTarget) -> Result<()> {
     };
     Err(Failure::failed(format!("cannot rotate `{path}`"))
         .because(format!(
-            "`secret-name` in `{}` is not the name that files and workloads have",
+            "`secret-name` in `{}` differs from the name in files and workloads",
             Record::FILE
         ))
         .hint(Advice::edit(Record::FILE).why(format!("write `secret-name: {}`", printable(name))))

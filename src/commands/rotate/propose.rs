@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options, target: &str, repo: &Path, ui: &mut Ui) -> 
     };
     sweep_repository(&found.root(), options.run.dry_run, ui);
     // A remote that refuses access ends the run before anything is created.
-    let tip = proposal.remote.branch(BRANCH).map_err(|why| proposal.unreachable("look at", why))?;
+    let tip = proposal.remote.branch(BRANCH).map_err(|why| proposal.unreachable("read", why))?;
     proposal.rehearse(&found, tip.as_deref())?;
     let branch = match &tip {
         Some(id) => {
@@ -142,7 +142,10 @@ impl Proposal<'_> {
         if let Some(unknown) =
             wanted.iter().find(|name| record.answers.environment(name.as_str()).is_none())
         {
-            return Err(record.no_environment().because(format!("there is no `{unknown}`")).into());
+            return Err(record
+                .no_environment()
+                .because(format!("`{unknown}` does not exist"))
+                .into());
         }
         let is_due = |end: &Option<Expiry>| end.as_ref().is_none_or(|end| end.instant() <= *limit);
         let named = |places: Vec<usize>| -> Vec<EnvironmentName> {
@@ -184,7 +187,7 @@ impl Proposal<'_> {
         let refs = format!("HEAD:refs/heads/{BRANCH}");
         let kind = if is_denied(&why) { Kind::RefusedToken } else { Kind::Failed };
         Failure::failed(format!(
-            "cannot {verb} the branch `{BRANCH}` of `{}`; no token was made",
+            "cannot {verb} the branch `{BRANCH}` of `{}`; no token was created",
             self.name
         ))
         .kind(kind)
@@ -204,19 +207,21 @@ impl Proposal<'_> {
             gitlabs(self.options).api(OwnerHints { recorded: Some(issued), image: None }, ui)?;
         let token = &issued.token;
         if *api.instance() != token.instance {
-            let cause =
-                format!("another GitLab issued its deploy token {}: {}", token.id, token.instance);
+            let cause = format!(
+                "its deploy token {} belongs to another GitLab: {}",
+                token.id, token.instance
+            );
             return Err(branch::in_the_way(&cause).into());
         }
         let known = api.token(token).map_err(|refusal| {
             refusal.failure(
-                format!("cannot look at the deploy token {}", token.id),
+                format!("cannot read the deploy token {}", token.id),
                 token.instance.as_str(),
             )
         })?;
         if !known.is_some_and(|known| known.is_active(Timestamp::now())) {
             let cause =
-                format!("GitLab has deleted its deploy token {}, or the token has ended", token.id);
+                format!("its deploy token {} was deleted in GitLab or has expired", token.id);
             return Err(branch::in_the_way(&cause).into());
         }
         let dry_run = self.options.run.dry_run;
@@ -239,24 +244,24 @@ fn check_left(issuer: &TokenIssuer, found: &RotationTarget, ui: &mut Ui) -> Resu
         // The list may still contain tokens that were deleted a moment ago.
         let is_there = || issuer.gitlab.api.token(&row.token.at).map(|found| found.is_some());
         let cannot = |refusal: crate::gitlab::GitlabRefusal| {
-            refusal.failure("cannot look at a deploy token", issuer.gitlab.api.instance().as_str())
+            refusal.failure("cannot read a deploy token", issuer.gitlab.api.instance().as_str())
         };
         if !is_left || !is_there().map_err(cannot)? {
             continue;
         }
         let what = match &row.of {
             TokenUse::Superseded(names) => format!("{} had it before", names.join(", ")),
-            _ => "an earlier run made it, and no Secret of HEAD holds it".to_owned(),
+            _ => "an earlier run created it, but no Secret in HEAD contains it".to_owned(),
         };
         let instance = issuer.gitlab.api.instance().as_str();
         let finish = Advice::makeinfra("rotate").with("--finish").option("--gitlab-host", instance);
         return Err(Failure::failed(format!(
-            "no token was made: GitLab still has the deploy token {} `{}`",
+            "no token was created: GitLab still has the deploy token {} `{}`",
             row.token.at.id,
             crate::error::printable(&row.token.name)
         ))
-        .because(format!("{what}; there may be one at most beside those in use"))
-        .hint(finish.why("in a clone, on a terminal, which deletes it"))
+        .because(format!("{what}; at most one token may exist beside those in use"))
+        .hint(finish.why("run this in a clone, on a terminal, to delete it"))
         .into());
     }
     Ok(())

@@ -63,10 +63,12 @@ pub(super) fn dry_run(options: &Options, found: &RotationTarget, plan: Option<&P
         let verb = if file.text.is_some() { "changed" } else { "new" };
         let note = match (plan, plan.and_then(|plan| plan.secrets[at].text.as_ref())) {
             (_, Some(_)) => format!("{verb}, encrypted in git"),
-            (Some(_), None) if options.remove_registry.is_some() => "has no such entry".to_owned(),
-            (Some(_), None) if options.keep_token => "records this expiry already".to_owned(),
-            (Some(_), None) => "holds this token already".to_owned(),
-            (None, None) => format!("{verb}, made of the deploy token"),
+            (Some(_), None) if options.remove_registry.is_some() => {
+                "has no entry for this registry".to_owned()
+            }
+            (Some(_), None) if options.keep_token => "already records this expiry".to_owned(),
+            (Some(_), None) => "already contains this token".to_owned(),
+            (None, None) => format!("{verb}, with the deploy token"),
         };
         files.push((file.path.as_str(), note));
     }
@@ -91,12 +93,12 @@ pub(super) fn dry_run_of_gitlab(
     gitlab: &Gitlab,
     lifetime: &Lifetime,
 ) -> Report {
-    let until = lifetime.end().map_or("that never ends".to_owned(), |end| format!("until {end}"));
+    let until = lifetime.end().map_or("without expiry".to_owned(), |end| format!("until {end}"));
     let title = gitlab.place.title();
     let instance = gitlab.api.instance();
     let mut report = dry_run(options, found, None);
     report.text = format!(
-        "GitLab at {instance} would make a deploy token for the {title}, {until}.\n{}",
+        "GitLab at {instance} would create a deploy token for the {title}, {until}.\n{}",
         report.text
     );
     report
@@ -146,9 +148,9 @@ fn summary(options: &Options, found: &RotationTarget, plan: &Plan, commit: Optio
     if !plan.rotates() {
         let done = commit.map_or_else(
             || match &plan.record {
-                Some(_) => format!("`{}` follows it now", Record::FILE),
+                Some(_) => format!("`{}` was updated to match", Record::FILE),
                 None => match kustomizations(found, plan).next() {
-                    Some((path, _)) => format!("`{path}` names it now"),
+                    Some((path, _)) => format!("`{path}` now lists it"),
                     None => "nothing was written".to_owned(),
                 },
             },
@@ -163,11 +165,11 @@ fn summary(options: &Options, found: &RotationTarget, plan: &Plan, commit: Optio
             }
             None if options.keep_token => {
                 let verb = if one { "records" } else { "record" };
-                format!("{paths} {verb} this expiry already; {done}.\n")
+                format!("{paths} already {verb} this expiry; {done}.\n")
             }
             None => {
-                let verb = if one { "holds" } else { "hold" };
-                format!("{paths} {verb} these credentials already; {done}.\n{checked}")
+                let verb = if one { "contains" } else { "contain" };
+                format!("{paths} already {verb} these credentials; {done}.\n{checked}")
             }
         };
     }
@@ -215,7 +217,7 @@ pub(super) fn steps(
     steps[0] = steps[0].clone().why(match plan.rotates() {
         true if keeps_own_token(options) => "deploy the pull secret",
         true => "deploy the new token",
-        false => "if the cluster does not have them yet",
+        false => "if they are not deployed yet",
     });
     let finish = superseding(found, plan).filter(|_| plan.rotates()).map(|others| {
         let together = if others.is_empty() {
@@ -224,7 +226,7 @@ pub(super) fn steps(
             format!(", in one run with {}", others.join(", "))
         };
         Advice::makeinfra("rotate").with("--finish").why(format!(
-            "once it is deployed and pushed, delete the old token in GitLab{together}"
+            "after deploying and pushing it, delete the old token in GitLab{together}"
         ))
     });
     if commit.is_none() && (plan.writes() || found.uncommitted.contains(&true)) {

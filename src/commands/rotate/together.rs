@@ -114,10 +114,10 @@ fn token(
     let Some((first, registry, ready)) = wanted.first() else { return Ok(None) };
     if let Some((other, its, _)) = wanted.iter().find(|(_, other, _)| other != registry) {
         return Err(Failure::usage(
-            "one token cannot be for different registries; nothing was written",
+            "one token cannot be used for different registries; nothing was written",
         )
         .because(format!("`{first}` is for {registry}, `{other}` for {its}"))
-        .hint("name those of one registry together")
+        .hint("run the command once per registry")
         .into());
     }
     let lacking: Vec<String> = source.missing().into_iter().map(str::to_owned).collect();
@@ -159,7 +159,7 @@ fn ask(
         Ok(images(&found, &plan, overrides, &inspect(&found)?)?.into_iter().cloned().collect())
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let all = fleet.gather(cores, pulled, "looking for images", ui)?;
+    let all = fleet.gather(cores, pulled, "searching for images", ui)?;
     // Unreadable files are reported when they are written.
     let all = all.into_iter().filter_map(Result::ok).flatten().collect();
     sign_in::ask_once(&options.check, options.jobs.or(PARALLEL), token, all, ui)

@@ -95,7 +95,7 @@ fn summary(name: &DnsLabel, key: &Key, changes: &[SecretChange], commit: Option<
         return format!("Set {key} of Secret {name} in {places}{committed}.\n");
     }
     let done = committed.unwrap_or_else(|| "nothing was written".to_owned());
-    format!("{places} already has this value of {key}; {done}.\n")
+    format!("{places} already contains this value of {key}; {done}.\n")
 }
 
 /// How a container in `file` can use a Secret that no manifest references.
@@ -105,7 +105,7 @@ fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str)
     let pad = "  ".repeat(workload.pod().len() - Workload::Deployment.pod().len());
     if key.is_variable() && value.is_text() {
         return format!(
-            "\nNo manifest names Secret {name} yet. To give its keys to a container as variables, \
+            "\nNo manifest uses Secret {name} yet. To give its keys to a container as variables, \
              add beside `image` in {file}:\n\n\
              {pad}          envFrom:\n\
              {pad}            - secretRef:\n\
@@ -113,7 +113,7 @@ fn usage(target: &Target, name: &DnsLabel, key: &Key, value: &Value, file: &str)
         );
     }
     format!(
-        "\nNo manifest names Secret {name} yet. To give its keys to a container as files, \
+        "\nNo manifest uses Secret {name} yet. To give its keys to a container as files, \
          add to these two lists in {file}:\n\n\
          {pad}          volumeMounts:\n\
          {pad}            - name: {name}\n\
@@ -154,9 +154,9 @@ fn steps(target: &Target, is_change: bool) -> Vec<Advice> {
     let stays =
         target.record.answers.components.iter().any(|one| one.workload == Workload::Deployment);
     target.deploy_steps(match is_change {
-        true if stays => "deploy it; the pods that use it are replaced",
+        true if stays => "deploy it; pods that use it are replaced",
         true => "deploy it, for the next run",
-        false => "if the cluster does not have it yet",
+        false => "if it is not deployed yet",
     })
 }
 
@@ -173,7 +173,7 @@ fn preview(
     } else {
         let is_left = commit.is_some_and(|what| !what.is_empty());
         let left = if is_left { ONLY_THE_COMMIT } else { "" };
-        format!("{} already has this value of {}.\n{left}", places.join(", "), options.key)
+        format!("{} already contains this value of {}.\n{left}", places.join(", "), options.key)
     };
     format!("{shown}\nNothing was written: this is a dry run.\n")
 }
@@ -187,7 +187,7 @@ fn report_without_value(target: &Target, name: &DnsLabel, key: &Key) -> Report {
         FileChange::new(known.unwrap_or(&own[0]), if known.is_some() { "changed" } else { "new" })
     });
     let line = |[env, file]: &[String; 2]| {
-        format!("{env}: {}\n  or, if a line cannot hold the value, {file}\n", key.as_str())
+        format!("{env}: {}\n  or, if the value does not fit on a line, {file}\n", key.as_str())
     };
     let text = format!(
         "{}\nNothing was written: this is a dry run.\n",

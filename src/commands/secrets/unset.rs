@@ -36,12 +36,12 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     let is_left = options.commit && !uncommitted.is_empty() && target.is_in_head(&name, &key)?;
     if !is_change(&changes) && !is_left {
         return Err(Failure::failed(format!("Secret {name} has no key {}", key.as_str()))
-            .because("neither in its env file nor in a file of its own")
+            .because("it is neither in the env file nor in its own file")
             .hint(Advice::makeinfra("secret list"))
             .into());
     }
     if let Some(users) = users(options, &target, &changes) {
-        ui.warn(format!("{users} still uses Secret {name}: its pods cannot start without it"));
+        ui.warn(format!("{users} still uses Secret {name} and cannot start without it"));
     }
     let tree = if is_change(&changes) { target.tree(&changes) } else { ONLY_THE_COMMIT.to_owned() };
     let committed = options.commit.then_some(&uncommitted);
@@ -51,7 +51,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
         return Ok(report);
     }
     if is_change(&changes) && !options.yes && !options.run.no_input {
-        let title = format!("Take {} out of Secret {name}", key.as_str());
+        let title = format!("Remove {} from Secret {name}", key.as_str());
         agree("makeinfra secret unset", &title, &tree, None, ui)?;
     }
     if options.commit {
@@ -59,7 +59,7 @@ pub fn unset(options: &Options, ui: &mut Ui) -> Result<Report> {
     }
     let message = format!("Remove {} from Secret {name}", key.as_str());
     let commit = target.apply(&changes, options.commit.then_some((&uncommitted, &message)))?;
-    report.next = target.deploy_steps("the pods that use the Secret are replaced");
+    report.next = target.deploy_steps("deploy it; pods that use the Secret are replaced");
     if commit.is_none() {
         report.next.extend(uncommitted.commit_step(&target.repo, &message));
     }

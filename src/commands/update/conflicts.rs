@@ -51,7 +51,7 @@ pub(super) fn run(
         return Ok(report);
     }
     if !options.conflicts {
-        let plan = format!("{shown}\ngit will hold them open, as in a cherry-pick.");
+        let plan = format!("{shown}\ngit will leave them open, as in a cherry-pick.");
         agree(
             &typed(options).typed(Some(&managed.workspace.repo.root())),
             &title,
@@ -68,7 +68,7 @@ pub(super) fn run(
     let staged = managed.workspace.repo.staged()?;
     if !staged.is_empty() {
         return Err(Failure::failed(
-            "changes are staged, which `git cherry-pick --abort` would drop",
+            "there are staged changes, which `git cherry-pick --abort` would discard",
         )
         .because(staged.join(", "))
         .hint(Advice::git("commit -m 'Edit'"))
@@ -123,16 +123,17 @@ fn next(update: &Update) -> Vec<Advice> {
     if !marked.is_empty() {
         let paths = words(&marked);
         next.push(
-            Advice::edit_all(marked.iter().map(|one| &one.path)).why("between <<<<<<< and >>>>>>>"),
+            Advice::edit_all(marked.iter().map(|one| &one.path))
+                .why("resolve the conflicts between <<<<<<< and >>>>>>>"),
         );
         next.push(Advice::git(format!("add -- {paths}")));
     }
     if !gone.is_empty() {
         let remove = Advice::git(format!("rm -- {}", words(&gone)));
-        next.push(remove.why("no longer generated; `git add` keeps one"));
+        next.push(remove.why("no longer generated; `git add` keeps a file"));
     }
     next.push(Advice::git("cherry-pick --continue"));
-    next.push(Advice::git("cherry-pick --abort").why("or take the update back"));
+    next.push(Advice::git("cherry-pick --abort").why("or undo the update"));
     next
 }
 

@@ -61,13 +61,10 @@ impl<'w> UpdateRoute<'w> {
             (None, Some(record)) => record.text.clone(),
             // Nothing else tells what the files were rendered from.
             (None, None) => {
-                return Err(Failure::failed(format!(
-                    "HEAD has no `{}` that can be read",
-                    Record::FILE
-                ))
-                .because("an update begins at the answers of the last commit")
-                .hint(Advice::git(format!("status -- {}", Record::FILE)))
-                .into());
+                return Err(Failure::failed(format!("HEAD has no readable `{}`", Record::FILE))
+                    .because("an update starts from the answers in the last commit")
+                    .hint(Advice::git(format!("status -- {}", Record::FILE)))
+                    .into());
             }
         };
         let recorded = Record::parse(recorded)?;
@@ -112,8 +109,8 @@ impl<'w> UpdateRoute<'w> {
         let found = change::answers_in(files, &self.recorded).answers;
         let (wish, disputed) = self.wanted.answers.following(&self.recorded.answers, &found);
         if let Some(answer) = disputed.first() {
-            return Err(Failure::failed(format!("`answers.{answer}` is not what the files say"))
-                .because("the record and the files were both changed, to different values")
+            return Err(Failure::failed(format!("`answers.{answer}` does not match the files"))
+                .because("both the record and the files were changed, to different values")
                 .hint(Advice::edit(Record::FILE))
                 .into());
         }
@@ -132,14 +129,14 @@ impl<'w> UpdateRoute<'w> {
         if old.project != new.project {
             return refused(
                 "project",
-                "the cluster knows what is deployed by its name",
+                "the name identifies the deployed objects in the cluster",
                 "{makeinfra new NAME}".into(),
             );
         }
         if old.secret_name != new.secret_name {
             return refused(
                 "secret-name",
-                "the Secret's file and the cluster have the old name",
+                "the Secret's file and the cluster use the old name",
                 revert,
             );
         }
@@ -177,7 +174,7 @@ impl<'w> UpdateRoute<'w> {
             match has(old, one) {
                 // A merge may have brought its files.
                 None if !is_there(one) => {
-                    let cause = "an environment has Secrets, which are not generated";
+                    let cause = "an environment has Secrets, which an update does not generate";
                     return refused(
                         &place,
                         cause,
@@ -192,7 +189,7 @@ impl<'w> UpdateRoute<'w> {
                 Some(secrets) if secrets != one.secrets => {
                     return refused(
                         &format!("{place}.secrets"),
-                        "the Secrets' files are in the old one",
+                        "the files of the Secrets are in the old directory",
                         revert,
                     );
                 }
@@ -210,7 +207,7 @@ impl<'w> UpdateRoute<'w> {
         }
         let gone = old.environments.iter().find(|one| has(new, one).is_none() && is_there(one));
         if let Some(one) = gone {
-            let cause = "its overlay and its Secrets are still here";
+            let cause = "its overlay and Secrets still exist";
             let restore = Advice::git(format!("checkout HEAD -- {}", Record::FILE));
             let hint = restore.and(Advice::makeinfra(format!("env remove {}", one.name)));
             return refused(&format!("environments.{}", one.name), cause, hint);
@@ -281,22 +278,24 @@ impl<'w> UpdateRoute<'w> {
         let Ends { found, wish } = self.ends(files)?;
         let kept = change::differences(&self.recorded.answers, &found);
         let wished = change::differences(&self.recorded.answers, &wish);
-        plan.notes.extend(kept.iter().filter(|one| wished.contains(one)).map(|one| {
-            format!("kept as the files have it: {}", difference_text(one, "recorded, now"))
-        }));
         plan.notes.extend(
-            moved.iter().map(|(from, to)| format!("`{from}` is updated where it is now: `{to}`")),
+            kept.iter().filter(|one| wished.contains(one)).map(|one| {
+                format!("kept as in the files: {}", difference_text(one, "now recorded"))
+            }),
+        );
+        plan.notes.extend(
+            moved.iter().map(|(from, to)| format!("`{from}` is updated at its new path `{to}`")),
         );
         let own = &self.wanted.own;
         if !own.is_empty() && old != new {
             let paths = own.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
-            plan.notes.push(format!("`own` lists these, and they are not updated: {paths}"));
+            plan.notes.push(format!("not updated, because `own` lists them: {paths}"));
         }
         let elsewhere = deleted.iter().filter_map(|one| Some((&one.path, one.elsewhere.as_ref()?)));
         plan.notes.extend(elsewhere.map(|(path, other)| {
             format!(
-                "what changes in `{path}` is not applied to `{other}`, which has its object \
-                     among others"
+                "changes of `{path}` are not applied to `{other}`, which contains its object among \
+                 others"
             )
         }));
         let gone: Vec<_> = deleted
@@ -307,7 +306,7 @@ impl<'w> UpdateRoute<'w> {
         if !gone.is_empty() {
             let paths = gone.join(", ");
             plan.notes.push(format!(
-                "deleted here, and stays so (`--restore PATH` brings a file back): {paths}"
+                "deleted here and not restored (`--restore PATH` restores a file): {paths}"
             ));
         }
         Ok(plan)
@@ -326,8 +325,7 @@ impl<'w> UpdateRoute<'w> {
         let changed = self.wanted.answers.environments.iter().filter_map(|one| {
             let old = known(one).filter(|old| *old != one.namespace)?;
             Some(format!(
-                "what runs in namespace `{old}` stays there: run `make undeploy{}` before the \
-                 update",
+                "objects in namespace `{old}` stay there: run `make undeploy{}` before the update",
                 self.recorded.answers.make_argument(one)
             ))
         });

@@ -50,7 +50,7 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
         let Some(name) = path.to_str().map(str::to_owned) else { continue };
         let metadata = match file.symlink_metadata() {
             Err(error) if files::is_absent(&error) => continue,
-            metadata => metadata.map_err(|error| files::cannot("look at", &file, &error))?,
+            metadata => metadata.map_err(|error| files::cannot("inspect", &file, &error))?,
         };
         // Leftovers of killed runs are swept before anything is written.
         if files::is_leftover(&path) {
@@ -60,14 +60,14 @@ pub(super) fn read(repo: &Repo, root: &Path, scope: &Scope) -> Result<Files> {
             // Content is only encrypted below `secrets/`; elsewhere it would be taken for
             // plaintext.
             _ if filtered.contains(&name) && !name.starts_with(SECRETS) => Err(
-                "a filter of `.gitattributes`, such as git-crypt, changes it, and it is not below \
+                "a filter in `.gitattributes`, such as git-crypt, changes it, but it is not under \
                  `secrets/`",
             ),
             Some(why) => Err(why),
             None => match files::read(&file, LIMIT) {
                 Ok(Some(bytes)) => Ok(bytes),
                 Ok(None) => continue,
-                Err(_) if metadata.len() > LIMIT as u64 => Err("it has more than 4 MiB"),
+                Err(_) if metadata.len() > LIMIT as u64 => Err("it is larger than 4 MiB"),
                 Err(_) => Err("it cannot be read"),
             },
         };

@@ -92,7 +92,7 @@ impl Workspace {
             } else if !proposal.edited.is_empty() {
                 // The record would contradict this file in the commit.
                 return Err(Failure::failed(format!("cannot commit `{}`", step.path))
-                    .because("it has uncommitted edits beside the change")
+                    .because("it has other uncommitted edits")
                     .hint(Advice::git(format!("diff -- {}", shell_word(Path::new(&step.path)))))
                     .into());
             }

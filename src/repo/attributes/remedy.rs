@@ -31,9 +31,9 @@ impl Remedy {
     pub fn cause(&self) -> String {
         match self {
             Self::Line { file, .. } | Self::Edit(file) => {
-                format!("`{file}` does not give it to git-crypt")
+                format!("`{file}` does not assign it to git-crypt")
             }
-            Self::Unset(_) => "git takes attributes from a tree instead of the files".to_owned(),
+            Self::Unset(_) => "git reads attributes from a tree instead of the files".to_owned(),
         }
     }
 

@@ -256,7 +256,7 @@ impl<'n> Merge<'n> {
         base: Option<PlacedNode<'n>>,
         parent: PlacedNode<'n>,
     ) -> Result<ExpectedMeaning<'n>, Refusal> {
-        let place = parent.place.ok_or("it would have no key left")?;
+        let place = parent.place.ok_or("no key would be left")?;
         if base.is_none_or(|base| comments::has_own((self.ours, parent), (self.base, base))) {
             self.conflict();
         }

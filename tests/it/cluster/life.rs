@@ -249,7 +249,7 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
     let scene = &life.scene;
     let old = life.gitlab.tokens().remove(0);
     life.rotate(&["--from-gitlab", "--expires-in", "90d", "--commit"]).success();
-    life.keeps(life.finish(&[]), 1).prints("there is no pull secret gitlab");
+    life.keeps(life.finish(&[]), 1).prints("pull secret gitlab does not exist");
     scene.make(&["deploy"]).success();
 
     // Other Secrets in other namespaces, whoever created them.
@@ -267,28 +267,28 @@ fn what_the_cluster_does_not_tell_or_still_has_keeps_the_old_token() {
     ] {
         elsewhere.kubectl(&[&["create", "secret"], create].concat()).success();
         let said = life.keeps(life.finish(&[]), 1);
-        said.prints(&format!("still hold the old token: {namespace}/copy"));
+        said.prints(&format!("still contain the old token: {namespace}/copy"));
         elsewhere.kubectl(&["delete", "secret", "copy"]).success();
     }
 
     // Accounts with fewer permissions.
     let locked = life.account("locked", None);
     life.keeps(life.finish_as(&locked, &[]), 3)
-        .prints("you may not read Secret gitlab")
+        .prints("you are not allowed to read Secret gitlab")
         .prints("--deployed");
     let one =
         life.account("one", Some(&["--verb=get", "--resource=secrets", "--resource-name=gitlab"]));
     let said = life.keeps(life.finish_as(&one, &["--dry-run"]), 0);
-    said.prints(&format!("you may not list those of namespace {}", scene.namespace));
+    said.prints(&format!("you are not allowed to list those of namespace {}", scene.namespace));
     let reader = life.account("reader", Some(&["--verb=get,list", "--resource=secrets"]));
     let said = life.keeps(life.finish_as(&reader, &["--dry-run"]), 0);
-    said.prints("you may not list those of other namespaces").prints("would be deleted");
+    said.prints("you are not allowed to list those of other namespaces").prints("would be deleted");
     life.keeps(life.rotate(&["--finish", "--commit", "--context", "nowhere"]), 1)
-        .prints("no such context");
+        .prints("does not have this context");
 
     // The reader's permissions are sufficient, and the verdict says what was checked.
     let done = life.tells_no_token(life.finish_as(&reader, &[]).success());
-    done.prints("you may not list those of other namespaces")
+    done.prints("you are not allowed to list those of other namespaces")
         .prints("deploy token 1: deleted in GitLab");
     assert_eq!(life.ids(), [2]);
 }

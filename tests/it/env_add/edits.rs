@@ -155,7 +155,8 @@ fn another_environment_can_be_the_model() {
         .prints("copied from  staging\n")
         .prints("qa.hello.example.com");
     sandbox.agreed(&["env", "add", "live", "--like", "production", "--protect"]).success().prints(
-        "context      prod\nprotected    yes: make asks first\nhost         live.hello.example.com\n",
+        "context      prod\nprotected    yes: make asks for \
+         confirmation\nhost         live.hello.example.com\n",
     );
     let text = sandbox.read("kubernetes/overlays/live/kustomization.yaml");
     assert!(
@@ -193,16 +194,17 @@ fn a_hand_made_overlay_is_only_recorded() {
     let settings =
         "NAMESPACE := quality\nCONTEXT := eu\nPROTECTED := yes\nSECRETS := secrets/kubernetes/qa\n";
     sandbox.put("kubernetes/overlays/qa/environment.mk", &settings.replace("quality", "other"));
-    sandbox.agreed(&["env", "add", "qa"]).failure(1).says("is not the `namespace` of");
+    sandbox.agreed(&["env", "add", "qa"]).failure(1).says("differs from `namespace` in");
     sandbox.put("kubernetes/overlays/qa/environment.mk", settings);
     sandbox
         .agreed(&["env", "add", "qa", "--namespace", "x"])
         .failure(2)
-        .says("`--namespace` is for a new overlay");
+        .says("`--namespace` requires a new overlay");
     let before = sandbox.tree();
     let output = sandbox.agreed(&["env", "add", "qa"]).success();
     output.prints(
-        "overlay      kubernetes/overlays/qa, recorded as it is\nnamespace    quality\ncontext      eu\n",
+        "overlay      kubernetes/overlays/qa, recorded \
+         unchanged\nnamespace    quality\ncontext      eu\n",
     );
     let mut after = sandbox.tree();
     let record = String::from_utf8(
@@ -212,10 +214,10 @@ fn a_hand_made_overlay_is_only_recorded() {
     let entry = "    qa:\n      namespace: quality\n      protect: true\n      secrets: secrets/kubernetes/qa\n      context: eu\n      replicas: 7\n";
     let record = record.unwrap();
     assert!(record.contains(entry), "{record}");
-    output.prints("- no job of the pipeline deploys it: `.gitlab/qa.yml` does not exist\n");
+    output.prints("- no pipeline job deploys it: `.gitlab/qa.yml` does not exist\n");
     // The hint of `check` works.
     let check = sandbox.here(&["check"]).failure(1).stdout;
-    let (_, hint) = check.split_once(".gitlab/qa.yml: it is missing").unwrap();
+    let (_, hint) = check.split_once(".gitlab/qa.yml: file is missing").unwrap();
     let hint = hint.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();
     typed(&sandbox, &hint.replace("--restore", "--yes --restore")).success();
     let jobs = fs::read_to_string(sandbox.hello(".gitlab/qa.yml")).unwrap();
@@ -253,6 +255,6 @@ fn a_hand_made_overlay_takes_nothing_from_another_one() {
     }
     let output = sandbox.agreed(&["env", "add", "demo"]).failure(2);
     output
-        .says("is that of the environment `qa`")
+        .says("the environment `qa` already uses the namespace")
         .says("hint: ${EDITOR:-vi} kubernetes/overlays/demo/*");
 }

@@ -9,7 +9,7 @@ fn production_has_the_host_itself() {
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--ingress", "hello.example.com", "--env", "staging"]).success();
     let output = sandbox.agreed(&["env", "add", "production", "--commit"]).success();
-    output.prints("protected    yes: make asks first\nhost         hello.example.com\n");
+    output.prints("protected    yes: make asks for confirmation\nhost         hello.example.com\n");
     // The patch of staging, with the host in the base.
     let Some(built) = built(&sandbox, "kubernetes/overlays/production") else { return };
     let ingress = built.iter().find(|one| one["kind"] == "Ingress").unwrap();
@@ -49,7 +49,7 @@ fn a_host_without_room_for_a_name_is_told() {
     sandbox
         .agreed(&["env", "add", "staging"])
         .failure(2)
-        .says("`*.example.com` has no room for `staging`")
+        .says("cannot prepend `staging` to the host `*.example.com`")
         .says("hint: makeinfra env add staging --ingress HOST");
     sandbox.agreed(&["env", "add", "staging", "--ingress", "s.example.com"]).success();
 }
@@ -61,11 +61,11 @@ fn hosts_that_both_would_serve_are_told() {
     let more = "    - host: www.example.com\n      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: hello, port: {name: http}}}}]}\n";
     sandbox.append("kubernetes/base/ingress.yaml", more);
     sandbox.agreed(&["env", "add", "staging"]).success().prints(
-        "- `kubernetes/base` has the host `www.example.com`, which staging would share: patch it in \
-         `kubernetes/overlays/staging/kustomization.yaml`\n",
+        "- `kubernetes/base` has the host `www.example.com`, which staging would also use: patch \
+         it in `kubernetes/overlays/staging/kustomization.yaml`\n",
     );
     sandbox
         .agreed(&["env", "add", "qa", "--ingress", "hello.example.com"])
         .success()
-        .says("the host `hello.example.com` is that of several Ingresses of one cluster");
+        .says("several Ingresses in the same cluster have the host `hello.example.com`");
 }

@@ -8,14 +8,18 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
     let sandbox = with_environments(&[]);
     let before = sandbox.tree();
     for (args, code, said) in [
-        (&["staging"][..], 1, "environment `staging` exists already"),
-        (&["Qa"], 2, "`NAME` must begin"),
-        (&["qa", "--like", "live"], 2, "`--like` names an environment that does not exist: `live`"),
-        (&["qa", "--ingress", "a.example.com"], 2, "`--ingress` is for a project with an Ingress"),
+        (&["staging"][..], 1, "environment `staging` already exists"),
+        (&["Qa"], 2, "`NAME` must consist"),
+        (&["qa", "--like", "live"], 2, "the environment in `--like` does not exist: `live`"),
+        (
+            &["qa", "--ingress", "a.example.com"],
+            2,
+            "`--ingress` requires a project with an Ingress",
+        ),
         (
             &["qa", "--namespace", "hello-staging"],
             2,
-            "the namespace `hello-staging` is that of the environment `staging`",
+            "the environment `staging` already uses the namespace `hello-staging`",
         ),
         (&["qa", "--replicas", "-1"], 2, "`--replicas` must be"),
         (&["qa", "--context", "a b"], 2, "`--context` must be"),
@@ -24,7 +28,7 @@ fn what_cannot_be_added_is_told_and_changes_nothing() {
         assert_eq!(sandbox.tree(), before, "{args:?}");
     }
     sandbox.put("secrets/kubernetes/qa/gitlab.secret.yaml", "mine");
-    let said = "`secrets/kubernetes/qa/gitlab.secret.yaml` exists and has other content";
+    let said = "`secrets/kubernetes/qa/gitlab.secret.yaml` already exists with different content";
     sandbox.agreed(&["env", "add", "qa"]).failure(1).says(said);
     assert!(!sandbox.hello("kubernetes/overlays/qa").exists());
     sandbox.put("kubernetes/overlays/live", "a file");

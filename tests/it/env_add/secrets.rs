@@ -69,7 +69,7 @@ fn a_locked_clone_cannot_copy_the_token() {
     }
     let before = sandbox.tree();
     let output = sandbox.agreed(&["env", "add", "staging"]).failure(10);
-    output.says("it is locked");
+    output.says("this clone is locked");
     assert_eq!(sandbox.tree(), before);
     // With the key, git decrypts at checkout.
     typed(&sandbox, hint(&output)).success();

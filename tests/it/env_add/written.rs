@@ -35,7 +35,7 @@ fn what_was_written_beside_its_place_is_swept() {
     let sandbox = Sandbox::with_hello();
     let left = "secrets/kubernetes/staging/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56";
     sandbox.put(left, "plain");
-    sandbox.agreed(&["env", "add", "staging"]).success().says("which a killed run had left behind");
+    sandbox.agreed(&["env", "add", "staging"]).success().says("left behind by a killed run");
     assert!(!sandbox.hello(left).exists());
 }
 

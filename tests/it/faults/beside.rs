@@ -94,7 +94,7 @@ fn what_is_edited_while_a_plan_is_written_is_neither_lost_nor_reverted() {
             run.join().unwrap()
         });
         assert_eq!(output.code, Some(1), "{}", output.stderr);
-        output.says("changed in the meantime; nothing was written");
+        output.says("changed during the run; nothing was written");
         assert!(fs::read_to_string(sandbox.hello(file)).unwrap().ends_with("# ours\n"));
         assert!(!sandbox.hello("kubernetes/base/worker-deployment.yaml").exists());
         let head = sandbox.git(&["show", &format!("HEAD:{file}")]).success().stdout;

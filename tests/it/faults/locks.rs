@@ -56,7 +56,7 @@ fn an_index_that_a_commit_has_left_behind_is_mended_by_the_same_command() {
         // As after a commit that was killed once its branch had moved.
         bed.sandbox.git(&["read-tree", "HEAD^"]).success();
         assert_ne!(bed.found(), Found::Done);
-        bed.again().success().says("git's index still had an earlier `secrets/kubernetes/");
+        bed.again().success().says("git's index had an older version of `secrets/kubernetes/");
         assert_eq!(bed.found(), Found::Done, "{name}");
         // What a user has staged stays.
         bed.sandbox.append("README.md", "\nOurs.\n");

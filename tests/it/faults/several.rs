@@ -89,7 +89,7 @@ impl Bed {
                 Some(_) => assert!(
                     found == self.before[at]
                         || line.unwrap().contains("committed as")
-                        || line.unwrap().contains("left as they are")
+                        || line.unwrap().contains("could not be restored")
                             && found.head == self.before[at].head,
                     "{name}, {said}"
                 ),

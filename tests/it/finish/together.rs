@@ -68,12 +68,12 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
     several.deploy(&ALL);
     several.bed.gitlab.forget_requests();
     let output = several.keeps(&["a-infra"], &[], 1);
-    output.prints("kept: b-infra had it, too, and must be named in the same run");
-    several.keeps(&["a-infra", "c-infra"], &[], 1).prints("kept: b-infra had it, too");
+    output.prints("kept: b-infra also used it and must be named in the same run");
+    several.keeps(&["a-infra", "c-infra"], &[], 1).prints("kept: b-infra also used it");
     // Named, but not readable.
     several.sandbox.run("mv", &["b-infra", "away"]).success();
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
-    output.prints("kept: b-infra had it, too").prints("failed   ");
+    output.prints("kept: b-infra also used it").prints("failed   ");
     several.sandbox.run("mv", &["away", "b-infra"]).success();
     assert!(several.ids().contains(&old));
     // Unproved for one of them.
@@ -82,8 +82,8 @@ fn a_token_goes_once_all_that_had_it_are_proved() {
     fs::write(&cluster, "").unwrap();
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
     output
-        .prints("kept: not everything is proved for production (b-infra)")
-        .prints("(production: there is no pull secret gitlab in namespace b of context b)");
+        .prints("kept: not everything is verified for production (b-infra)")
+        .prints("(production: pull secret gitlab does not exist in namespace b of context b)");
     assert!(several.ids().contains(&old));
     fs::write(&cluster, there).unwrap();
     // A dry run reports and does nothing.
@@ -161,7 +161,7 @@ fn a_repository_that_went_back_to_the_old_token_keeps_it() {
     several.rotate(&["b-infra"], &["--commit"]).success();
     several.deploy(&ALL);
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
-    output.prints("not everything is proved for production (b-infra)");
+    output.prints("not everything is verified for production (b-infra)");
     several.git("b-infra", &["push", "-q"]);
     let output = several.finish(&["a-infra", "b-infra"], &["--yes", "--commit"]).failure(1);
     output.prints(&format!("deploy token {shared}: kept: it is in use (a-infra)"));
@@ -178,7 +178,7 @@ fn a_repository_that_was_given_the_token_is_proved_although_its_clone_is_behind(
     several.git("b-infra", &["reset", "-q", "--hard", "HEAD~1"]);
     several.git("b-infra", &["reflog", "expire", "--expire=now", "--all"]);
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
-    output.prints(&format!("deploy token {shared}: kept: not everything is proved (b-infra)"));
+    output.prints(&format!("deploy token {shared}: kept: not everything is verified (b-infra)"));
     assert!(several.ids().contains(&shared));
 }
 
@@ -191,9 +191,7 @@ fn one_failure_does_not_stop_the_others() {
         .finish(&["c-infra", "a-infra", "b-infra"], &["--yes", "--commit", "--failed-to", &failed]);
     let output = output.failure(1);
     // A token that was created by hand may be in the unreadable repository.
-    output
-        .prints("failed   c-infra: ")
-        .prints("kept: `c-infra` may hold it, and could not be looked at");
+    output.prints("failed   c-infra: ").prints("kept: `c-infra` may contain it and cannot be read");
     assert_eq!(fs::read_to_string(&failed).unwrap(), "c-infra\na-infra\nb-infra\n");
     assert!(several.ids().contains(&1));
     // For a token that GitLab issued, the repositories that had it are known.
@@ -217,7 +215,7 @@ fn one_failure_does_not_stop_the_others() {
     several.git("a-infra", &["commit", "-qam", "No context"]);
     let output = several.finish(&["a-infra", "b-infra"], &["--yes"]).failure(1);
     output
-        .prints("failed   a-infra: no kubectl context is known")
-        .prints("kept: nothing is proved for a-infra");
+        .prints("failed   a-infra: no kubectl context configured")
+        .prints("kept: nothing is verified for a-infra");
     assert!(several.ids().contains(&1));
 }

@@ -27,7 +27,7 @@ fn a_get_is_repeated_once() {
         world.list().success().prints("by hand");
         assert_eq!(world.count("GET", "/deploy_tokens?"), 2, "{fault:?}");
         gitlab.forget_requests().times(2, "GET", "/deploy_tokens?", fault.clone());
-        world.list().failure(3).says("the connection to").says("broke off");
+        world.list().failure(3).says("the connection to").says("was interrupted");
         assert_eq!(world.count("GET", "/deploy_tokens?"), 2, "{fault:?}");
     }
     // Any answer counts.

@@ -78,7 +78,7 @@ fn two_clones_at_once_have_a_token_each_and_none_is_deleted() {
         [(1, "superseded".to_owned()), (2, "orphan".to_owned()), (3, "used".to_owned())]
     );
     let finish = ["rotate", "--finish", "--deployed", "production", "--yes", "--commit"];
-    world.in_other(&finish).success().says("no Secret of this clone holds the deploy token 2");
+    world.in_other(&finish).success().says("no Secret of this clone contains the deploy token 2");
     assert_eq!(world.ids(), [2, 3]);
 }
 

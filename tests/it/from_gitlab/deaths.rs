@@ -218,7 +218,7 @@ impl Bed {
         let again = self.run().output();
         let what = format!("{what}\nagain: {}", again.stderr);
         match is_done {
-            true => assert!(again.stderr.contains("it exists and is not empty"), "{what}"),
+            true => assert!(again.stderr.contains("it already exists and is not empty"), "{what}"),
             false => assert_eq!(again.code, Some(0), "{what}"),
         }
         if is_done {
@@ -368,7 +368,7 @@ fn what_any_place_of_git_holds_is_not_deleted() {
     world
         .rotate(&[])
         .success()
-        .says(&format!("deleted the deploy token {id}, which an earlier run had left"));
+        .says(&format!("deleted the deploy token {id}, left in GitLab by an earlier run"));
     assert!(!world.ids().contains(&id));
     // Of another repository within the same git repository.
     let id = world.ids()[1];
@@ -438,8 +438,8 @@ fn what_is_gone_in_gitlab_is_in_no_way() {
     let group = world.rotate(&["--gitlab-group", "group"]).env("GITLAB_TOKEN", super::OWNER);
     group
         .success()
-        .says("undetermined whether the deploy token")
-        .says("no project 7, or this access token cannot see it");
+        .says("cannot determine whether the deploy token")
+        .says("project 7 not found at");
     assert_eq!(world.journal().len(), 1);
 }
 
@@ -452,7 +452,7 @@ fn what_cannot_be_committed_is_known_before_a_token_is_made() {
     world
         .rotate(&["--commit"])
         .failure(1)
-        .says("it has staged changes, which the commit would drop");
+        .says("it has staged changes, which the commit would discard");
     assert!(world.bed.gitlab.log().iter().all(|line| line.starts_with("GET")));
     assert_eq!(world.entries(), [""; 0]);
 }

@@ -128,7 +128,7 @@ fn repositories_that_share_a_token_get_one_new_one() {
     assert_eq!(several.annotation("a-infra", "makeinfra/token-repositories"), "b-infra a-infra");
     // Rotating one repository alone leaves the other its token, and reports that.
     let output = several.rotate(&["a-infra"], &[]).success();
-    output.says("b-infra had it together with this repository").prints("in one run with b-infra\n");
+    output.says("b-infra shared it with this repository").prints("in one run with b-infra\n");
     assert_ne!(several.held("a-infra"), several.held("b-infra"));
     several.run(&["check", "--online", "b-infra"]).success();
 }
@@ -147,7 +147,7 @@ fn what_fails_the_look_gets_no_token() {
     // A repository without a project in GitLab fails alone, too.
     several.create("d", "nowhere/nothing:1", "robot", "other");
     let output = several.rotate(&["a-infra", "d-infra"], &[]).failure(1);
-    output.prints("ok       a-infra: ").prints("failed   d-infra: cannot use GitLab's API");
+    output.prints("ok       a-infra: ").prints("failed   d-infra: GitLab's API request failed");
     // A dry run creates nothing.
     let before = several.ids();
     let output = several.rotate(&["a-infra", "b-infra"], &["--dry-run"]).success();
@@ -218,7 +218,7 @@ fn a_refused_token_is_deleted_and_the_others_go_on() {
     several.create("e", "group/second:1.0.0", USER, "token");
     let output = several.rotate(&["a-infra", "e-infra", "c-infra"], &["--commit"]).failure(1);
     output
-        .prints("failed   a-infra: one deploy token of a project cannot pull from two")
+        .prints("failed   a-infra: a project's deploy token cannot pull from two")
         .prints("failed   e-infra: ")
         .prints("project `group/hello` and project `group/second`")
         .prints("ok       c-infra: ");
@@ -274,7 +274,7 @@ fn a_killed_run_is_cleaned_up_unless_another_repository_has_the_token() {
     put_back();
     several.sandbox.run("mv", &["b-infra", "moved"]).success();
     let output = several.rotate(&["a-infra"], &["--commit"]).failure(3);
-    output.says("undetermined whether the deploy token").says("b-infra");
+    output.says("cannot determine whether the deploy token").says("b-infra");
     assert!(several.ids().contains(&id) && entry.exists());
     // It no longer exists in GitLab, so nothing is undetermined.
     several.bed.gitlab.remove_token(id);

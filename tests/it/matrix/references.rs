@@ -100,7 +100,7 @@ impl<'s> Judge<'s> {
         }
         for secret in items(&pod["imagePullSecrets"]) {
             let there = self.has("Secret", &secret["name"]) || tree.row.has("token", "none");
-            self.must(there, &format!("there is no pull secret {}", secret["name"]), workload);
+            self.must(there, &format!("pull secret {} does not exist", secret["name"]), workload);
         }
         let account = &pod["serviceAccountName"];
         let there =

@@ -69,7 +69,7 @@ fn it_requires_a_pipeline_of_gitlabs() {
     nested
         .new_without_token(&["--ci-rotate", "--no-git"])
         .failure(2)
-        .says("`--ci-rotate` is for a repository of its own");
+        .says("`--ci-rotate` requires a separate repository");
 }
 
 #[test]

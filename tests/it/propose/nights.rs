@@ -27,12 +27,9 @@ fn nothing_is_made_in_three_nights_where_a_push_cannot_be_rehearsed() {
     shared.git_in("shared.git", &["config", "receive.advertisePushOptions", "false"]);
     for night in 1..=3 {
         let output = shared.night(&[]).failure(1);
-        output.says("cannot push to the branch").says("no token was made").says("push options");
+        output.says("cannot push to the branch").says("no token was created").says("push options");
         shared.is_untouched(&format!("night {night}"));
-        shared
-            .propose(&["--push-to", "../nowhere.git"])
-            .failure(1)
-            .says("cannot look at the branch");
+        shared.propose(&["--push-to", "../nowhere.git"]).failure(1).says("cannot read the branch");
         shared.assert_no_secret(&output);
     }
     assert_eq!(
@@ -81,9 +78,10 @@ fn what_a_killed_night_has_left_is_named_and_nothing_is_made_beside_it() {
     for night in 2..=3 {
         let output = shared.night(&[]).failure(1);
         output
-            .says("no token was made: GitLab still has the deploy token 2 `makeinfra hello-infra production ")
+            .says("no token was created: GitLab still has the deploy token 2 `makeinfra hello-infra production ")
             .says(&format!(
-                "hint: in a clone, on a terminal, which deletes it: makeinfra rotate --finish --gitlab-host {}",
+                "hint: run this in a clone, on a terminal, to delete it: makeinfra rotate --finish \
+                 --gitlab-host {}",
                 gitlab.url()
             ));
         assert_eq!(shared.ids(), [1, 2], "night {night}");
@@ -150,7 +148,9 @@ fn three_nights_make_one_token_and_one_merge_request() {
         let first = shared.branch();
         for night in 2..=3 {
             let output = shared.night(&[]).success();
-            output.prints(&format!("Nothing was made: the branch {BRANCH} has the deploy token 2"));
+            output.prints(&format!(
+                "Nothing was created: the branch {BRANCH} has the deploy token 2"
+            ));
             assert_eq!(
                 (shared.ids(), shared.branch()),
                 (vec![1, 2], first.clone()),
@@ -191,21 +191,23 @@ fn a_branch_with_the_work_of_others_is_left_alone() {
     };
     let refused = |before: &str, cause: &str| {
         let output = shared.night(&[]).failure(1);
-        output.says(&format!("the branch `{BRANCH}` is in the way; no token was made")).says(cause);
+        output
+            .says(&format!("the branch `{BRANCH}` already exists; no token was created"))
+            .says(cause);
         output.says(&format!("git push origin --delete {BRANCH}"));
         assert_eq!(shared.branch(), before);
         shared.is_untouched(cause);
     };
     let commit = |what: &str| format!("{what} && git commit -q -a -m edited");
     let tip = on_branch(&commit("echo edited >>README.md"));
-    refused(&tip, "it changes `README.md`, too");
+    refused(&tip, "it also changes `README.md`");
     // A Secret that others encrypt, or leave in plaintext, is not a token of this repository.
     let plain = format!("git -c filter.git-crypt.clean=cat add {SECRET}; git commit -q -m plain");
     let tip = on_branch(&format!("echo '# edited' >>{SECRET} && {plain}"));
     refused(&tip, "is not encrypted with the key of this repository");
     shared.git_in("shared.git", &["branch", "-D", BRANCH]);
     let tip = on_branch(&commit(&format!("echo '# edited' >>{SECRET}")));
-    refused(&tip, "has no token that replaced the one in HEAD");
+    refused(&tip, "has no token that replaces the one in HEAD");
     assert_eq!(shared.ids(), [1]);
     // Commits that users add to an open rotation leave it open.
     shared.git_in("shared.git", &["branch", "-D", BRANCH]);
@@ -218,7 +220,7 @@ fn a_branch_with_the_work_of_others_is_left_alone() {
     fs::write(shared.world.sandbox.hello(SECRET), secret).unwrap();
     shared.git_in("hello-infra", &["commit", "-q", "-a", "-m", "edited"]);
     shared.git_in("hello-infra", &["push", "-q"]);
-    refused(&tip, "was changed in HEAD since it was made");
+    refused(&tip, "has changed in HEAD since then");
     assert_eq!(shared.ids(), [1, 2]);
 }
 
@@ -227,7 +229,7 @@ fn a_branch_whose_token_is_gone_is_not_taken_up() {
     let Some(shared) = Shared::start() else { return };
     shared.night(&[]).success();
     shared.world.bed.gitlab.remove_token(2);
-    shared.night(&[]).failure(1).says("GitLab has deleted its deploy token 2");
+    shared.night(&[]).failure(1).says("its deploy token 2 was deleted in GitLab");
     shared.is_untouched("a token that is gone");
 }
 
@@ -316,11 +318,11 @@ fn the_access_token_is_in_no_argument_and_goes_to_its_gitlab_alone() {
     let basic = STANDARD.encode(format!("oauth2:{MAINTAINER}"));
     // The GitLab that was typed asks for a password and gets it; another host does not.
     let output = run(&url(&own)).failure(13);
-    output.says("cannot look at the branch").says("Authentication failed");
+    output.says("cannot read the branch").says("Authentication failed");
     assert!(own.heads().iter().any(|head| head.contains(&basic)), "{:?}", own.heads());
     shared.assert_no_secret(&output);
     let output = run(&url(&other)).failure(1);
-    output.says("cannot look at the branch").says("terminal prompts disabled");
+    output.says("cannot read the branch").says("terminal prompts disabled");
     assert!(
         !other.heads().is_empty() && !other.heads().concat().contains("Authorization"),
         "{:?}",
@@ -363,6 +365,6 @@ fn of_several_tokens_the_first_to_end_is_replaced_and_no_other_secret_grows_old(
     // A pull Secret that is newer than that of the branch must not be overwritten.
     run(&["rotate", "--env", "production", "--keep-token", "--expires-at", &days(9), "--commit"]);
     shared.git_in("hello-infra", &["push", "-q"]);
-    shared.night(&[]).failure(1).says(&format!("`{SECRET}` was changed in HEAD since it was made"));
+    shared.night(&[]).failure(1).says(&format!("`{SECRET}` has changed in HEAD since then"));
     assert_eq!((shared.ids(), shared.branch()), (vec![1, 2], tip));
 }

@@ -118,7 +118,7 @@ fn check_committed(
         let (text, stake) = (Some(&tenant.text), "that token; revoke it");
         if encrypted::check_head(repo, &tenant.path, text, options.commit, stake, ui)? {
             return Err(Failure::failed(format!("cannot {FINISH} `{}`", tenant.path))
-                .because("it is not committed")
+                .because("the rotation is not committed")
                 .hint(encrypted::commit_step(repo, &[&tenant.path], "Rotate the deploy token"))
                 .into());
         }
@@ -133,8 +133,8 @@ fn tenants(options: &Options, repo: &Repo, answers: &Answers) -> Result<Vec<Prov
     let is_known = |name: &&_| answers.environments.iter().any(|one| one.name == **name);
     if let Some(name) = named.iter().chain(&deployed).find(|name| !is_known(name)) {
         let known: Vec<_> = answers.environments.iter().map(|one| one.name.to_string()).collect();
-        return Err(Failure::usage(format!("there is no environment `{name}`"))
-            .because(format!("there are: {}", known.join(", ")))
+        return Err(Failure::usage(format!("environment `{name}` does not exist"))
+            .because(format!("existing environments: {}", known.join(", ")))
             .hint(format!("--env {}", known[0]))
             .into());
     }

@@ -39,7 +39,7 @@ pub(super) fn prove(
     for (place, tenant) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.is_chosen) {
         let name = tenant.environment.name.as_str();
         if tenant.is_vouched_for {
-            let message = format!("the cluster was not asked: `--deployed {name}` vouches for it");
+            let message = format!("cluster not asked: `--deployed {name}` vouches for it");
             all[place].push(Proof::unchecked(OWN, message));
             continue;
         }
@@ -55,16 +55,16 @@ pub(super) fn prove(
             let given =
                 tenant.choice.as_ref().map_or("NAME".to_owned(), |choice| format!("{choice}=NAME"));
             return Err(Failure::failed(format!(
-                "no kubectl context is known for {name}; nothing was deleted"
+                "no kubectl context configured for {name}; nothing was deleted"
             ))
-            .because("the current context may be that of another cluster, and proves nothing")
+            .because("the current context may belong to another cluster, so it proves nothing")
             .hint(format!(
-                "--context {given}, or --deployed {name} where you know that it is deployed"
+                "--context {given}, or --deployed {name} if you know that it is deployed"
             ))
             .into());
         };
         let listed: Vec<_> = old_tokens.iter().filter(|old| old.listed.contains(&place)).collect();
-        let waiting = ui.wait("asking the cluster", 1);
+        let waiting = ui.wait("contacting the cluster", 1);
         let proofs = ask(&target, tenant, &listed, &context)?;
         drop(waiting);
         all[place] = proofs;
@@ -99,7 +99,7 @@ fn compare(tenant: &ProvedEnvironment, told: &ClusterAnswer, place: &str) -> Pro
     match (file, there) {
         (Some(file), Some(there)) => match file.compare(&there) {
             SecretDiff::Same => {
-                Proof::ok(OWN, format!("Secret {name} in {place} holds the new token"))
+                Proof::ok(OWN, format!("Secret {name} in {place} contains the new token"))
             }
             SecretDiff::OtherData | SecretDiff::OtherType => Proof::no(
                 OWN,
@@ -107,10 +107,12 @@ fn compare(tenant: &ProvedEnvironment, told: &ClusterAnswer, place: &str) -> Pro
                 deploy(),
             ),
         },
-        (_, None) => Proof::no(OWN, format!("there is no pull secret {name} in {place}"), deploy()),
+        (_, None) => {
+            Proof::no(OWN, format!("pull secret {name} does not exist in {place}"), deploy())
+        }
         (None, _) => {
             let hint = Advice::makeinfra("check");
-            Proof::unknown(OWN, format!("`{}` is no pull secret", tenant.path), hint)
+            Proof::unknown(OWN, format!("`{}` is not a pull secret", tenant.path), hint)
         }
     }
 }
@@ -119,7 +121,7 @@ fn compare(tenant: &ProvedEnvironment, told: &ClusterAnswer, place: &str) -> Pro
 fn vouch(tenant: &ProvedEnvironment) -> Advice {
     let vouch = Advice::makeinfra("rotate")
         .with(format!("--finish --deployed {}", tenant.environment.name));
-    vouch.why("where you know that it is deployed")
+    vouch.why("if you know that it is deployed")
 }
 
 /// The proof for a cluster that gave no answer.
@@ -127,15 +129,15 @@ fn unanswered(tenant: &ProvedEnvironment, (error, said): KubectlFailure, place: 
     let (vouch, said) = (vouch(tenant), printable(&said));
     match error {
         KubectlError::NoContext => {
-            let message = format!("kubectl has no such context: {said}");
+            let message = format!("kubectl does not have this context: {said}");
             Proof::no(OWN, message, Advice::at_top("kubectl config get-contexts"))
         }
         KubectlError::Forbidden => Proof::unknown(
             OWN,
-            format!("you may not read Secret {} in {place}", tenant.name),
+            format!("you are not allowed to read Secret {} in {place}", tenant.name),
             vouch,
         ),
-        _ => Proof::unknown(OWN, format!("{place} was not reached: {said}"), vouch),
+        _ => Proof::unknown(OWN, format!("cannot reach {place}: {said}"), vouch),
     }
 }
 
@@ -156,21 +158,26 @@ fn search(
     let unsearched = if unknown.is_empty() {
         String::new()
     } else {
-        format!("; not searched for {}: no commit of this clone has the value", unknown.join(", "))
+        format!(
+            "; not searched for {}: no commit of this clone contains the value",
+            unknown.join(", ")
+        )
     };
     let unlisted = |(_, said): KubectlFailure| {
-        let message =
-            format!("the Secrets of context {context} were not told: {}", printable(&said));
+        let message = format!("cannot list the Secrets of context {context}: {}", printable(&said));
         Proof::unknown(OTHERS, message, vouch(tenant))
     };
     let (told, scope, more) = match kubectl.all_secrets(None) {
         Ok(told) => (told, "all namespaces".to_owned(), ""),
         Err((KubectlError::Forbidden, _)) => match kubectl.all_secrets(Some(namespace)) {
-            Ok(told) => (told, place.to_owned(), "; you may not list those of other namespaces"),
+            Ok(told) => {
+                (told, place.to_owned(), "; you are not allowed to list those of other namespaces")
+            }
             // A missing permission to list is reported but does not block anything.
             Err((KubectlError::Forbidden, _)) => {
-                let message =
-                    format!("other Secrets were not searched: you may not list those of {place}");
+                let message = format!(
+                    "other Secrets were not searched: you are not allowed to list those of {place}"
+                );
                 return Proof::unchecked(OTHERS, message);
             }
             Err(failure) => return unlisted(failure),
@@ -179,7 +186,7 @@ fn search(
         Err(failure) => return unlisted(failure),
     };
     let Some(objects) = objects(&told.json) else {
-        let message = format!("the Secrets of context {context} were not told as a list");
+        let message = format!("the answer for the Secrets of context {context} is not a list");
         return Proof::unknown(OTHERS, message, vouch(tenant));
     };
     let mut holding: Vec<String> = Vec::new();
@@ -194,7 +201,8 @@ fn search(
     if holding.is_empty() {
         let others = objects.len().saturating_sub(1);
         let message = format!(
-            "no other Secret holds the old token ({others} searched in {scope}){more}{unsearched}"
+            "no other Secret contains the old token ({others} searched in \
+             {scope}){more}{unsearched}"
         );
         return if more.is_empty() && unsearched.is_empty() {
             Proof::ok(OTHERS, message)
@@ -205,7 +213,7 @@ fn search(
     let names: Vec<_> = holding.iter().map(|name| printable(name)).collect();
     Proof::no(
         OTHERS,
-        format!("still hold the old token: {}{more}{unsearched}", names.join(", ")),
+        format!("still contain the old token: {}{more}{unsearched}", names.join(", ")),
         "give these Secrets the new token or delete them, then repeat the command",
     )
 }

@@ -174,8 +174,8 @@ impl Deletion<'_> {
             // A token that was created by hand may belong to a group or another project.
             Ok(None) if matches!(old.what, Superseded::ByHand(_)) => {
                 let message = format!(
-                    "kept: the {} has no such token; name its group with --gitlab-group PATH, or \
-                     delete it by hand",
+                    "kept: the {} does not have this token; name its group with --gitlab-group \
+                     PATH, or delete it by hand",
                     gitlab.place.title()
                 );
                 return Ok(TokenOutcome::new(TokenState::Kept, message));
@@ -188,7 +188,7 @@ impl Deletion<'_> {
         {
             return Ok(TokenOutcome::new(
                 TokenState::Kept,
-                "kept: it has another user name in GitLab",
+                "kept: its user name in GitLab is different",
             ));
         }
         if options.run.dry_run {
@@ -220,13 +220,13 @@ fn declined(
     let what = match (&old.what, token.at.owner) {
         _ if is_of_jobs => {
             ui.warn(format!(
-                "the deploy token `{name}` gives CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the jobs \
-                 of the {}: without it they have none",
+                "the deploy token `{name}` provides CI_DEPLOY_USER and CI_DEPLOY_PASSWORD to the \
+                 jobs of the {}; without it, the jobs have neither",
                 gitlab.place.title()
             ));
             "which CI jobs use"
         }
-        (Superseded::ByHand(_), _) => "which was made by hand",
+        (Superseded::ByHand(_), _) => "which was created by hand",
         (_, Owner::Group(_)) => "which other projects of its group may use",
         _ => return Ok(None),
     };

@@ -33,7 +33,7 @@ impl TokenOutcome {
         let message = if state == TokenState::Deleted {
             "deleted in GitLab"
         } else {
-            "GitLab no longer has it"
+            "no longer exists in GitLab"
         };
         Self::new(state, message)
     }

@@ -28,37 +28,37 @@ pub(super) fn prove(
         let proof = match (holder(&head, &listed), &shared, &upstream) {
             (Some(Holder::Unread(path)), ..) => Proof::unknown(
                 ID,
-                format!("HEAD's `{path}` cannot be decrypted"),
+                format!("cannot decrypt `{path}` in HEAD"),
                 Advice::makeinfra("check"),
             ),
             (Some(Holder::Holds(path, title)), ..) => Proof::no(
                 ID,
-                format!("HEAD's `{path}` still holds the {title}"),
+                format!("`{path}` in HEAD still contains the {title}"),
                 Advice::makeinfra("rotate"),
             ),
             (None, None, Upstream::NotPushed) => Proof::no(
                 ID,
-                "the branch has no upstream: a pipeline may deploy the old token",
+                "the branch has no upstream, so a pipeline may deploy the old token",
                 push(repo),
             ),
             (None, None, _) => {
-                Proof::ok(ID, "HEAD holds no old token; there is no other repository to push to")
+                Proof::ok(ID, "HEAD contains no old token; there is no remote to push to")
             }
             (None, Some(files), _) => match holder(files, &listed) {
                 None if !has(files, tenant) => {
-                    let message =
-                        "the new token is not pushed: the next pipeline would deploy the old one";
+                    let message = "the new token is not pushed, so the next pipeline would deploy \
+                                   the old one";
                     Proof::no(ID, message, push(repo))
                 }
-                None => Proof::ok(ID, "HEAD and its upstream hold the new token, and no old one"),
+                None => Proof::ok(ID, "HEAD and its upstream contain the new token and no old one"),
                 Some(Holder::Holds(path, title)) => {
                     let message = format!(
-                        "`{path}` of the upstream branch still holds the {title}: not pushed"
+                        "`{path}` in the upstream branch still contains the {title}: not pushed"
                     );
                     Proof::no(ID, message, push(repo))
                 }
                 Some(Holder::Unread(path)) => {
-                    let message = format!("`{path}` of the upstream branch cannot be decrypted");
+                    let message = format!("cannot decrypt `{path}` in the upstream branch");
                     Proof::unknown(ID, message, Advice::makeinfra("check"))
                 }
             },
@@ -83,8 +83,8 @@ pub(super) fn still_holds(repo: &Repo, old: &SupersededToken) -> Result<Option<S
     {
         let found = match holder(&repo.secrets_of(&id)?, &[old]) {
             None => None,
-            Some(Holder::Holds(path, _)) => Some(format!("`{path}` in {place} holds it")),
-            Some(Holder::Unread(path)) => Some(format!("`{path}` in {place} cannot be decrypted")),
+            Some(Holder::Holds(path, _)) => Some(format!("`{path}` in {place} contains it")),
+            Some(Holder::Unread(path)) => Some(format!("cannot decrypt `{path}` in {place}")),
         };
         if found.is_some() {
             return Ok(found);

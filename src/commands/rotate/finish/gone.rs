@@ -31,8 +31,8 @@ pub(super) fn proved_gone(
             continue;
         }
         fate.judge(match gitlab.api.token(&old.at(gitlab)) {
-            Ok(None) => (ProofResult::Yes, "GitLab's API no longer has it".to_owned()),
-            Ok(Some(_)) => (ProofResult::No, "GitLab's API still has it".to_owned()),
+            Ok(None) => (ProofResult::Yes, "no longer in GitLab's API".to_owned()),
+            Ok(Some(_)) => (ProofResult::No, "still in GitLab's API".to_owned()),
             Err(refusal) => (ProofResult::Unknown, refusal.message(gitlab.api.instance().as_str())),
         });
     }
@@ -50,16 +50,17 @@ pub(super) fn refused(
     let registries = sign_in::registries(&options.check.registry)?;
     for (old, fate) in old_tokens.iter().zip(outcomes) {
         let (true, Some(known)) = (fate.is_gone(), &old.credentials) else { continue };
-        let waiting = ui.wait("asking the registry", 1);
+        let waiting = ui.wait("contacting the registry", 1);
         let pull = PullQuestion { image, credentials: vec![&known.authorization] };
         let verdict = registries.ask(&[pull], &|| waiting.step()).into_iter().next();
         drop(waiting);
         let Some(verdict) = verdict else { continue };
         fate.judge(match verdict.standing() {
             Standing::Refused => (ProofResult::Yes, "the registry refuses it".to_owned()),
-            Standing::Good if !verdict.takes_login() => {
-                (ProofResult::Unknown, "the image is public: its registry does not tell".to_owned())
-            }
+            Standing::Good if !verdict.takes_login() => (
+                ProofResult::Unknown,
+                "the image is public, so the registry cannot tell".to_owned(),
+            ),
             Standing::Good | Standing::Absent => {
                 (ProofResult::No, "the registry still accepts it".to_owned())
             }

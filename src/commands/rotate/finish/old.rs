@@ -131,13 +131,13 @@ impl SupersededToken {
     pub(super) fn kept_by(&self, tenants: &[ProvedEnvironment]) -> Option<String> {
         let holder = tenants.iter().find(|tenant| self.is_in(tenant.text.expose().as_bytes()));
         if let Some(tenant) = holder {
-            return Some(format!("kept: `{}` holds it", tenant.path));
+            return Some(format!("kept: `{}` contains it", tenant.path));
         }
         let listed = self.listed.iter().map(|place| &tenants[*place]);
         let unproved = listed.filter(|tenant| !tenant.is_done());
         let unproved: Vec<_> = unproved.map(|tenant| tenant.environment.name.to_string()).collect();
         (!unproved.is_empty())
-            .then(|| format!("kept: not everything is proved for {}", unproved.join(", ")))
+            .then(|| format!("kept: not everything is verified for {}", unproved.join(", ")))
     }
 
     /// The token's identity in the API of `gitlab`.
@@ -174,7 +174,7 @@ mod tests {
         let payload = STANDARD.encode(format!("{{{}}}", auths.join(", ")));
         format!(
             "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/dockercfg\nmetadata:\n  name: gitlab\n  annotations:\n    \
-            makeinfra/token: {}\ndata:\n  .dockercfg: {payload}\n",
+             makeinfra/token: {}\ndata:\n  .dockercfg: {payload}\n",
             TokenRef::EXAMPLE
         )
     }

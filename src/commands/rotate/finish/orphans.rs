@@ -55,26 +55,29 @@ fn orphan(
     if is_listed || is_held_by_any(cases, at, name, sharing, &token.at)? || !is_there() {
         return Ok(());
     }
-    let told =
-        format!("no Secret of this clone holds the deploy token {} `{}`", token.at.id, token.name);
+    let told = format!(
+        "no Secret of this clone contains the deploy token {} `{}`",
+        token.at.id, token.name
+    );
     let unseen: Vec<_> =
         name.repositories.iter().filter(|name| sharing.called(name).is_empty()).cloned().collect();
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
         ui.warn(format!(
-            "{told}; it was for {unseen}, too: if none of them holds it, delete it in GitLab"
+            "{told}; it was also created for {unseen}: if none of them contains it, delete it in \
+             GitLab"
         ));
     } else if gitlab.time.duration_since(name.time) < LATE {
         ui.warn(format!(
-            "{told}; it is less than an hour old, and another clone may be about to write it"
+            "{told}; it is less than an hour old, so another clone may be about to write it"
         ));
     } else if options.run.dry_run || !ui.can_ask() {
         ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
     } else if let Some(why) = behind(options, &cases[at])? {
         let fetch = Advice::git("fetch --all").typed(Some(&cases[at].root));
-        ui.warn(format!("{told}; {why}, where it may be in use: {fetch}"));
+        ui.warn(format!("{told}; {why}, so it may be in use there: {fetch}"));
     } else {
-        ui.warn(format!("{told}, nor any branch elsewhere; a cluster may have it all the same"));
+        ui.warn(format!("{told}, nor does any remote branch; a cluster may still have it"));
         if ui.decide("Delete it?", &["no", "yes"])? == "yes" {
             gitlab.api.delete(&token.at).map_err(|refusal| {
                 let instance = gitlab.api.instance().as_str();
@@ -94,8 +97,8 @@ fn behind(options: &Options, case: &FinishCase) -> Result<Option<String>> {
         let network = (&options.check.registry).into();
         match remote(&repo.top(), &name, &options.gitlab.access, network)?.tips() {
             Ok(tips) if tips.iter().all(|id| repo.has_object(id)) => {}
-            Ok(_) => return Ok(Some(format!("`{name}` has commits that this clone has not"))),
-            Err(why) => return Ok(Some(format!("`{name}` was not reached ({why})"))),
+            Ok(_) => return Ok(Some(format!("`{name}` has commits that this clone lacks"))),
+            Err(why) => return Ok(Some(format!("cannot reach `{name}` ({why})"))),
         }
     }
     Ok(None)

@@ -29,7 +29,7 @@ pub(super) fn prove(
             credentials: question.credentials.iter().collect(),
         })
         .collect();
-    let waiting = ui.wait("asking the registry", pulls.len());
+    let waiting = ui.wait("contacting the registry", pulls.len());
     let mut verdicts = registries.ask(&pulls, &|| waiting.step()).into_iter();
     drop(waiting);
     for case in cases {
@@ -58,7 +58,7 @@ pub(super) fn prove(
             let hint = Advice::makeinfra("check");
             tenant.proofs.push(Proof::unknown(
                 ID,
-                "no image is known that the pull secret is for",
+                "no image found that uses the pull secret",
                 hint,
             ));
         }

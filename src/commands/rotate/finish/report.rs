@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The subject of the commit.
-pub(super) const SUBJECT: &str = "Forget the deploy tokens that are deleted";
+pub(super) const SUBJECT: &str = "Remove deleted deploy tokens from the record";
 
 /// The report if there is no old token.
 pub(super) fn nothing(options: &Options, root: &Path) -> Report {
@@ -51,14 +51,14 @@ pub(super) fn outcome(
         chosen.clone().map(|tenant| environment_section(tenant, &root)).collect();
     if case.old_tokens.is_empty() {
         text.push_str(
-            "The pull secrets list no old deploy token; what an earlier run left in GitLab was \
+            "The pull secrets list no old deploy token. Tokens left in GitLab by earlier runs were \
              looked for.\n",
         );
     }
     for (old, fate) in case.old_tokens.iter().zip(&case.outcomes) {
         let refused = fate.refused.as_ref().map_or(String::new(), |(_, said)| format!("; {said}"));
         let unasked = match (&fate.refused, fate.is_gone()) {
-            (None, true) => "; the registry was not asked: no commit here has its value",
+            (None, true) => "; registry not asked: no commit here contains its value",
             _ => "",
         };
         text.push_str(&format!("{}: {}{refused}{unasked}\n", old.title(), fate.message));
@@ -113,7 +113,7 @@ fn brief(case: &FinishCase) -> (String, Advice) {
     if kept.is_empty() {
         let ids: Vec<_> = case.old_tokens.iter().map(|old| old.what.id().to_string()).collect();
         let gone = match ids.as_slice() {
-            [] => "what an earlier run left in GitLab was looked for".to_owned(),
+            [] => "tokens left in GitLab by earlier runs were looked for".to_owned(),
             [one] => format!("deploy token {one} is deleted"),
             _ => format!("deploy tokens {} are deleted", ids.join(", ")),
         };

@@ -57,12 +57,12 @@ impl Sharing {
         if !missing.is_empty() {
             let name = missing.join(", ");
             return Ok(Some(format!(
-                "kept: {name} had it, too, and must be named in the same run"
+                "kept: {name} also used it and must be named in the same run"
             )));
         }
         // The unread repository may know the token by any name.
         if let (Superseded::ByHand(_), Some(name)) = (&old.what, &self.unread) {
-            return Ok(Some(format!("kept: `{name}` may hold it, and could not be looked at")));
+            return Ok(Some(format!("kept: `{name}` may contain it and cannot be read")));
         }
         // A reason holds for every repository that lists the token, so it is determined once.
         let key = (old.what.to_string(), old.repositories.clone(), old.credentials.is_some());
@@ -86,7 +86,7 @@ impl Sharing {
         for other in self.others(at, old) {
             let case = &cases[other];
             if case.is_unproved {
-                return Ok(Some(format!("kept: nothing is proved for {}", case.name)));
+                return Ok(Some(format!("kept: nothing is verified for {}", case.name)));
             }
             let listed = case.old_tokens.iter().find(|theirs| theirs.what == old.what);
             let reason = match listed {
@@ -99,7 +99,7 @@ impl Sharing {
                     Some("kept: it is in use".to_owned())
                 }
                 // It may have had the token, and its cluster may still have it.
-                None if !case.is_proved() => Some("kept: not everything is proved".to_owned()),
+                None if !case.is_proved() => Some("kept: not everything is verified".to_owned()),
                 None => {
                     let repo = Repo::find(&case.root, "rotate --finish")?;
                     git::still_holds(&repo, old)?.map(|why| format!("kept: {why}"))

@@ -56,7 +56,9 @@ pub(in crate::commands::rotate) fn several(
         }
         None => Ok(None),
     };
-    for (at, proofs) in fleet.gather(jobs, prove, "asking clusters", ui)?.into_iter().enumerate() {
+    for (at, proofs) in
+        fleet.gather(jobs, prove, "contacting clusters", ui)?.into_iter().enumerate()
+    {
         match (proofs, places.binary_search(&at)) {
             (Ok(Some(proofs)), Ok(place)) => cases[place].add(proofs),
             (Err(error), Ok(place)) => {
@@ -72,7 +74,7 @@ pub(in crate::commands::rotate) fn several(
     let (places, cases, failures) = (&places, &cases, &failures);
     let write = |at: usize, ui: &mut Ui| -> Result<Report> {
         let Ok(place) = places.binary_search(&at) else {
-            return Err(Failure::failed("it was not looked at").into());
+            return Err(Failure::failed("it was not checked").into());
         };
         match &failures[place] {
             Some(failure) => Err(failure.clone().into()),

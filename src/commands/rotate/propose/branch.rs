@@ -43,17 +43,17 @@ pub(super) fn judge(found: &RotationTarget, id: &str) -> Result<Branch> {
         let path = &file.path;
         let Some(plain) = repo.secret_at(id, path)? else {
             return Err(in_the_way(&format!(
-                "its `{path}` is not encrypted with the key of this repository"
+                "`{path}` there is not encrypted with the key of this repository"
             ))
             .into());
         };
         let (Some(head), Ok(text)) = (&file.text, std::str::from_utf8(&plain)) else {
-            return Err(in_the_way(&format!("its `{path}` is new, or is no text")).into());
+            return Err(in_the_way(&format!("`{path}` there is new or not text")).into());
         };
         let step =
             if head.expose() == text { Step::Known } else { step(head.expose(), text, registry) };
         if step == Step::Other {
-            let cause = format!("its `{path}` has no token that replaced the one in HEAD");
+            let cause = format!("`{path}` there has no token that replaces the one in HEAD");
             return Err(in_the_way(&cause).into());
         }
         steps.push(step);
@@ -65,12 +65,10 @@ pub(super) fn judge(found: &RotationTarget, id: &str) -> Result<Branch> {
     match newer.first() {
         Some(_) if outdated.is_some() => {
             let path = outdated.map_or("", |file| file.path.as_str());
-            return Err(
-                in_the_way(&format!("`{path}` was changed in HEAD since it was made")).into()
-            );
+            return Err(in_the_way(&format!("`{path}` has changed in HEAD since then")).into());
         }
         Some(issued) if newer.len() == steps.len() => return Ok(Branch::Open((*issued).clone())),
-        Some(_) => return Err(in_the_way("HEAD has a part of it").into()),
+        Some(_) => return Err(in_the_way("HEAD already has a part of it").into()),
         None => {}
     }
     // The rotation was merged as another commit, but other people's additions may not have been.
@@ -82,7 +80,7 @@ pub(super) fn judge(found: &RotationTarget, id: &str) -> Result<Branch> {
     };
     match theirs.iter().find(|path| !is_ours(path)) {
         Some(path) => {
-            Err(in_the_way(&format!("it changes `{}`, too", crate::error::printable(path))).into())
+            Err(in_the_way(&format!("it also changes `{}`", crate::error::printable(path))).into())
         }
         None if steps.is_empty() => Err(in_the_way("it has no new token").into()),
         None => Ok(Branch::Free),
@@ -91,11 +89,11 @@ pub(super) fn judge(found: &RotationTarget, id: &str) -> Result<Branch> {
 
 /// The failure for a branch that can be neither continued nor replaced.
 pub(super) fn in_the_way(cause: &str) -> Failure {
-    Failure::failed(format!("the branch `{BRANCH}` is in the way; no token was made"))
+    Failure::failed(format!("the branch `{BRANCH}` already exists; no token was created"))
         .because(cause)
         .hint(
             Advice::git(format!("push origin --delete {BRANCH}"))
-                .why("merge it, or delete it, and then its token with `rotate --finish`"),
+                .why("merge it, or delete it and then its token with `rotate --finish`"),
         )
 }
 

@@ -48,7 +48,7 @@ fn bare(proposal: &Proposal, commit: Option<&str>) -> Value {
 
 /// Reports that no token expires before `limit`.
 pub(super) fn not_due(proposal: &Proposal, found: &RotationTarget, limit: &Timestamp) -> Report {
-    let brief = format!("no deploy token ends before {}", limit.strftime("%Y-%m-%d"));
+    let brief = format!("no deploy token expires before {}", limit.strftime("%Y-%m-%d"));
     Report {
         text: format!("Nothing to do: {brief}.\n"),
         brief,
@@ -69,7 +69,7 @@ pub(super) fn dry_run(
     let report = report::dry_run_of_gitlab(proposal.options, found, gitlab, lifetime);
     let end = due.end.as_ref().map_or("at an unknown time", Expiry::as_str);
     let names: Vec<_> = due.environments.iter().map(ToString::to_string).collect();
-    let text = format!("The deploy token of {} ends {end}.\n{}", names.join(", "), report.text);
+    let text = format!("The deploy token of {} expires {end}.\n{}", names.join(", "), report.text);
     Report { text, own: with(report.own.clone(), proposal, ProposalResult::Rehearsed), ..report }
 }
 
@@ -101,7 +101,7 @@ pub(super) fn taken_up(
     let brief =
         format!("the branch {BRANCH} has the deploy token {} in {}", issued.token.id, short(id));
     Report {
-        text: format!("Nothing was made: {brief}, and is not merged yet.\n"),
+        text: format!("Nothing was created: {brief}, which is not merged yet.\n"),
         brief,
         repo: Some(found.root()),
         changed: !proposal.options.run.dry_run,
@@ -113,5 +113,5 @@ pub(super) fn taken_up(
 
 fn next() -> Vec<Advice> {
     let finish = Advice::makeinfra("rotate").with("--finish");
-    vec![finish.why("in a clone, once it is merged and deployed, delete the old token in GitLab")]
+    vec![finish.why("in a clone, after merging and deploying it, delete the old token in GitLab")]
 }

@@ -67,8 +67,8 @@ fn arrived(proposal: &Proposal, id: &str) -> Option<bool> {
 fn undetermined(proposal: &Proposal, why: String) -> Failure {
     let name = proposal.name;
     Failure::unknown(format!(
-        "undetermined whether `{name}` has the new token on the branch `{BRANCH}`; the token is \
-         kept"
+        "cannot determine whether `{name}` has the new token on the branch `{BRANCH}`; the token \
+         is kept"
     ))
     .because(why)
     .hint(Advice::git("ls-remote").arg(name).arg(BRANCH))

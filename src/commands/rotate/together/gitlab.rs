@@ -100,7 +100,7 @@ impl Share {
         };
         let meant = OwnerHints { recorded: first.issued.as_ref(), image: first.image.as_ref() };
         let api = gitlabs.api(meant, ui)?;
-        let waiting = ui.wait("asking GitLab", 1);
+        let waiting = ui.wait("contacting GitLab", 1);
         let gitlab = gitlabs.look(&api, meant)?;
         if options.gitlab.gitlab_group.is_none() && first.issued.is_none() {
             check_project(&gitlab, first, &all)?;
@@ -193,17 +193,20 @@ fn check_project(
         known.push(image);
         let place = gitlab.api.project_of(image).map_err(|refusal| {
             refusal.failure(
-                "cannot use GitLab's API; nothing was made",
+                "GitLab's API request failed; nothing was created",
                 gitlab.api.instance().as_str(),
             )
         })?;
         if place.owner != gitlab.place.owner {
             let (one, other) = (gitlab.place.title(), place.title());
             return Err(Failure::failed(
-                "one deploy token of a project cannot pull from two; nothing was made",
+                "a project's deploy token cannot pull from two projects; nothing was created",
             )
-            .because(format!("`{}` shares its token with `{name}`: {one} and {other}", first.name))
-            .hint("--gitlab-group PATH, with a group that both belong to")
+            .because(format!(
+                "`{}` and `{name}` share a token, but use {one} and {other}",
+                first.name
+            ))
+            .hint("--gitlab-group PATH, with a group that contains both projects")
             .into());
         }
     }
@@ -225,7 +228,7 @@ impl Run<'_> {
     /// Completes the repository with the index `at`.
     fn write(&self, at: usize, ui: &mut Ui) -> Result<Report> {
         let Some(share) = self.shares.iter().find(|share| share.members.contains(&at)) else {
-            return Err(Failure::failed("no token was asked for").into());
+            return Err(Failure::failed("no token was requested").into());
         };
         if self.options.run.dry_run {
             let found = self.found(at, ui)?;
