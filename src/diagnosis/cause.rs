@@ -225,10 +225,8 @@ causes! {
         "ask the operators of the nodes about /etc/resolv.conf and the DNS server {resolver}; the \
          kubelet keeps retrying";
     CertificateExpired = "certificate-expired",
-        "the certificate of {server} has expired or is not valid yet, according to the node's \
-         clock",
-        "ask the operators of {server} to renew the certificate; if it is valid, the node's clock \
-         is wrong";
+        "the certificate of {server} has expired or is not valid yet, by the node's clock",
+        "ask the operators of {server} to renew it; if it is valid, the node's clock is wrong";
     CertificateOfAnotherName = "certificate-of-another-name",
         "the certificate of {server} is for another host name",
         "use the name shown in the message, or ask the operators of {server} for a certificate \
@@ -246,8 +244,7 @@ causes! {
         "the message says why; ask the operators of {server}";
     RegistryWithoutTls = "registry-without-tls",
         "{server} uses plain HTTP, but the node connects with HTTPS",
-        "give it a certificate, or configure the container runtime of every node to use plain HTTP \
-         for it";
+        "give it a certificate, or configure the container runtime of every node to use plain HTTP";
     RegistryWantsTls = "registry-wants-tls",
         "{server} uses HTTPS, but the node connects with plain HTTP",
         "remove http:// for this host from the container runtime's configuration on every node";

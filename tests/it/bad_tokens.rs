@@ -222,10 +222,7 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
             ),
             "user name",
         ),
-        (
-            format!(r#"{{"auths":{{"registry.gitlab.com":["{TOKEN}"]}}}}"#),
-            "does not have the format",
-        ),
+        (format!(r#"{{"auths":{{"registry.gitlab.com":["{TOKEN}"]}}}}"#), "the format"),
         (
             format!(
                 r#"{{"auths":{{"registry.gitlab.com":{{"auth":"{}","username":"u","password":"{TOKEN}"}}}}}}"#,
@@ -240,23 +237,14 @@ fn a_docker_config_must_hold_a_login_for_the_registry() {
             ),
             "expires with the job",
         ),
-        (
-            r#"{"credsStore":"missing"}"#.to_owned(),
-            "cannot run the credential helper `docker-credential-missing`",
-        ),
-        (
-            r#"{"credHelpers":{"registry.gitlab.com":"missing"}}"#.to_owned(),
-            "cannot run the credential helper `docker-credential-missing`",
-        ),
+        (r#"{"credsStore":"missing"}"#.to_owned(), "cannot run"),
+        (r#"{"credHelpers":{"registry.gitlab.com":"missing"}}"#.to_owned(), "cannot run"),
         (
             r#"{"credHelpers":{"registry.gitlab.com":"broken"}}"#.to_owned(),
             "`docker-credential-broken` failed",
         ),
         (r#"{"credsStore":"broken"}"#.to_owned(), "`docker-credential-broken` failed"),
-        (
-            r#"{"credsStore":"babble"}"#.to_owned(),
-            "`docker-credential-babble` gave an unreadable answer",
-        ),
+        (r#"{"credsStore":"babble"}"#.to_owned(), "an unreadable answer"),
         (r#"{"credsStore":"empty","auths":{"registry.gitlab.com":{}}}"#.to_owned(), "no login for"),
     ] {
         let file = sandbox.write_private("config.json", &config).display().to_string();
