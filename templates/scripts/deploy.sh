@@ -187,13 +187,13 @@ leftovers() { # KUBECTL get KINDS: prints which of ours git no longer has.
         case "$name $used " in secret/*" ${name#*/} "* | configmap/*" ${name#*/} "*) continue ;; esac
         if [ "${name%%/*}" = statefulset ] &&
             kube get "$name" --output='jsonpath={.spec}' | grep -q '"whenDeleted":"Delete"'; then
-            say "$name stays: its volume claims would go with it" >&2
+            say "$name stays, because deleting it would delete its volume claims" >&2
             continue
         fi
         say "$name"
         left=yes
     done
-    [ -z "$left" ] || say "no longer in git; to delete it from the cluster: make prune${env:+ ENV=$env}" >&2
+    [ -z "$left" ] || say "no longer in git; to delete from the cluster: make prune${env:+ ENV=$env}" >&2
 }
 
 delete() { # KUBECTL delete NAMES: shows what goes and what stays, and asks.
@@ -262,15 +262,15 @@ check_expiry() { # Prints when each deploy token ends, and fails if one does wit
     done)
     [ -n "$ends" ] || fail "no pull secret yet" "makeinfra rotate"
     say "$ends"
-    case $ends in *", not after "*) fail "a token does not last 30 more days" "makeinfra rotate" ;; esac
+    case $ends in *", not after "*) fail "a token expires within 30 days" "makeinfra rotate" ;; esac
 }
 
 setup() { # Prepares a clone.
     above=$(git rev-parse --show-prefix) || exit 1
     if [ -n "$above" ]; then
-        say "the hook of the repository above needs this line: sh ${above}.githooks/pre-commit || exit 1"
+        say "the hook of the parent repository requires this line: sh ${above}.githooks/pre-commit || exit 1"
     else
-        git config core.hooksPath .githooks && say "commits with plaintext below secrets/ are refused"
+        git config core.hooksPath .githooks && say "commits with plaintext under secrets/ are refused"
     fi
     case $(locked) in
     '') say "secrets/ is unlocked" ;;

@@ -470,7 +470,7 @@ fn leftovers_are_named_and_pruned() {
     cluster.answers(&answers);
     let output = cluster.make(&["deploy"]).success();
     assert!(output.stdout.ends_with("deployment/old\nconfigmap/free-0a\n"), "{}", output.stdout);
-    output.says("no longer in git; to delete it from the cluster: make prune\n");
+    output.says("no longer in git; to delete from the cluster: make prune\n");
     assert_eq!(changes(&cluster).len(), 1);
     cluster
         .make(&["prune"])

@@ -397,9 +397,9 @@ fn what_git_cannot_read_is_an_error_and_no_pass() {
     let blob = clone.git(&["rev-parse", ":secrets/a"]).stdout;
     let object = clone.path(&format!(".git/objects/{}/{}", &blob[..2], &blob[2..].trim()));
     fs::remove_file(object).unwrap();
-    clone.check().failure(2).says("cannot tell whether secrets/ is encrypted");
+    clone.check().failure(2).says("cannot determine whether secrets/ is encrypted");
     fs::write(clone.path(".git/index"), "broken").unwrap();
-    clone.check().failure(2).says("cannot tell whether secrets/ is encrypted");
+    clone.check().failure(2).says("cannot determine whether secrets/ is encrypted");
 }
 
 #[test]

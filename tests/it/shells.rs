@@ -260,7 +260,7 @@ fn every_posix_shell_and_awk_deploys_the_same() {
         let text = "to be replaced:\njob/migrate\n---\nkind: Job\nmetadata:\n  name: b\n";
         stage.fails("diff", &answers, text);
         let text =
-            "  prune          Delete what earlier deployments left in the cluster; asks first\n";
+            "  prune          Delete objects that earlier deployments left in the cluster; asks first\n";
         stage.succeeds("help", &[], text);
     });
 }
@@ -294,7 +294,7 @@ fn every_posix_shell_and_awk_deletes_the_same() {
             stage.fails(target, &answers, text);
         }
         let spec = prints("get statefulset/db", r#"{"policy":{"whenDeleted":"Delete"}}"#);
-        let text = "statefulset/db stays: its volume claims would go with it\n";
+        let text = "statefulset/db stays, because deleting it would delete its volume claims\n";
         stage.succeeds("prune YES=1", &[&answers[..], &[spec]].concat(), text);
         stage.succeeds("prune", &[listed(&LISTED[..1])], "nothing to delete\n");
         stage.succeeds("undeploy", &[], "nothing to delete\n");
@@ -323,7 +323,7 @@ fn every_posix_shell_asks_the_same_on_a_terminal() {
 fn every_posix_shell_and_awk_rolls_back_the_same() {
     play(&shells_and_awks(), Sandbox::with_hello, |stage| {
         stage.cluster.sandbox.write_program("date", "#!/bin/sh\necho 0102030405\n");
-        let text = "\ngit still has the other version: the next deploy brings it back\n";
+        let text = "\ngit still has the other version; the next deploy restores it\n";
         stage.succeeds("rollback", &[], text);
         stage.succeeds("rollback", &[], "app.kubernetes.io/name=hello --to-revision=0\n");
         stage.cluster.sandbox.edit(ENVIRONMENT, "PROTECTED :=", "PROTECTED := yes");
@@ -394,7 +394,7 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         stage.run("git", &["clone", "-q", ".", "../clone"]).success();
         stage.enter("clone");
         stage.fails("deploy", &[], "error: locked: secrets/kubernetes/");
-        let text = "commits with plaintext below secrets/ are refused\nsecrets/ is locked: git-crypt unlock";
+        let text = "commits with plaintext under secrets/ are refused\nsecrets/ is locked: git-crypt unlock";
         stage.succeeds("setup", &[], text);
         stage.succeeds("check-secrets", &[], NOTHING);
         stage.add("README.md", "changed\n");
@@ -406,7 +406,7 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         stage.git(&["commit", "-q", "-n", "-m", "past the hook"]);
         stage.git(&["rm", "-q", "--cached", "secrets/plain.txt"]);
         let text =
-            "error: plaintext in HEAD: secrets/plain.txt\nhint: revoke what is in this commit";
+            "error: plaintext in HEAD: secrets/plain.txt\nhint: revoke the secrets in this commit";
         stage.fails("check-secrets", &[], text);
         stage.commits("without it");
 
@@ -420,7 +420,7 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
             stage.refuses(&format!("error: plaintext in the index: {shown}\n"));
         }
         stage.add("secrets/empty", "");
-        stage.refuses("\nhint: it is empty, and git-crypt encrypts no empty file\n");
+        stage.refuses("\nhint: it is empty, and git-crypt does not encrypt empty files\n");
         fs::write(stage.dir.join(".gitattributes"), "").unwrap();
         stage.refuses(
             "\nhint: add this line to .gitattributes: secrets/** filter=git-crypt diff=git-crypt -text\n",
@@ -432,7 +432,7 @@ fn every_posix_shell_guards_a_locked_clone_the_same() {
         let blob = stage.git(&["rev-parse", ":secrets/lost"]);
         let object = format!(".git/objects/{}/{}", &blob[..2], blob[2..].trim());
         fs::remove_file(stage.dir.join(object)).unwrap();
-        let cannot = "error: cannot tell whether secrets/ is encrypted: git cannot read";
+        let cannot = "error: cannot determine whether secrets/ is encrypted: git cannot read";
         stage.refuses(&format!("{cannot} secrets/lost\n"));
         fs::write(stage.dir.join(".git/index"), "broken").unwrap();
         stage.fails("check-secrets", &[], &format!("{cannot} the index\n"));
@@ -463,7 +463,7 @@ fn every_posix_shell_guards_an_unlocked_repository_the_same() {
         stage.succeeds(
             "setup",
             &[],
-            "needs this line: sh hello-infra/.githooks/pre-commit || exit 1\n",
+            "requires this line: sh hello-infra/.githooks/pre-commit || exit 1\n",
         );
     });
 }

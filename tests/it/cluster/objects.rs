@@ -187,8 +187,9 @@ fn what_git_no_longer_has_is_named_and_pruned_and_nothing_else_is() {
 
         scene.edit(kustomization, more, "");
         let output = scene.make(&["deploy"]).success();
-        output.says("statefulset/store stays: its volume claims would go with it\n");
-        output.says("no longer in git; to delete it from the cluster: make prune\n");
+        output
+            .says("statefulset/store stays, because deleting it would delete its volume claims\n");
+        output.says("no longer in git; to delete from the cluster: make prune\n");
         assert!(output.stdout.ends_with("\nconfigmap/settings\n"), "{}", output.stdout);
         scene
             .make(&["prune"])

@@ -47,7 +47,7 @@ fn every_posix_shell_and_awk_reads_when_tokens_end_the_same() {
                 ends(stage, &format!("makeinfra/expires-at: {written}"));
                 let text = format!(
                     "{found}{written}, not after 2027-01-31\n--\n\
-                     error: a token does not last 30 more days\nhint: makeinfra rotate\n"
+                     error: a token expires within 30 days\nhint: makeinfra rotate\n"
                 );
                 stage.fails("check-expiry", &[], &text);
             }
