@@ -259,8 +259,7 @@ fn every_posix_shell_and_awk_deploys_the_same() {
         ];
         let text = "to be replaced:\njob/migrate\n---\nkind: Job\nmetadata:\n  name: b\n";
         stage.fails("diff", &answers, text);
-        let text =
-            "  prune          Delete objects that earlier deployments left in the cluster; asks first\n";
+        let text = "  prune          Delete objects that earlier deployments left in the cluster; asks first\n";
         stage.succeeds("help", &[], text);
     });
 }
