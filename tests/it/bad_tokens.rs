@@ -166,7 +166,6 @@ fn gitlabs_json_must_hold_a_new_token() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_docker_config_must_hold_a_login_for_the_registry() {
     let sandbox = Sandbox::new();
     sandbox.write_program(
