@@ -12,6 +12,7 @@ pub const DEFAULT: &str = "\
 100644 .gitignore
 100644 .gitlab-ci.yml
 100644 .gitlab/production.yml
+100644 .makeinfra.schema.json
 100644 .makeinfra.yaml
 100644 Makefile
 100644 README.md
@@ -33,6 +34,7 @@ pub const WITHOUT_TOKEN: &str = "\
 100644 .gitignore
 100644 .gitlab-ci.yml
 100644 .gitlab/production.yml
+100644 .makeinfra.schema.json
 100644 .makeinfra.yaml
 100644 Makefile
 100644 README.md
@@ -54,6 +56,7 @@ const TWO_ENVIRONMENTS: &str = "\
 100644 .gitlab-ci.yml
 100644 .gitlab/production.yml
 100644 .gitlab/staging.yml
+100644 .makeinfra.schema.json
 100644 .makeinfra.yaml
 100644 Makefile
 100644 README.md

@@ -218,7 +218,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     })));
     // Not even leftovers of a killed run are touched.
     let left = sandbox.write("work/.hello-infra.makeinfra-abcdef012345/secrets/token", "x");
-    sandbox.makeinfra(&base).success().says("left behind");
+    sandbox.makeinfra(&base).success().says("a killed run left");
     assert!(left.exists());
     // A plan that could not be carried out is refused.
     sandbox.write("work/hello-infra/mine", "x");

@@ -245,7 +245,7 @@ fn what_dangles_is_found() {
             "Deployment",
             "/spec/template/spec/imagePullSecrets/0/name",
             json!("other"),
-            "no pull secret \"other\"",
+            "pull secret \"other\" does not exist",
         ),
         (
             "Deployment",
