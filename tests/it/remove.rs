@@ -157,7 +157,8 @@ fn a_file_with_more_in_it_stays_and_is_told() {
     sandbox.append(PRODUCTION, "configurations:\n  - worker\n");
     sandbox.commit_all();
     let output = sandbox.agreed(&["remove", "worker", "--dry-run"]).success();
-    output.prints("of `kubernetes/overlays/production/kustomization.yaml` still names `worker`");
+    output
+        .prints("of `kubernetes/overlays/production/kustomization.yaml` still refers to `worker`");
     assert!(!output.stdout.contains("more.yaml  "), "{}", output.stdout);
 }
 

@@ -475,7 +475,7 @@ fn refuses_to_commit_where_that_cannot_be() {
     refused(&sandbox, &["--commit"], &["index.lock"]);
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--no-commit"]).success();
-    refused(&sandbox, &["--commit"], &["no commit yet"]);
+    refused(&sandbox, &["--commit"], &["no commits yet"]);
     let sandbox = Sandbox::with_hello();
     fs::remove_file(sandbox.hello(".git/git-crypt/keys/default")).unwrap();
     refused_as(10, &sandbox, &["--commit"], &["no git-crypt key", "git-crypt unlock"]);

@@ -166,7 +166,7 @@ fn a_host_without_a_registry_is_told() {
 
 #[test]
 fn a_ban_is_no_word_on_the_token() {
-    for (status, reason) in [("403", "may have banned this address"), ("429", "too many requests")]
+    for (status, reason) in [("403", "may have banned this address"), ("429", "limits requests")]
     {
         let service = ["--ban", "1", "--ban-status", status];
         let Some(bed) = Bed::with(&Setup { service: &service, ..Setup::default() }) else { return };
@@ -175,7 +175,7 @@ fn a_ban_is_no_word_on_the_token() {
         bed.knows("gldt-another", "group", "read_registry");
         fails(new(&sandbox, &image, &[]), &sandbox, 13, "refuses the sign-in");
         bed.knows(TOKEN, "group", "read_registry");
-        fails(new(&sandbox, &image, &["--no-input"]), &sandbox, 3, reason).says("undetermined");
+        fails(new(&sandbox, &image, &["--no-input"]), &sandbox, 3, reason).says("cannot determine");
     }
 }
 

@@ -74,7 +74,7 @@ fn a_certificate_of_another_name_or_time_is_told() {
         new(&sandbox, &image, &["--ca-file", &bed.ca_file()]),
         &sandbox,
         3,
-        "is for another name",
+        "is for another host name",
     );
     let Some(bed) = Bed::with(&Setup { tls: &["127.0.0.1"], expired: true, ..Setup::default() })
     else {

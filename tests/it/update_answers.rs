@@ -245,7 +245,7 @@ fn what_an_update_cannot_change_is_told_with_what_can() {
     // Without a commit, there is nothing to start from.
     let sandbox = Sandbox::new();
     sandbox.new_hello(&["--no-commit"]).success();
-    update(&sandbox, &["--yes"]).failure(1).says("HEAD has no `.makeinfra.yaml`");
+    update(&sandbox, &["--yes"]).failure(1).says("HEAD has no readable `.makeinfra.yaml`");
 }
 
 #[test]

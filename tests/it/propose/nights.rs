@@ -261,7 +261,7 @@ fn a_push_whose_answer_is_lost_is_looked_for() {
         ),
     );
     let output = run(&shared).failure(3);
-    output.says("undetermined whether `origin` has the new token").says("the token is kept");
+    output.says("cannot determine whether `origin` has the new token").says("the token is kept");
     assert_eq!(shared.ids(), [1, 3]);
     assert_eq!(shared.branch(), shared.git_in("night", &["rev-parse", "HEAD"]).stdout.trim());
     // The next night continues with it.
