@@ -166,8 +166,7 @@ fn a_host_without_a_registry_is_told() {
 
 #[test]
 fn a_ban_is_no_word_on_the_token() {
-    for (status, reason) in [("403", "may have banned this address"), ("429", "limits requests")]
-    {
+    for (status, reason) in [("403", "may have banned this address"), ("429", "limits requests")] {
         let service = ["--ban", "1", "--ban-status", status];
         let Some(bed) = Bed::with(&Setup { service: &service, ..Setup::default() }) else { return };
         let sandbox = Sandbox::new();
