@@ -86,7 +86,7 @@ pub(super) fn words(command: &str) -> Result<Vec<String>> {
         || command.contains(needs_a_shell)
         || words.iter().any(|word| word.starts_with('~'))
     {
-        return Err(Failure::failed("cannot read `KUBECTL` from the Makefile")
+        return Err(Failure::failed("cannot read `KUBECTL`")
             .because("it is not a program with options; makeinfra runs nothing else")
             .hint(Advice::at_top("KUBECTL=\"kubectl --context NAME\" makeinfra diagnose"))
             .into());
