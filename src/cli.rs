@@ -2,6 +2,7 @@
 
 mod check;
 mod component;
+mod late;
 mod rotate;
 mod secret;
 mod several;
@@ -12,6 +13,7 @@ mod usage;
 
 pub use check::{Check, Diagnose, Format};
 pub use component::ComponentOptions;
+pub use late::Late;
 pub use rotate::{FinishOptions, Rotate};
 pub use secret::{EnvironmentChoice, Secret, SecretList, SecretSet, SecretUnset};
 pub use several::{JobsOption, Repositories};
@@ -24,7 +26,7 @@ pub use token::{Token, TokenList};
 pub use update::{Adopt, Update};
 pub use usage::{is_bare, no_argument_for_a_value, usage_failure};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
 /// Generate and maintain a PROJECT-infra repository: Kubernetes manifests, a Makefile, and a
@@ -40,17 +42,28 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// The definitions with the options of all commands, which [`CommandFactory::command`] leaves
+    /// out until a command is given.
+    #[must_use]
+    pub fn whole() -> clap::Command {
+        let mut command = Self::command();
+        command.build();
+        command
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Generate a git repository with Makefile, manifests and encrypted pull secret.
-    New(Box<New>),
+    New(Late<New>),
     /// Replace the deploy token in a repository's pull secret.
-    Rotate(Box<Rotate>),
+    Rotate(Late<Rotate>),
     /// Add a component to a repository, such as a worker, a second service or a cron job.
-    Add(Box<Add>),
+    Add(Late<Add>),
     /// Remove a component from a repository.
-    Remove(Remove),
+    Remove(Late<Remove>),
     /// Add, remove or list the environments of a repository.
     #[command(subcommand)]
     Env(Env),
@@ -61,13 +74,13 @@ pub enum Command {
     #[command(subcommand)]
     Token(Token),
     /// Update generated files to this version of makeinfra and keep your edits.
-    Update(Update),
+    Update(Late<Update>),
     /// Adopt an existing repository: plain manifests, kustomize or `helm template` output.
-    Adopt(Adopt),
+    Adopt(Late<Adopt>),
     /// Find problems in a repository before an image pull fails.
-    Check(Check),
+    Check(Late<Check>),
     /// Find out why pods are not running, from the cluster or from saved events.
-    Diagnose(Diagnose),
+    Diagnose(Late<Diagnose>),
     /// Print shell completions.
     Completions {
         /// Shell to print completions for.
@@ -322,11 +335,11 @@ pub struct Remove {
 #[derive(Debug, Subcommand)]
 pub enum Env {
     /// Add an environment by copying another one's overlay, including your edits.
-    Add(Box<EnvAdd>),
+    Add(Late<EnvAdd>),
     /// Remove an environment's overlay, pipeline file and secret files.
-    Remove(EnvRemove),
+    Remove(Late<EnvRemove>),
     /// List environments with their images, namespaces and token expiry.
-    List(EnvList),
+    List(Late<EnvList>),
 }
 
 /// Options of `env add`.

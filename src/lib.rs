@@ -73,9 +73,9 @@ pub fn run(cli: &Cli) -> Report {
 
 fn dispatch(command: &Command, common: Common, ui: &mut Ui) -> Report {
     let done = match command {
-        Command::Check(options) => return fleet::run(options, common, ui),
-        Command::Update(options) => return fleet::run(options, common, ui),
-        Command::Rotate(options) => return fleet::run(options.as_ref(), common, ui),
+        Command::Check(options) => return fleet::run(&**options, common, ui),
+        Command::Update(options) => return fleet::run(&**options, common, ui),
+        Command::Rotate(options) => return fleet::run(&**options, common, ui),
         Command::New(options) => new::run(options, ui),
         Command::Add(options) => add::run(options, ui),
         Command::Remove(options) => remove::run(options, ui),

@@ -1,6 +1,6 @@
 //! The commands below `secret` and their options.
 
-use super::RunOptions;
+use super::{Late, RunOptions};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 pub enum Secret {
     /// Set a value in an application Secret, encrypted in git; `make deploy` applies it to the
     /// cluster.
-    Set(SecretSet),
+    Set(Late<SecretSet>),
     /// Remove a key from an application Secret; removing the last key removes the Secret.
-    Unset(SecretUnset),
+    Unset(Late<SecretUnset>),
     /// List the Secrets of each environment and their keys, never their values.
-    List(SecretList),
+    List(Late<SecretList>),
 }
 
 /// Which environments are meant.

@@ -1,6 +1,6 @@
 //! Options of `token`.
 
-use super::GitlabAccess;
+use super::{GitlabAccess, Late};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Token {
     /// List deploy tokens in GitLab, with their expiry and which of them this repository uses.
-    List(TokenList),
+    List(Late<TokenList>),
 }
 
 /// Options of `token list`.

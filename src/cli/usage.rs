@@ -199,7 +199,7 @@ fn required(words: &[&str]) -> Vec<String> {
 
 /// The arguments of the command `words` that are no options.
 fn positionals(words: &[&str]) -> Vec<clap::Arg> {
-    let root = Cli::command();
+    let root = Cli::whole();
     let found = words.iter().try_fold(&root, |command, word| command.find_subcommand(word));
     found.into_iter().flat_map(clap::Command::get_positionals).cloned().collect()
 }

@@ -5,7 +5,7 @@
 use super::{encrypted, env, secrets, top};
 use crate::cli::{Cli, EnvList, SecretList};
 use crate::ui::Ui;
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub fn answered(
 
 /// The definitions, with candidates for each argument that takes a name from the repository.
 fn definitions() -> Command {
-    Cli::command().mut_subcommands(|command| match command.get_name() {
+    Cli::whole().mut_subcommands(|command| match command.get_name() {
         "env" => command.mut_subcommands(|command| match command.get_name() {
             "remove" => with_names(command, environments),
             _ => with_environments(command),

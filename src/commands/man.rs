@@ -6,7 +6,7 @@ use crate::cli::{Cli, Shell};
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::report::Report;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 use clap_complete::generate;
 use clap_complete_nushell::Nushell;
@@ -57,7 +57,7 @@ pub fn completions(shell: Shell) -> Result<Report> {
         Shell::Zsh => &Zsh,
         // The nushell script cannot ask yet.
         Shell::Nushell => {
-            generate(Nushell, &mut Cli::command(), program, &mut script);
+            generate(Nushell, &mut Cli::whole(), program, &mut script);
             return Ok(printed(&script));
         }
     };
@@ -76,8 +76,7 @@ pub fn man() -> Result<Report> {
 pub fn pages(dir: &Path) -> Result<Report> {
     let dir = files::directory(dir)?;
     files::write(&dir.join("makeinfra.1"), &whole_page()?)?;
-    let mut command = Cli::command();
-    command.build();
+    let command = Cli::whole();
     let mut number = 1;
     for described in described(&command) {
         let name = full_name(described).replace(' ', "-");
@@ -119,8 +118,7 @@ fn render_one(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<(
 }
 
 fn render(page: &mut Vec<u8>) -> io::Result<()> {
-    let mut command = Cli::command();
-    command.build();
+    let command = Cli::whole();
     let man = Man::new(command.clone());
     man.render_title(page)?;
     man.render_name_section(page)?;

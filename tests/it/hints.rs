@@ -405,7 +405,7 @@ fn every_option_in_a_hint_exists() {
         command.get_subcommands().for_each(|one| collect(one, options));
     }
     let mut options = BTreeSet::from(["--help".to_owned()]);
-    collect(&Cli::command(), &mut options);
+    collect(&Cli::whole(), &mut options);
     let of_others = ["--context", "--namespace"];
     for call in
         calls().iter().filter(|call| ["hint", "aside", "with"].contains(&call.callee.as_str()))
