@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::yaml_edit;
 use include_dir::{Dir, include_dir};
 use source::Source;
-use tera::{Kwargs, State, Tera};
+use tera::{Kwargs, State, Tera, Value};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -131,22 +131,18 @@ impl TemplateSet {
         let context = Context::new(answers, &self.version);
         let tera = tera(sources)?;
         let mut open = variables(&context)?;
+        let components = with_values(context.components(), &open, "components");
+        let environments = with_values(context.environments(), &open, "environments");
         let mut files = Vec::with_capacity(sources.len());
         for source in sources {
-            let components = if source.is_per_component() {
-                context.components()
-            } else {
-                &context.components()[..1]
-            };
-            let environments = if source.is_per_environment() {
-                context.environments()
-            } else {
-                &context.environments()[..1]
-            };
-            for component in components {
-                for (place, environment) in environments.iter().enumerate() {
-                    open.insert("component", component);
-                    open.insert("environment", environment);
+            let components =
+                if source.is_per_component() { &*components } else { &components[..1] };
+            let environments =
+                if source.is_per_environment() { &*environments } else { &environments[..1] };
+            for (component, component_value) in components {
+                open.insert_value("component", component_value.clone());
+                for (place, (environment, environment_value)) in environments.iter().enumerate() {
+                    open.insert_value("environment", environment_value.clone());
                     let payload = payloads.get(place).copied().flatten();
                     open.insert("has_token", &payload.is_some());
                     let text = match (source.is_pull_secret(), payload) {
@@ -207,6 +203,12 @@ fn tera(sources: &[&Source]) -> Result<Tera> {
     tera.add_raw_templates(templates.map(|source| (source.path.as_str(), source.text.as_str())))
         .map_err(|error| ours("*.tera", &error.to_string()))?;
     Ok(tera)
+}
+
+/// Each of `items` with its value in the list `name` of `context`, which all files share.
+fn with_values<'c, T>(items: &'c [T], context: &tera::Context, name: &str) -> Vec<(&'c T, Value)> {
+    let values = context.get(name).and_then(Value::as_array).unwrap_or_default();
+    items.iter().zip(values.iter().cloned()).collect()
 }
 
 fn variables(context: &Context) -> Result<tera::Context> {
