@@ -70,6 +70,9 @@ impl Files {
     #[must_use]
     pub fn differs_from(&self, at: usize, committed: &str) -> bool {
         let Some(one) = self.each().nth(at) else { return false };
+        if one.secret.text.as_ref().is_some_and(|text| text.expose() == committed) {
+            return false;
+        }
         let (Ok(Some(now)), Ok(before)) = (one.manifest(), Manifest::parse(committed)) else {
             return false;
         };
@@ -325,7 +328,9 @@ impl Files {
     /// edits by users.
     #[must_use]
     pub fn only_followed(&self, committed: &str, plan: &Plan) -> bool {
-        let Some(record) = &self.record else { return false };
+        let Some(record) = self.record.as_ref().filter(|record| record.text != committed) else {
+            return false;
+        };
         let Ok(mut followed) = Record::parse(committed.to_owned()) else { return false };
         for (one, change) in self.each().zip(&plan.secrets) {
             let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
@@ -338,7 +343,7 @@ impl Files {
                 Err(_) => return false,
             }
         }
-        followed.text != committed && followed.text == record.text
+        followed.text == record.text
     }
 
     fn each(&self) -> impl Iterator<Item = SecretInRepo<'_>> {

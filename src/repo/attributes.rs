@@ -100,10 +100,7 @@ struct Directory {
 impl<'r> Attributes<'r> {
     pub(super) fn of(git: &'r Repository) -> Result<Self> {
         let unread = |error: &Error| failed("read the configuration of attributes", error);
-        let config = git
-            .config()
-            .and_then(|mut config| config.snapshot())
-            .map_err(|error| unread(&error))?;
+        let config = git.config().map_err(|error| unread(&error))?;
         let folds = config.get_bool("core.ignorecase").unwrap_or(false);
         let top = work_tree(git);
         let home = match config.get_path("core.attributesfile") {
