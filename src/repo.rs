@@ -98,8 +98,8 @@ impl New {
             interrupts.check()?;
             let text = file.text.expose().as_bytes();
             let blob = match file.kind {
-                Kind::Secret => store(&self.git, &file.path, &key.encrypt(text))?,
-                Kind::Plain | Kind::Executable => store(&self.git, &file.path, text)?,
+                Kind::Secret => self.store(&file.path, &key.encrypt(text))?,
+                Kind::Plain | Kind::Executable => self.store(&file.path, text)?,
             };
             let executable = file.kind == Kind::Executable;
             let entry = entry(&self.git, &file.path, blob, executable)?;
@@ -111,6 +111,13 @@ impl New {
         let tree = tree.map_err(|error| failed("write the index", &error))?;
         locks::remove_for(&self.git.path().join("index"))?;
         Ok(tree)
+    }
+
+    fn store(&self, path: &str, bytes: &[u8]) -> Result<Oid> {
+        check_encrypted(path, bytes)?;
+        let objects = self.git.path().join("objects");
+        Ok(objects::write_new_blob(&objects, bytes)
+            .map_err(|error| files::cannot("write to directory", &objects, &error))?)
     }
 
     /// Creates the first commit, of `tree`, and returns its id. `None` if git does not know the
@@ -142,15 +149,21 @@ fn wants_signed_commits(git: &Repository) -> bool {
     git.config().and_then(|config| config.get_bool("commit.gpgSign")).unwrap_or(false)
 }
 
-/// Stores `bytes` as the blob of `path`. All content enters the object database through this
-/// function.
+/// Stores `bytes` as the blob of `path`.
 fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
+    check_encrypted(path, bytes)?;
+    Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
+}
+
+/// Fails if `bytes` must not become the blob of `path`. All content passes here before it enters an
+/// object database.
+fn check_encrypted(path: &str, bytes: &[u8]) -> Result<()> {
     if path.starts_with(SECRETS) && !git_crypt::is_encrypted(bytes) {
         return Err(Failure::failed(format!("refused to store `{path}` unencrypted"))
             .because("this is a bug in makeinfra")
             .into());
     }
-    Ok(git.blob(bytes).map_err(|error| failed("store a file", &error))?)
+    Ok(())
 }
 
 /// Stores `bytes` as the blob of `path`, which git knows as `in_git` and for which no filter may be

@@ -14,15 +14,18 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use git2::{Error, ObjectType, Odb, Oid, Repository, TreeBuilder};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Priority of the in-memory backend, higher than that of the disk backends.
 const FIRST: i32 = 1000;
 /// Prefix of git's unfinished objects, which git removes itself.
 const UNFINISHED: &str = "tmp_obj_";
+
+/// Mode of an object's file.
+const READ_ONLY: u32 = 0o444;
 
 /// State of a loose object's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +202,23 @@ fn write_object(
     Ok(())
 }
 
+/// Writes the blob `data` to a repository whose directory `objects` no other process knows yet, so
+/// that it needs neither another name first nor a sync of its own. Not compressed, which would take
+/// a quarter of `makeinfra new`; git compresses it when it packs it.
+pub(super) fn write_new_blob(objects: &Path, data: &[u8]) -> io::Result<Oid> {
+    let id = Oid::hash_object(ObjectType::Blob, data)
+        .map_err(|error| io::Error::other(error.message().to_owned()))?;
+    let (dir, rest) = split(id);
+    let dir = objects.join(dir);
+    make_directory(&dir, Sharing::Mask)?;
+    match OpenOptions::new().write(true).create_new(true).mode(READ_ONLY).open(dir.join(rest)) {
+        // Two files of the same content.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        file => encode(file?, ObjectType::Blob, data, Compression::none())?,
+    }
+    Ok(id)
+}
+
 /// Creates the directory `dir`; succeeds if git has created it in the meantime.
 fn make_directory(dir: &Path, sharing: Sharing) -> io::Result<()> {
     match fs::create_dir(dir) {
@@ -215,17 +235,26 @@ fn write(
     data: &[u8],
     sharing: Sharing,
 ) -> io::Result<()> {
-    let mode = fs::Permissions::from_mode(0o444);
+    let mode = fs::Permissions::from_mode(READ_ONLY);
     let mut unfinished =
         tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempfile_in(dir)?;
-    let mut encoder = ZlibEncoder::new(unfinished.as_file_mut(), Compression::fast());
-    write!(encoder, "{} {}\0", kind.str(), data.len())?;
-    encoder.write_all(data)?;
-    encoder.finish()?;
+    encode(unfinished.as_file_mut(), kind, data, Compression::fast())?;
     sharing.apply(unfinished.path())?;
     unfinished.as_file().sync_all()?;
     unfinished.persist(file)?;
     Ok(())
+}
+
+fn encode(
+    file: impl Write,
+    kind: ObjectType,
+    data: &[u8],
+    compression: Compression,
+) -> io::Result<()> {
+    let mut encoder = ZlibEncoder::new(file, compression);
+    write!(encoder, "{} {}\0", kind.str(), data.len())?;
+    encoder.write_all(data)?;
+    encoder.finish().map(drop)
 }
 
 /// State of the file of the object `id`. Fails if the file cannot be read, which does not mean that
@@ -312,6 +341,25 @@ mod tests {
         assert_eq!(fs::metadata(sub.join(&rest)).unwrap().permissions().mode() & 0o777, 0o444);
         assert_eq!(fs::read_dir(&sub).unwrap().count(), 1);
         assert!(make_directory(&sub.join(&rest).join("below"), Sharing::Mask).is_err());
+    }
+
+    #[test]
+    fn a_blob_of_a_new_repository_is_whole_and_written_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Repository::init(dir.path()).unwrap();
+        let objects = git.path().join("objects");
+        // Longer than one stored block of zlib.
+        let long = b"0123456789".repeat(20_000);
+        for data in [b"", TEXT, &long] {
+            let id = write_new_blob(&objects, data).unwrap();
+            assert_eq!(write_new_blob(&objects, data).unwrap(), id);
+            assert_eq!(git.find_blob(id).unwrap().content(), data);
+            let (sub, rest) = split(id);
+            let file = objects.join(sub).join(rest);
+            assert_eq!(loose(&file, id).unwrap(), Loose::Whole);
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o444);
+        }
+        assert!(write_new_blob(&objects.join("none"), TEXT).is_err());
     }
 
     #[test]
