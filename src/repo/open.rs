@@ -164,8 +164,9 @@ impl Repo {
                 .because(cause)
                 .hint(hint)
         };
-        let Some(filter) = self.filter(path)? else {
-            let remedy = Attributes::of(&self.git)?.remedy(&self.in_git(path), &self.prefix);
+        let (attributes, in_git) = (Attributes::of(&self.git)?, self.in_git(path));
+        let Some(filter) = attributes.filter(&in_git) else {
+            let remedy = attributes.remedy(&in_git, &self.prefix);
             return Err(unprotected(remedy.cause(), remedy.hint()).into());
         };
         let config =
@@ -183,11 +184,10 @@ impl Repo {
             let hint = Advice::git(format!("config filter.{filter}.required true"));
             return Err(unprotected(format!("filter `{filter}` is not required"), hint).into());
         }
-        let attributes = Attributes::of(&self.git)?;
-        if let Some(attribute) = attributes.spoiled(&self.in_git(path)) {
+        if let Some(attribute) = attributes.spoiled(&in_git) {
             return Err(Failure::failed(format!("git would damage `{path}`"))
                 .because(format!("attribute `{attribute}` makes git change the ciphertext"))
-                .hint(attributes.unspoil(&self.in_git(path), &self.prefix).hint())
+                .hint(attributes.unspoil(&in_git, &self.prefix).hint())
                 .into());
         }
         Ok(filter)
