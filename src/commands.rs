@@ -326,11 +326,15 @@ pub fn top(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The report for the result `done`, with the repository at `root` and, if it is about one, the
-/// environment.
+/// The report for the result `done`: a failure gets the repository at `root` and, if it is about
+/// one, the environment.
 #[must_use]
-pub fn reported(done: Result<Report>, root: Option<PathBuf>, environment: Option<&str>) -> Report {
-    let failed = |error| Report::failed(&error, root).for_env(environment);
+pub fn reported(
+    done: Result<Report>,
+    root: impl FnOnce() -> Option<PathBuf>,
+    environment: Option<&str>,
+) -> Report {
+    let failed = |error| Report::failed(&error, root()).for_env(environment);
     settled(done.unwrap_or_else(failed))
 }
 

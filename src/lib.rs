@@ -93,5 +93,5 @@ fn dispatch(command: &Command, common: Common, ui: &mut Ui) -> Report {
         Command::Schema { of } => Ok(schema::run(*of)),
     };
     let top = if matches!(command, Command::Adopt(_)) { adopt::top } else { commands::top };
-    commands::reported(done, common.repo.and_then(top), command.environment())
+    commands::reported(done, || common.repo.and_then(top), command.environment())
 }

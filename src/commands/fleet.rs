@@ -93,7 +93,7 @@ pub fn run<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Report {
     match (options.one(), &options.failed_to) {
         (Some(one), None) => {
             let done = task.one(one, ui);
-            reported(done, top(one), task.environment())
+            reported(done, || top(one), task.environment())
         }
         (one, _) => begin(task, common, ui)
             .unwrap_or_else(|error| Report::failed(&error, one.and_then(top))),
@@ -123,7 +123,7 @@ fn begin<T: Task>(task: &T, common: Common, ui: &mut Ui) -> Result<Report> {
     let watch = Watch::begin(move || watched.interrupted())?;
     let report = match places.as_slice() {
         [one] => {
-            let report = reported(task.one(&one.path, ui), top(&one.path), task.environment());
+            let report = reported(task.one(&one.path, ui), || top(&one.path), task.environment());
             progress.set(0, &report);
             report
         }
@@ -322,9 +322,7 @@ impl Fleet<'_> {
         let place = &self.places[at];
         let mut ui = if self.json { Ui::quiet() } else { Ui::brief() };
         let done = work(&mut ui);
-        // The top is only missing from the report of a failed repository.
-        let root = if done.is_err() { top(&place.path) } else { None };
-        let report = reported(done, root, self.environment);
+        let report = reported(done, || top(&place.path), self.environment);
         Report { given: Some(place.name.clone()), warnings: ui.into_warnings(), ..report }
     }
 
