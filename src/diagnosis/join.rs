@@ -3,17 +3,20 @@
 //! The pod is considered first, then the Secret in the cluster, because the kubelet used that one,
 //! and the repository's files only if the Secret in the cluster is unknown.
 
+mod of_cluster;
+mod of_pod;
+
 use super::case::{MissedSecrets, PodCase};
 use super::cause::Cause;
-use super::in_cluster::{InCluster, differs, file_of, in_cluster};
+use super::in_cluster::{InCluster, file_of, in_cluster};
 use super::pull_signs::PullMeaning;
 use super::refusal::RefusalKind;
 use super::{DiagnosisInput, Fill, Finding, Layer};
 use crate::advice::Advice;
-use crate::answers::{Answer, Expiry, ImageRef, RegistryKey};
-use crate::checks::{self, Check, Id, Status};
-use crate::inspection::{Inspection, PullSecret};
-use crate::pull_secret::{Aspect, Hidden, Inspected};
+use crate::answers::ImageRef;
+use crate::checks::{Check, Id, Status};
+use crate::inspection::PullSecret;
+use crate::pull_secret::{Hidden, Inspected};
 
 /// A failed pull.
 pub(super) struct FailedPull<'p> {
@@ -125,78 +128,6 @@ struct Join<'k> {
 }
 
 impl<'k> Join<'k> {
-    /// The explanation from the pod alone: which pull secrets it references, and which of them was
-    /// missing.
-    fn of_pod(&self) -> Option<Finding> {
-        let pod = self.case.pod;
-        if pod.is_only_known_by_name()
-            && self.refusal.without_credential()
-            && let Some(check) = self.problem(Id::WorkloadsNamePullSecret)
-        {
-            return Some(self.of_check(Cause::NoPullSecretNamed, check));
-        }
-        if pod.spec.image_pull_secrets.is_empty() && !pod.is_only_known_by_name() {
-            return self.of_pod_without_secret();
-        }
-        let may_be_it = self.refusal.without_credential() || self.refusal == RefusalKind::Hidden;
-        let missed = self.pull.missed.filter(|missed| may_be_it && self.is_explained_by(missed))?;
-        let in_files = [
-            (Id::PullSecretNamespace, Cause::SecretInAnotherNamespace),
-            (Id::PullSecretName, Cause::SecretMissing),
-        ];
-        let of_files =
-            in_files.iter().find_map(|(id, cause)| Some(self.of_check(*cause, self.problem(*id)?)));
-        of_files.or_else(|| {
-            let is_there = self.exist_by_now(missed);
-            let cause = if is_there { Cause::SecretChangedSince } else { Cause::SecretMissing };
-            Some(self.finding(cause))
-        })
-    }
-
-    /// The explanation for a pod without pull secrets.
-    fn of_pod_without_secret(&self) -> Option<Finding> {
-        let pod = self.case.pod;
-        match self.refusal {
-            RefusalKind::Malformed | RefusalKind::Hidden => return None,
-            RefusalKind::NotFor | RefusalKind::Refused => {
-                let mut finding = self.finding(self.pull.told.cause?);
-                finding.message.push_str(
-                    "; the pod names no pull secret, so this credential is the node's own",
-                );
-                finding.hint =
-                    "ask the operators of the nodes about the kubelet's credential provider and \
-                     the container runtime's logins"
-                        .into();
-                return Some(finding);
-            }
-            RefusalKind::Anonymous | RefusalKind::Denied => {}
-        }
-        let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
-        let account = self.known.evidence.account(&pod.metadata.namespace, account);
-        if account.is_some_and(|found| !found.image_pull_secrets.is_empty()) {
-            return Some(self.finding(Cause::PodOlderThanAccount));
-        }
-        let check = self.problem(Id::WorkloadsNamePullSecret);
-        let mut finding = self.finding(Cause::NoPullSecretNamed);
-        if self.refusal == RefusalKind::Denied {
-            let words = "the pod names no pull secret, and {server} denies `{image}`: the image is \
-                         private or does not exist";
-            finding.message = self.known.without_tokens(self.fill).fills(words);
-        }
-        if let Some(check) = check {
-            finding.hint = then_deploy(&check.hint);
-            finding.check = Some(check.id);
-        } else if self
-            .known
-            .workload_of(pod)
-            .is_some_and(|workload| !workload.pull_secrets.is_empty())
-        {
-            finding.message.push_str(", although the repository names one");
-            finding.hint = Advice::make("deploy");
-        }
-        Some(finding)
-    }
-
     /// Whether the kubelet had a flawless credential for the image, as far as the Secret is known.
     fn sent_valid_credential(&self) -> bool {
         let good = |secret: &Inspected| self.serves(secret) && self.flaw(secret).is_none();
@@ -225,148 +156,6 @@ impl<'k> Join<'k> {
 
     fn in_cluster(&self, name: &str) -> InCluster<'k> {
         in_cluster(self.known, &self.case.pod.metadata.namespace, name)
-    }
-
-    /// Whether everything that the kubelet missed exists by now.
-    fn exist_by_now(&self, missed: &MissedSecrets) -> bool {
-        let mut named = self.named().filter(|name| missed.has(name)).peekable();
-        named.peek().is_some()
-            && named.all(|name| matches!(self.in_cluster(name), InCluster::Found(_)))
-    }
-
-    /// Whether no other pull secret of the pod is for the image, so that it may be one of those
-    /// that the kubelet missed.
-    fn is_explained_by(&self, missed: &MissedSecrets) -> bool {
-        let serves = |name: &str| {
-            let mut files =
-                self.files().filter(|file| file.secret.name.as_deref() == Some(name)).peekable();
-            files.peek().is_some().then(|| files.any(|file| self.serves(&file.secret)))
-        };
-        let workload =
-            self.known.workload_of(self.case.pod).filter(|_| self.case.pod.is_only_known_by_name());
-        let of_workload = workload.into_iter().flat_map(|workload| &workload.pull_secrets);
-        let mut named = self.named().chain(of_workload.map(String::as_str));
-        // Registries also limit the rate of unknown users, mostly for other reasons.
-        if self.pull.told.cause == Some(Cause::RateLimited) {
-            return named.any(|name| missed.has(name) && serves(name) == Some(true));
-        }
-        named.filter(|name| !missed.has(name)).all(|name| match self.in_cluster(name) {
-            InCluster::Found(secret) => !self.serves(secret),
-            InCluster::Missing | InCluster::Other => true,
-            InCluster::Unknown => serves(name) == Some(false),
-        })
-    }
-
-    /// The explanation from the pod's Secrets in the cluster.
-    fn of_cluster(&self) -> Option<Finding> {
-        let all: Vec<_> = self.named().map(|name| self.in_cluster(name)).collect();
-        if all.is_empty() || all.iter().any(|secret| matches!(secret, InCluster::Unknown)) {
-            return None;
-        }
-        let there: Vec<&Inspected> = all
-            .iter()
-            .filter_map(|secret| match secret {
-                InCluster::Found(secret) => Some(*secret),
-                _ => None,
-            })
-            .collect();
-        if there.is_empty() && self.refusal.without_credential() {
-            let is_other = all.iter().any(|secret| matches!(secret, InCluster::Other));
-            return Some(self.finding(if is_other {
-                Cause::WrongType
-            } else {
-                Cause::SecretMissing
-            }));
-        }
-        let is_good = |secret: &&Inspected| self.serves(secret) && self.flaw(secret).is_none();
-        let one_is_good = self.refusal.without_credential() && there.iter().any(is_good);
-        if one_is_good && self.refusal == RefusalKind::Anonymous {
-            return Some(self.finding(Cause::SecretChangedSince));
-        }
-        // The kubelet tries all credentials, so a bad one next to a good one explains nothing.
-        let suspects = there.iter().filter(|_| !one_is_good);
-        let flawed = suspects.into_iter().find_map(|secret| Some((*secret, self.flaw(secret)?)));
-        let Some((secret, (id, cause, message))) = flawed else {
-            // If the text shows no refusal, a changed Secret explains nothing.
-            if self.refusal == RefusalKind::Hidden {
-                return None;
-            }
-            let is_other = |secret: &&&Inspected| {
-                let serves = |file: &PullSecret| self.serves(secret) || self.serves(&file.secret);
-                self.file(secret).is_some_and(|file| differs(secret, file) && serves(file))
-            };
-            let other = there.iter().find(is_other)?;
-            let mut finding = self.finding(Cause::SecretOutdated);
-            finding.message = format!("{}: {}", finding.message, title(other));
-            return Some(finding);
-        };
-        let mended = self
-            .file(secret)
-            .filter(|file| differs(secret, file) && self.flaw(&file.secret).is_none());
-        let mut finding =
-            self.finding(if mended.is_some() { Cause::SecretOutdated } else { cause });
-        finding.message = match mended {
-            Some(_) => {
-                format!(
-                    "the pull secret in the cluster is not the one in the repository: {message}"
-                )
-            }
-            None => format!("{}: {message}", title(secret)),
-        };
-        if let (None, Some(check)) = (mended, self.problem(id)) {
-            finding.hint = then_deploy(&check.hint);
-            finding.check = Some(id);
-        } else if finding.cause == Cause::RegistryKeyDoesNotMatch
-            && !super::text::holds_token(self.pull.image, &Hidden::default())
-            && let Ok(image) = ImageRef::parse_unpinned(self.pull.image)
-        {
-            finding.hint = then_deploy(&self.key_for(&image, secret));
-        }
-        Some(finding)
-    }
-
-    /// The command that makes `secret` serve `image`.
-    fn key_for(&self, image: &ImageRef, secret: &Inspected) -> Advice {
-        let first = || self.known.repository.and_then(|repository| repository.pull_secrets.first());
-        match (self.known.repository, self.file(secret).or_else(first)) {
-            (Some(repository), Some(file)) => checks::key_for(repository, image, &[file]),
-            // It is unknown which registry is the project's own.
-            _ => {
-                let key = RegistryKey::for_image(image);
-                let beside = Advice::makeinfra("rotate").with(format_args!("--add-registry {key}"));
-                let own = Advice::makeinfra("rotate").with(format_args!("--registry {key}"));
-                own.say(", if the project's own image is there, otherwise ").say(beside)
-            }
-        }
-    }
-
-    /// The first flaw of a Secret that explains the refusal.
-    fn flaw(&self, secret: &Inspected) -> Option<(Id, Cause, String)> {
-        self.refusal.suspects().iter().find_map(|(id, cause)| {
-            let aspect = match id {
-                Id::PullSecretType => Aspect::Type,
-                Id::PullSecretWrapping => Aspect::Wrapping,
-                Id::PullSecretAuth => Aspect::Auth,
-                Id::PullSecretCredentials => Aspect::Credentials,
-                Id::PullSecretMatchesImages => {
-                    let unmatched = secret.is_readable() && !self.serves(secret);
-                    return unmatched.then(|| {
-                        (*id, *cause, format!("no registry key matches `{}`", self.shown_image()))
-                    });
-                }
-                Id::PullSecretExpiry => {
-                    let recorded = self.known.repository.and_then(Inspection::recorded_registry);
-                    let image = ImageRef::parse_unpinned(self.pull.image).ok()?.normalized_name();
-                    let expiry = Expiry::parse(secret.expiry_for(&image, recorded)?).ok()?;
-                    let is_over = expiry.days_left(self.known.now) < 0;
-                    return is_over
-                        .then(|| (*id, *cause, format!("the token expired on {expiry}")));
-                }
-                _ => return None,
-            };
-            let flaw = secret.flaws.iter().find(|flaw| flaw.aspect == aspect)?;
-            Some((*id, *cause, flaw.message.clone()))
-        })
     }
 
     fn serves(&self, secret: &Inspected) -> bool {
@@ -436,12 +225,6 @@ impl<'k> Join<'k> {
     fn shown_image(&self) -> String {
         super::text::shown(self.pull.image, &Hidden::default())
     }
-}
-
-fn title(secret: &Inspected) -> String {
-    let name =
-        secret.name.as_deref().filter(|name| super::is_plain(name)).unwrap_or("without a name");
-    format!("Secret {name}")
 }
 
 /// The hint of a check, followed by the command that deploys the change.
