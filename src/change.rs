@@ -38,7 +38,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::git_crypt::UNLOCK;
 use crate::manifests;
 use crate::opaque::{ListedKey, Listing};
-use crate::templates::{File, TemplateSet};
+use crate::templates::{File, SECRETS, TemplateSet};
 use crate::work_tree::Content;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
@@ -46,8 +46,6 @@ use zeroize::Zeroizing;
 /// The content of a file, which may be secret.
 pub type Bytes = Zeroizing<Vec<u8>>;
 
-/// The directory of secrets.
-const SECRETS: &str = "secrets/";
 /// The directory of the overlays.
 const OVERLAYS: &str = "kubernetes/overlays";
 

@@ -45,6 +45,8 @@ pub use tips::{Committed, Upstream};
 pub use trial::Trial;
 pub use unmerged::Unmerged;
 
+pub use crate::templates::SECRETS;
+
 use crate::advice::Advice;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -63,9 +65,6 @@ use std::path::{Path, PathBuf};
 fn plain_index() -> Advice {
     Advice::git("update-index --no-split-index").and(Advice::git("sparse-checkout disable"))
 }
-
-/// The directory of secrets: everything below it is stored encrypted.
-pub const SECRETS: &str = "secrets/";
 
 /// A new repository with git-crypt set up.
 pub struct New {

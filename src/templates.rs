@@ -19,6 +19,9 @@ use tera::{Kwargs, State, Tera, Value};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
+/// The directory of secrets: everything below it is stored encrypted.
+pub const SECRETS: &str = "secrets/";
+
 /// The template of the record.
 const RECORD: &str = "dot_makeinfra.yaml.tera";
 
