@@ -1,7 +1,7 @@
 # makeinfra's own targets. `make test` is all that a fresh machine with Rust, git and make needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-cluster differential faults fuzz model tools lint bench examples outputs release-templates dist release test-dist mutants
+.PHONY: help test test-cluster differential faults fuzz model tools lint bench examples outputs dist release test-dist mutants
 
 help: ## Print this
 	@awk '/^[a-z-]+:.*## / { target = text = $$0; sub(/:.*/, "", target); sub(/^.*## /, "", text); \
