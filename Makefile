@@ -52,7 +52,7 @@ lint: ## Check formatting, lints, documentation and dependencies
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	cargo deny check licenses bans sources
 	shellcheck -x -P SCRIPTDIR tests/tools tests/bench tests/quality/build tests/dist releases/add \
-		$(addprefix packaging/,dist release tools zig) $(addprefix tests/cluster/,build debian down images node reset run up)
+		$(addprefix packaging/,dist kubectl-makeinfra release tools zig) $(addprefix tests/cluster/,build debian down images node reset run up)
 
 bench: tools ## Measure against the commands that makeinfra replaces
 	@tests/bench
@@ -66,12 +66,8 @@ outputs: ## Write tests/outputs anew: all that users see as a whole
 dist: ## Build archives and packages for Linux into dist/; packaging/README.md lists them
 	packaging/dist
 
-release: ## Check that this commit can be released, build it twice, try it; KEY=FILE signs, TRY=1 lists what is missing
+release: ## Archive the templates, check this commit, build it twice, try it; KEY=FILE signs, TRY=1 lists what is missing
 	@packaging/release
 
 test-dist: ## Try what `make dist` has built, on Debian 12 and 13 (as root)
 	tests/dist
-
-release-templates: ## Add the templates of this version to the archive; done once, at its release
-	releases/add
-	MAKEINFRA_UPDATE=1 cargo test --locked --test it -- releases::

@@ -65,7 +65,7 @@ fn each_released_version_is_as_it_was_released() {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, kept(&version.to_string(), &set)).unwrap();
         }
-        let kept = fs::read_to_string(&file).expect("make release-templates writes it");
+        let kept = fs::read_to_string(&file).expect("make release writes it");
         assert_eq!(
             changed(&version.to_string(), &set, &kept),
             [""; 0],
