@@ -6,7 +6,6 @@ mod secret_file;
 use crate::answers::{Answer, Email, EnvironmentName, Expiry, ImageRef, Name, Record, RegistryKey};
 use crate::error::{Failure, Result};
 use crate::pull_secret::{DeployToken, Issued, Manifest, Rewrite, RotatedEntry, keyring};
-use crate::secret::Secret;
 use crate::templates::TemplateSet;
 use crate::yaml_edit;
 use secret_file::SecretInRepo;
@@ -246,15 +245,12 @@ impl Files {
         let mut followed: Option<Record> = None;
         for one in self.each() {
             let change = one.rotate(token, overrides, &self.templates)?;
-            let record = followed.as_ref().or(self.record.as_ref());
-            if let (Some(record), Some(text)) =
-                (record, change.text.as_ref().or(one.secret.text.as_ref()))
+            // Updated even if the Secret did not change: a kill between two files may have left the
+            // record behind.
+            if let Some(record) = followed.as_ref().or(self.record.as_ref())
+                && let Some(text) = follow(record, one.secret, &change, overrides)?
             {
-                // Updated even if the Secret did not change: a kill between two files may have left
-                // the record behind.
-                if let Some(text) = follow(record, one.secret.place, overrides, text)? {
-                    followed = Some(Record::parse(text)?);
-                }
+                followed = Some(Record::parse(text)?);
             }
             secrets.push(change);
         }
@@ -285,8 +281,8 @@ impl Files {
         let mut images: Vec<&ImageRef> = Vec::new();
         let mut is_own = false;
         for (one, change) in self.each().zip(&plan.secrets) {
-            let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
-            let manifest = Manifest::parse(text.expose()).map_err(|fault| one.refused(fault))?;
+            let manifest = one.secret.manifest_after(change).map_err(|fault| one.refused(fault))?;
+            let Some(manifest) = manifest else { continue };
             let key = self.registry(overrides)?;
             let key = manifest.entry(&key).unwrap_or(key.as_str());
             let first = |image: &&ImageRef| {
@@ -316,8 +312,7 @@ impl Files {
     ) -> Result<Option<String>> {
         let (before, mut record) = (committed.text.clone(), committed);
         for (one, change) in self.each().zip(&plan.secrets) {
-            let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
-            if let Some(text) = follow(&record, one.secret.place, overrides, text)? {
+            if let Some(text) = follow(&record, one.secret, change, overrides)? {
                 record = Record::parse(text)?;
             }
         }
@@ -333,8 +328,7 @@ impl Files {
         };
         let Ok(mut followed) = Record::parse(committed.to_owned()) else { return false };
         for (one, change) in self.each().zip(&plan.secrets) {
-            let Some(text) = change.text.as_ref().or(one.secret.text.as_ref()) else { continue };
-            match follow(&followed, one.secret.place, &RotateOverrides::default(), text) {
+            match follow(&followed, one.secret, change, &RotateOverrides::default()) {
                 Ok(Some(text)) => match Record::parse(text) {
                     Ok(next) => followed = next,
                     Err(_) => return false,
@@ -352,20 +346,20 @@ impl Files {
     }
 }
 
-/// `.makeinfra.yaml` updated to the Secret file of the environment with the index `place`; `None`
-/// if it is up to date. Settings that all environments share follow the first one.
+/// `.makeinfra.yaml` updated to the Secret file `secret` with its `change`; `None` if it is up to
+/// date. Settings that all environments share follow the first one.
 fn follow(
     record: &Record,
-    place: usize,
+    secret: &SecretFile,
+    change: &SecretFileChange,
     overrides: &RotateOverrides,
-    secret: &Secret,
 ) -> Result<Option<String>> {
-    if place != 0 {
+    if secret.place != 0 {
         return Ok(None);
     }
     let cannot =
         |fault| Failure::failed(format!("cannot change `{}`", Record::FILE)).because(fault);
-    let manifest = Manifest::parse(secret.expose()).map_err(cannot)?;
+    let Some(manifest) = secret.manifest_after(change).map_err(cannot)? else { return Ok(None) };
     let answers = &record.answers;
     let is_held = manifest.config().keys().any(|key| key == answers.registry.as_str());
     let own = match &overrides.entry {

@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 pub struct Rewritten {
     /// The text of the whole file.
     pub text: Secret,
+    /// The same, parsed.
+    pub manifest: Manifest,
     /// Descriptions of the changes, one line each: user names, dates and types, never a value.
     pub changes: Vec<String>,
 }
@@ -213,8 +215,8 @@ impl<'a> Edit<'a> {
     ) -> Result<Rewritten, Fault> {
         self.manifest.config.check()?;
         let text = self.edited(kind, notes)?;
-        self.verify(&text, kind, notes)?;
-        Ok(Rewritten { text, changes })
+        let manifest = self.verified(&text, kind, notes)?;
+        Ok(Rewritten { text, manifest, changes })
     }
 
     fn edited(&self, kind: SecretType, notes: &Notes) -> Result<Secret, Fault> {
@@ -246,14 +248,14 @@ impl<'a> Edit<'a> {
     }
 
     /// Parses the new text and fails if anything else than intended has changed.
-    fn verify(&self, text: &Secret, kind: SecretType, notes: &Notes) -> Result<(), Fault> {
+    fn verified(&self, text: &Secret, kind: SecretType, notes: &Notes) -> Result<Manifest, Fault> {
         const BEYOND: Fault = "makeinfra cannot edit its format safely";
         let read = Manifest::parse(text.expose()).map_err(|_| BEYOND)?;
         let same = read.kind == kind
             && (&read.name, &read.namespace) == (&self.manifest.name, &self.manifest.namespace)
             && read.notes == *notes
             && read.config.encode(kind).expose() == self.manifest.config.encode(kind).expose();
-        if same { Ok(()) } else { Err(BEYOND) }
+        if same { Ok(read) } else { Err(BEYOND) }
     }
 }
 

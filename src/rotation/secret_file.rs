@@ -75,13 +75,29 @@ pub struct SecretFileChange {
     /// The kustomization of the directory with the file added to its resources; `None` if it lists
     /// the file already.
     pub kustomization: Option<Secret>,
+    /// The parsed new text, cached on first use.
+    manifest: OnceLock<std::result::Result<Manifest, Fault>>,
 }
 
 impl SecretFileChange {
     /// A change to the Secret file alone.
     fn of(rewritten: Option<Rewritten>) -> Self {
-        let (text, changes) = rewritten.map(|found| (found.text, found.changes)).unzip();
-        Self { text, changes: changes.unwrap_or_default(), kustomization: None }
+        let manifest = OnceLock::new();
+        let Some(Rewritten { text, manifest: parsed, changes }) = rewritten else {
+            return Self { text: None, changes: Vec::new(), kustomization: None, manifest };
+        };
+        let manifest = OnceLock::from(Ok(parsed));
+        Self { text: Some(text), changes, kustomization: None, manifest }
+    }
+
+    /// The file of a new Secret.
+    fn new(text: Secret, changes: Vec<String>) -> Self {
+        Self { text: Some(text), changes, kustomization: None, manifest: OnceLock::new() }
+    }
+
+    /// The parsed new text; `None` if the text does not change.
+    fn manifest(&self) -> std::result::Result<Option<&Manifest>, Fault> {
+        parsed(self.text.as_ref(), &self.manifest)
     }
 }
 
@@ -99,9 +115,18 @@ impl SecretFile {
 
     /// The parsed manifest; `None` if the file does not exist yet.
     pub(super) fn manifest(&self) -> std::result::Result<Option<&Manifest>, Fault> {
-        let Some(text) = &self.text else { return Ok(None) };
-        let manifest = self.manifest.get_or_init(|| Manifest::parse(text.expose()));
-        manifest.as_ref().map(Some).map_err(|fault| *fault)
+        parsed(self.text.as_ref(), &self.manifest)
+    }
+
+    /// The parsed manifest once `change` is made; `None` if there is no file then.
+    pub fn manifest_after<'c>(
+        &'c self,
+        change: &'c SecretFileChange,
+    ) -> std::result::Result<Option<&'c Manifest>, Fault> {
+        match change.manifest()? {
+            None => self.manifest(),
+            changed => Ok(changed),
+        }
     }
 
     /// The registry of a token for this Secret; `answers` are those of the repository.
@@ -122,6 +147,16 @@ impl SecretFile {
         let text = one.rotate(token, &RotateOverrides::default(), templates)?.text;
         Ok(text.map(|text| Zeroizing::new(text.expose().as_bytes().to_vec())))
     }
+}
+
+/// `text`, parsed on first use.
+fn parsed<'c>(
+    text: Option<&Secret>,
+    cache: &'c OnceLock<std::result::Result<Manifest, Fault>>,
+) -> std::result::Result<Option<&'c Manifest>, Fault> {
+    let Some(text) = text else { return Ok(None) };
+    let manifest = cache.get_or_init(|| Manifest::parse(text.expose()));
+    manifest.as_ref().map(Some).map_err(|fault| *fault)
 }
 
 /// The input of the pull Secret template; `base64` is the docker config with `token`.
@@ -258,21 +293,12 @@ impl<'f> SecretInRepo<'f> {
         let kustomization = self.named()?;
         let Some(text) = &self.secret.text else {
             let changes = vec![format!("user name: {}", token.username())];
-            return Ok(SecretFileChange {
-                text: Some(self.first(token, overrides, templates)?),
-                changes,
-                kustomization,
-            });
+            let text = self.first(token, overrides, templates)?;
+            return Ok(SecretFileChange { kustomization, ..SecretFileChange::new(text, changes) });
         };
         let rotated = self.edit(text)?.rotate(token, &self.rewrite(overrides));
-        Ok(match rotated.map_err(|fault| self.refused(fault))? {
-            Some(rewritten) => SecretFileChange {
-                text: Some(rewritten.text),
-                changes: rewritten.changes,
-                kustomization,
-            },
-            None => SecretFileChange { text: None, changes: Vec::new(), kustomization },
-        })
+        let rewritten = rotated.map_err(|fault| self.refused(fault))?;
+        Ok(SecretFileChange { kustomization, ..SecretFileChange::of(rewritten) })
     }
 
     /// The file without the entry for `registry`.

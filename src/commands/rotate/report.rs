@@ -9,7 +9,6 @@ use crate::commands::encrypted::commit_step;
 use crate::commands::short;
 use crate::commands::sign_in::SignInCheck;
 use crate::gitlab::Lifetime;
-use crate::pull_secret::Manifest;
 use crate::report::{FileChange, Report};
 use crate::rotation::{Plan, SecretFile, SecretFileChange};
 use crate::ui;
@@ -251,8 +250,8 @@ pub(super) fn steps(
 fn superseding(found: &RotationTarget, plan: &Plan) -> Option<Vec<String>> {
     let own = found.name();
     let mut others: Option<Vec<String>> = None;
-    for (_, text) in found.texts(plan) {
-        let Ok(manifest) = Manifest::parse(text.expose()) else { continue };
+    for (file, change) in found.files.secrets.iter().zip(&plan.secrets) {
+        let Ok(Some(manifest)) = file.manifest_after(change) else { continue };
         for replaced in &manifest.provenance().superseded {
             let others = others.get_or_insert_default();
             for name in replaced.repositories.iter().filter(|name| **name != own) {
