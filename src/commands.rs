@@ -308,7 +308,8 @@ fn archive() -> Result<Archive> {
         let entries = files::entries(&dir.join(below))
             .map_err(|error| files::cannot("read", &dir, &error))?;
         for entry in entries {
-            let text = std::fs::read_to_string(&entry.path).unwrap_or_default();
+            let text = std::fs::read_to_string(&entry.path)
+                .map_err(|error| files::cannot("read", &entry.path, &error))?;
             released.push((format!("{below}/{}", entry.name.to_string_lossy()), text));
         }
     }
