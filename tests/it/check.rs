@@ -38,7 +38,7 @@ impl Checked {
     }
 
     /// The messages of the check `id`.
-    pub fn said(&self, id: &str) -> String {
+    pub fn messages(&self, id: &str) -> String {
         let said = self.checks.iter().filter(|check| check["id"] == id);
         said.map(|check| {
             let text = |name: &str| check[name].as_str().unwrap();
@@ -171,9 +171,9 @@ fn a_repository_without_its_token_says_what_to_type() {
     sandbox.new_without_token(&[]).success();
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.problems()), (Some(1), vec!["pull-secret-present"]));
-    assert!(checked.said("pull-secret-present").contains("makeinfra rotate"));
+    assert!(checked.messages("pull-secret-present").contains("makeinfra rotate"));
     // Not to be mistaken for ok.
-    assert!(checked.said("pull-secret-matches-images").contains("not checked"));
+    assert!(checked.messages("pull-secret-matches-images").contains("not checked"));
     assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));
 }
 
@@ -328,7 +328,7 @@ fn each_check_finds_its_fault_and_no_other_one_does() {
         let sandbox = Sandbox::with_hello();
         break_it(&sandbox, *id);
         let checked = check(&sandbox, &[]);
-        let said = checked.said(id.as_str());
+        let said = checked.messages(id.as_str());
         // Every pull resets a file to a mode that others can read: a warning.
         let found = match id {
             Id::SecretsMode | Id::FilesTracked | Id::CommitHook => {
@@ -446,7 +446,7 @@ fn a_secret_program_that_is_closed_to_others_can_still_be_run() {
     let script = "secrets/kubernetes/restore.sh";
     fs::write(sandbox.hello(script), "#!/bin/sh\n").unwrap();
     fs::set_permissions(sandbox.hello(script), fs::Permissions::from_mode(0o755)).unwrap();
-    let said = check(&sandbox, &[]).said("secrets-mode");
+    let said = check(&sandbox, &[]).messages("secrets-mode");
     assert!(said.contains(&format!("chmod 700 {script}")), "{said}");
 }
 
@@ -456,11 +456,11 @@ fn what_a_killed_run_left_is_never_to_be_added() {
     let left = "secrets/kubernetes/.gitlab.secret.yaml.makeinfra-Ab12Cd34Ef56";
     sandbox.write_private(&format!("work/hello-infra/{left}"), TOKEN);
     let checked = check(&sandbox, &[]);
-    assert!(checked.ids("ok").contains("files-tracked"), "{}", checked.said("files-tracked"));
+    assert!(checked.ids("ok").contains("files-tracked"), "{}", checked.messages("files-tracked"));
     assert!(
-        checked.said("secrets-listed").contains(&format!("rm {left}")),
+        checked.messages("secrets-listed").contains(&format!("rm {left}")),
         "{}",
-        checked.said("secrets-listed")
+        checked.messages("secrets-listed")
     );
 }
 
@@ -527,7 +527,7 @@ fn every_fault_of_a_pull_secret_is_named() {
         write_secret(&sandbox, &manifest(kind, &json));
         let checked = check(&sandbox, &[]);
         assert!(checked.problems().contains(&id), "{json}: {:?}", checked.problems());
-        assert!(checked.said(id).contains(word), "{json}: {}", checked.said(id));
+        assert!(checked.messages(id).contains(word), "{json}: {}", checked.messages(id));
     }
 }
 
@@ -551,7 +551,7 @@ fn an_image_that_anybody_may_pull_needs_no_credentials() {
     edit(&sandbox, "kubernetes/base/deployment.yaml", "      containers:\n", sidecar);
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["pull-secret-matches-images"]);
-    assert!(checked.said("pull-secret-matches-images").contains("--public bitnami/nginx"));
+    assert!(checked.messages("pull-secret-matches-images").contains("--public bitnami/nginx"));
     for public in ["bitnami", "bitnami/nginx", "docker.io", "docker.io/bitnami/"] {
         assert_eq!(check(&sandbox, &["--public", public]).code, Some(0), "{public}");
     }
@@ -591,7 +591,7 @@ fn a_public_image_is_recorded() {
     assert_eq!(check(&sandbox, &[]).problems(), ["pull-secret-matches-images"]);
     let checked = check(&sandbox, &["--public", "quay.io/group/closed"]);
     assert_eq!(checked.problems(), Vec::<&str>::new());
-    let said = checked.said("record-followed");
+    let said = checked.messages("record-followed");
     let line = said.split('`').find(|part| part.starts_with("public: ")).unwrap();
     sandbox.append(".makeinfra.yaml", &format!("{line}\n"));
     let checked = check(&sandbox, &["--public", "quay.io/group/closed"]);

@@ -90,7 +90,7 @@ fn each_difference_is_named_with_its_file() {
         ),
     ] {
         let checked = edited(file, old, new);
-        let said = checked.said("environments-agree");
+        let said = checked.messages("environments-agree");
         assert!(checked.problems().contains(&"environments-agree"), "{file}: {new}: {said}");
         assert!(
             said.contains(&format!("{subject}: ")) && said.contains(message),
@@ -113,7 +113,7 @@ fn a_file_that_is_missing_is_named() {
             if is_committed {
                 sandbox.git(&["commit", "-qam", "Remove it"]).success();
             }
-            let said = check(&sandbox, &[]).said("environments-agree");
+            let said = check(&sandbox, &[]).messages("environments-agree");
             assert!(
                 said.contains(&format!("{file}: file is missing: ")) && said.contains(why),
                 "{said}"
@@ -147,7 +147,7 @@ fn an_overlay_that_is_not_recorded_is_a_warning() {
     sandbox.git(&["add", "-A"]).success();
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["environments-agree"]));
-    assert!(checked.said("environments-agree").contains("makeinfra env add qa"));
+    assert!(checked.messages("environments-agree").contains("makeinfra env add qa"));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn two_environments_with_one_host_are_a_problem_in_one_cluster() {
     let (own, other) = ("value: staging.hello.example.org", "value: hello.example.org");
     let checked = edited(STAGING, own, other);
     assert_eq!(checked.problems(), ["hosts-differ"]);
-    let said = checked.said("hosts-differ");
+    let said = checked.messages("hosts-differ");
     assert!(said.contains("`hello.example.org`") && said.contains("production"), "{said}");
     // Without the patch, the host is that of the base.
     let sandbox = two(&[]);
@@ -185,14 +185,14 @@ fn a_secret_that_one_environment_lacks_is_a_problem() {
     with_login(&sandbox);
     let found = check(&sandbox, &[]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec!["secrets-used"]));
-    assert!(found.said("secrets-used").contains("which no file of the environment"));
+    assert!(found.messages("secrets-used").contains("which no file of the environment"));
     for environment in ["production", "staging"] {
         let lacking = check(&sandbox, &[]);
         let set = ["secret", "set", "login", "PASSWORD", "--stdin", "--env", environment];
         sandbox.makeinfra(&set).cwd(sandbox.hello("")).stdin("value").success();
         if environment == "staging" {
             assert_eq!(lacking.problems(), ["secrets-used"]);
-            let said = lacking.said("secrets-used");
+            let said = lacking.messages("secrets-used");
             assert!(said.contains("which exists in production but not in staging"), "{said}");
         }
     }
@@ -219,7 +219,7 @@ fn replicas_beside_an_autoscaler_are_a_warning() {
     sandbox.git(&["add", "-A"]).success();
     let found = check(&sandbox, &[]);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec!["replicas-scaled"]));
-    assert!(found.said("replicas-scaled").contains("scaled by a HorizontalPodAutoscaler"));
+    assert!(found.messages("replicas-scaled").contains("scaled by a HorizontalPodAutoscaler"));
     let patch = "patches:\n  - target: {kind: Deployment, name: hello}\n    patch: |\n      - {op: remove, path: /spec/replicas}\n";
     sandbox.edit(kustomization, "resources:\n", &format!("{patch}resources:\n"));
     assert_eq!(check(&sandbox, &[]).warnings(), Vec::<&str>::new());
@@ -238,9 +238,9 @@ fn whether_a_locked_secret_is_there_is_unknown() {
     let checked = super::check::check_in(&sandbox, "clone", &[]);
     assert_eq!((checked.code, checked.warnings().contains(&"secrets-used")), (Some(0), true));
     assert!(
-        checked.said("secrets-used").contains("could not check"),
+        checked.messages("secrets-used").contains("could not check"),
         "{}",
-        checked.said("secrets-used")
+        checked.messages("secrets-used")
     );
     // Once the kustomization can be read, the Secret is known to be missing.
     sandbox.edit("secrets/kubernetes/kustomization.yaml", "name: db", "name: other");

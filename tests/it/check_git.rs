@@ -37,7 +37,7 @@ fn a_locked_clone_is_told_to_unlock_and_nothing_of_its_secret_is_called_good() {
         "manifests-kustomize",
         "secrets-listed",
     ] {
-        assert!(checked.said(id).contains("git-crypt unlock"), "{}", checked.said(id));
+        assert!(checked.messages(id).contains("git-crypt unlock"), "{}", checked.messages(id));
     }
     assert!(!checked.ids("ok").iter().any(|id| id.starts_with("pull-secret-")));
     assert!(checked.ids("warning").contains("pull-secret-matches-images"));
@@ -52,7 +52,7 @@ fn where_git_crypt_was_never_set_up_it_is_and_where_it_was_nobody_is_told_to_mak
     sandbox.new_without_token(&["--no-git"]).success();
     sandbox.git(&["init", "-q"]).success();
     let checked = check_in(&sandbox, "hello-infra", &[]);
-    assert!(checked.said("secrets-filter").contains("(git-crypt init)"));
+    assert!(checked.messages("secrets-filter").contains("(git-crypt init)"));
     sandbox.agreed(&["env", "add", "staging"]).failure(1).says("hint: git-crypt init\n");
     sandbox.run("git-crypt", &["init"]).cwd(sandbox.hello("")).success();
     sandbox.agreed(&["env", "add", "staging"]).success();
@@ -64,7 +64,7 @@ fn where_git_crypt_was_never_set_up_it_is_and_where_it_was_nobody_is_told_to_mak
         sandbox.agreed(&["env", "add", "qa"]).failure(10).says(&format!("hint: {hint}\n"));
         assert!(
             check_in(&sandbox, "hello-infra", &[])
-                .said("secrets-filter")
+                .messages("secrets-filter")
                 .contains(&format!("({hint})"))
         );
     }
@@ -105,14 +105,14 @@ fn plaintext_is_found_in_the_commits_that_hold_it() {
     let (oldest, newest) = leaked(&sandbox);
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["secrets-history"]);
-    let said = checked.said("secrets-history");
+    let said = checked.messages("secrets-history");
     assert!(said.contains(&format!(
         "{PLAIN}: plaintext in commits from {} to {}",
         &oldest[..8],
         &newest[..8]
     )));
     let checked = check(&sandbox, &["--no-history"]);
-    assert_eq!((checked.code, checked.said("secrets-history")), (Some(0), String::new()));
+    assert_eq!((checked.code, checked.messages("secrets-history")), (Some(0), String::new()));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn plaintext_counts_wherever_the_attributes_ask_for_encryption() {
         stage_plain(&sandbox, path, TOKEN);
         let checked = check(&sandbox, &[]);
         assert_eq!(checked.problems(), ["secrets-index"], "{pattern}");
-        assert!(checked.said("secrets-index").contains(path));
+        assert!(checked.messages("secrets-index").contains(path));
         sandbox.git(&["rm", "-q", "--cached", path]).success();
     }
 }
@@ -175,7 +175,7 @@ fn a_pull_secret_beside_the_manifests_must_be_encrypted_too() {
         (checked.problems(), checked.warnings()),
         (vec!["secrets-covered"], vec!["secrets-mode"])
     );
-    assert!(checked.said("secrets-covered").contains("kubernetes/pull.yaml"));
+    assert!(checked.messages("secrets-covered").contains("kubernetes/pull.yaml"));
     stage_plain(&sandbox, "kubernetes/pull.yaml", &secret);
     assert!(check(&sandbox, &[]).problems().contains(&"secrets-index"));
 }
@@ -224,7 +224,7 @@ fn what_is_printed_for_a_file_that_no_attribute_covers_covers_it() {
     sandbox.write("work/hello-infra/.git/info/attributes", "secrets/** -filter\n");
     assert_eq!(covering(&sandbox).as_deref(), Some("${EDITOR:-vi} .git/info/attributes"));
     let decides = "`.git/info/attributes` does not assign it to git-crypt";
-    assert!(check(&sandbox, &[]).said("secrets-covered").contains(decides));
+    assert!(check(&sandbox, &[]).messages("secrets-covered").contains(decides));
     sandbox.rotate("gldt-Second", &[]).failure(1).says(decides);
 }
 
@@ -334,9 +334,9 @@ fn a_shallow_clone_says_that_it_does_not_know_the_rest() {
     assert!(
         checked.ids("warning").contains("secrets-history"),
         "{}",
-        checked.said("secrets-history")
+        checked.messages("secrets-history")
     );
-    assert!(checked.said("secrets-history").contains("git fetch --unshallow"));
+    assert!(checked.messages("secrets-history").contains("git fetch --unshallow"));
 }
 
 #[test]
@@ -414,7 +414,7 @@ fn a_clone_with_a_named_key_is_judged_by_that_key() {
     );
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["secrets-filter", "secrets-key"]);
-    assert!(checked.said("secrets-key").contains("git-crypt-prod"));
+    assert!(checked.messages("secrets-key").contains("git-crypt-prod"));
     let keys = sandbox.hello(".git/git-crypt/keys");
     fs::copy(keys.join("default"), keys.join("prod")).unwrap();
     for (name, value) in [("clean", "git-crypt clean --key-name=prod"), ("required", "true")] {

@@ -71,7 +71,7 @@ fn the_repository_of_the_blog_post_has_one_fault() {
     blog_post(&sandbox);
     let checked = check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["makefile-targets"]));
-    assert!(checked.said("makefile-targets").contains("never updates an existing Secret"));
+    assert!(checked.messages("makefile-targets").contains("never updates an existing Secret"));
     // The mistake in the post, with kubectl 1.9.
     fs::write(
         sandbox.hello(SECRET),
@@ -80,7 +80,7 @@ fn the_repository_of_the_blog_post_has_one_fault() {
     .unwrap();
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["pull-secret-wrapping"]);
-    assert!(checked.said("pull-secret-wrapping").contains("kubectl 1.9"));
+    assert!(checked.messages("pull-secret-wrapping").contains("kubectl 1.9"));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn options_name_the_files_of_any_repository() {
         &[&one[..], &["--manifests", "deploy/two", "--secret", "vault/b.yml"]].concat(),
     );
     assert_eq!((checked.code, checked.problems()), (Some(0), vec![]));
-    assert!(checked.said("workloads-found").contains("2 workloads"));
+    assert!(checked.messages("workloads-found").contains("2 workloads"));
     // From another directory, with the same messages.
     let args = ["x", "--manifests", "x/deploy/one", "--secret", "x/vault/b.yml"];
     assert_eq!(check_in(&sandbox, ".", &args).problems(), ["pull-secret-namespace"]);
@@ -221,13 +221,13 @@ fn each_overlay_is_checked_in_its_own_namespace() {
     };
     let checked = check_in(&sandbox, "x", &args("secrets/three.yaml"));
     assert_eq!((checked.code, checked.problems(), checked.warnings()), (Some(0), vec![], vec![]));
-    assert!(checked.said("workloads-found").contains("9 workloads with 13 images"));
+    assert!(checked.messages("workloads-found").contains("9 workloads with 13 images"));
     let checked = check_in(&sandbox, "x", &args("secrets/two.yaml"));
     assert_eq!(
         (checked.problems(), checked.warnings()),
         (vec![], vec!["pull-secret-matches-images", "pull-secret-name"])
     );
-    assert!(checked.said("pull-secret-name").contains("gitlab-staging"));
+    assert!(checked.messages("pull-secret-name").contains("gitlab-staging"));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn what_is_more_than_a_subset_of_kustomize_is_one_warning_a_file() {
             (vec![], vec!["manifests-kustomize"]),
             "{field}"
         );
-        let said = checked.said("manifests-kustomize");
+        let said = checked.messages("manifests-kustomize");
         assert!(said.contains(word) && said.lines().count() == 1, "{said}");
     }
 }
@@ -290,9 +290,9 @@ fn what_kustomize_refuses_is_a_problem() {
             checked.problems()
         );
         assert!(
-            checked.said("manifests-kustomize").contains(word),
+            checked.messages("manifests-kustomize").contains(word),
             "{}",
-            checked.said("manifests-kustomize")
+            checked.messages("manifests-kustomize")
         );
     }
 }
@@ -381,7 +381,7 @@ fn kustomizations_that_grow_or_turn_in_circles_come_to_an_end() {
     let checked =
         check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
-    let said = checked.said("manifests-kustomize");
+    let said = checked.messages("manifests-kustomize");
     assert!(
         said.contains("more than 100 kustomizations") && said.contains("names `app.yaml` twice"),
         "{said}"
@@ -401,7 +401,7 @@ fn links_directories_and_pipes_in_the_place_of_files() {
     fs::create_dir(sandbox.hello("kubernetes/directory.yaml")).unwrap();
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["manifests-parse"]);
-    let said = checked.said("manifests-parse");
+    let said = checked.messages("manifests-parse");
     for word in [
         "outside.yaml: it is a link to a path outside",
         "nowhere.yaml: it is a broken symbolic link",

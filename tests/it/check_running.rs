@@ -82,7 +82,7 @@ impl Cluster {
     /// The findings about running pods: status and message by subject, the same as text and as
     /// JSON. No token appears anywhere.
     #[track_caller]
-    fn told(&self, code: i32) -> BTreeMap<String, (String, String)> {
+    fn statuses(&self, code: i32) -> BTreeMap<String, (String, String)> {
         let outputs = [self.check(&["--json"]).output(), self.check(&[]).output()];
         for output in &outputs {
             assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
@@ -96,7 +96,7 @@ impl Cluster {
     /// The finding about the pods of one Deployment.
     #[track_caller]
     fn of(&self, code: i32, subject: &str) -> (String, String) {
-        let told = self.told(code);
+        let told = self.statuses(code);
         told.get(subject).unwrap_or_else(|| panic!("{subject}: {told:#?}")).clone()
     }
 }
@@ -126,7 +126,7 @@ fn pods_that_could_be_pulled_again_are_fine_with_one_sign_in() {
     cluster.has_token("gitlab", bed.host());
     cluster.runs("hello", 3, &bed.image("group/hello:1.0.0"), &["gitlab"]);
     cluster.runs("worker", 1, &bed.image("group/hello:many"), &["gitlab"]);
-    let told = cluster.told(0);
+    let told = cluster.statuses(0);
     says(&told["Deployment hello (3 pods)"], "ok", &["group/hello:1.0.0` can be pulled"]);
     says(&told["Deployment worker"], "ok", &["can be pulled"]);
     says(&told["namespace hello of context test-context"], "note", &["4 pods are running"]);
@@ -191,7 +191,7 @@ fn a_secret_of_another_namespace_or_for_another_registry_does_not_help() {
     cluster.items.truncate(1);
     cluster.runs("hello", 1, &bed.image("group/hello:1.0.0"), &["gitlab", "second", "third"]);
     cluster.runs("open", 1, &bed.image("open/hello:1.0.0"), &["third"]);
-    let told = cluster.told(0);
+    let told = cluster.statuses(0);
     says(&told["Deployment hello"], "ok", &["can be pulled"]);
     says(&told["Deployment open"], "ok", &["it is public"]);
 }
@@ -257,10 +257,10 @@ fn images_that_are_never_pulled_or_wait_for_a_pull_are_no_problem_of_this_check(
     cluster.runs("waits", 1, &bed.image("group/none:1"), &[]);
     cluster.items[1]["status"]["containerStatuses"][0]["state"] =
         json!({"waiting": {"reason": "ImagePullBackOff"}});
-    assert!(!cluster.told(0).contains_key("Deployment waits"));
+    assert!(!cluster.statuses(0).contains_key("Deployment waits"));
     for phase in ["Pending", "Succeeded", "Failed"] {
         cluster.items[1]["status"]["phase"] = json!(phase);
-        let told = cluster.told(0);
+        let told = cluster.statuses(0);
         says(&told["namespace hello of context test-context"], "note", &["no pods are running"]);
     }
 }

@@ -45,7 +45,7 @@ fn finds(files: &[(&str, &str)], problems: &[&str], warnings: &[&str], words: &[
         (problems.to_vec(), warnings.to_vec()),
         "{files:?}"
     );
-    let all: String = problems.iter().chain(warnings).map(|id| checked.said(id)).collect();
+    let all: String = problems.iter().chain(warnings).map(|id| checked.messages(id)).collect();
     for word in words {
         assert!(all.contains(word), "{word}: {all}");
     }
@@ -93,8 +93,8 @@ fn the_tag_latest_is_a_note() {
     let text = deployment().replace("a/b:1", "a/b:latest");
     let found = checked(&[("a.yaml", &text)], true);
     assert_eq!((found.problems(), found.warnings()), (vec![], vec![]));
-    assert!(found.ids("note").contains("images-pinned"), "{}", found.said("images-pinned"));
-    assert!(found.said("images-pinned").contains("a/b:latest` changes with every push"));
+    assert!(found.ids("note").contains("images-pinned"), "{}", found.messages("images-pinned"));
+    assert!(found.messages("images-pinned").contains("a/b:latest` changes with every push"));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn what_is_not_read_is_named() {
         ("chart/charts/sub/Chart.yaml", chart),
     ];
     finds(&files, &[], &["manifests-kustomize"], &["kubernetes/chart/Chart.yaml: a Helm chart"]);
-    assert_eq!(checked(&files, true).said("manifests-kustomize").lines().count(), 1);
+    assert_eq!(checked(&files, true).messages("manifests-kustomize").lines().count(), 1);
     // A repository with only a chart does have workloads.
     finds(
         &files[1..],
@@ -288,7 +288,7 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
         let found = checked(&[("a.yaml", &good), ("s.yaml", &text)], false);
         assert_eq!(found.problems(), Vec::<&str>::new(), "{text}");
         assert!(closed.iter().all(|id| found.warnings().contains(id)), "{text}");
-        assert!(found.said("pull-secret-present").contains(word), "{}", found.said("pull-secret-present"));
+        assert!(found.messages("pull-secret-present").contains(word), "{}", found.messages("pull-secret-present"));
         // Next to one that can be read.
         let second = good.replace("name: gitlab", "name: sealed").replace("app", "other");
         let text = text.replace("name: gitlab", "name: sealed");
@@ -298,7 +298,7 @@ fn a_secret_that_comes_from_elsewhere_is_not_missing() {
     // It is unknown what else a repository without a record deploys.
     let found = checked(&[("a.yaml", &good)], false);
     assert_eq!(found.problems(), Vec::<&str>::new());
-    assert!(found.said("pull-secret-present").contains("must come from elsewhere"));
+    assert!(found.messages("pull-secret-present").contains("must come from elsewhere"));
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_secret_that_a_controller_copies_may_be_in_the_namespace() {
             (vec![], vec!["pull-secret-namespace"]),
             "{annotation}"
         );
-        assert!(found.said("pull-secret-namespace").contains("a controller may copy it"));
+        assert!(found.messages("pull-secret-namespace").contains("a controller may copy it"));
     }
 }
 
@@ -334,7 +334,7 @@ fn a_registry_key_with_capitals_is_named_as_such() {
     sandbox.write_private("work/x/secret.yaml", manifest("dockercfg", &key));
     let found = check_in(&sandbox, "x", &["--manifests", "kubernetes", "--secret", "secret.yaml"]);
     assert_eq!(found.problems(), ["pull-secret-matches-images"]);
-    let said = found.said("pull-secret-matches-images");
+    let said = found.messages("pull-secret-matches-images");
     assert!(
         said.contains("the registry key `registry.gitlab.com` contains capital letters"),
         "{said}"
@@ -364,7 +364,7 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let found =
         checked(&[("a.yaml", &deployment()), ("secret.json", &json.replace("  ", "\t"))], false);
     assert!(found.problems().iter().all(|id| id.starts_with("secrets-")), "{:?}", found.problems());
-    assert!(found.said("pull-secret-present").contains("contains Secret `gitlab`"));
+    assert!(found.messages("pull-secret-present").contains("contains Secret `gitlab`"));
 
     let kustomization = |rest: &str| {
         format!(
@@ -386,20 +386,20 @@ fn a_generated_or_a_json_pull_secret_is_one() {
     let found = of("files: [.dockerconfigjson=config.json]", config);
     assert!(found.problems().iter().all(|id| id.starts_with("secrets-")), "{:?}", found.problems());
     assert!(
-        found.said("secrets-covered").contains("kubernetes/config.json"),
+        found.messages("secrets-covered").contains("kubernetes/config.json"),
         "{}",
-        found.said("secrets-covered")
+        found.messages("secrets-covered")
     );
     // A key that does not match the type, and an image that does not match the Secret.
     let found = of("files: [config.json]", config);
     assert!(found.problems().contains(&"pull-secret-type"), "{:?}", found.problems());
-    let said = found.said("pull-secret-type");
+    let said = found.messages("pull-secret-type");
     let mend = "(write `files: [.dockerconfigjson=config.json]`: ${EDITOR:-vi} kubernetes/kustomization.yaml)";
     assert!(said.starts_with("kubernetes/kustomization.yaml: ") && said.contains(mend), "{said}");
     let found = of("files: [.dockerconfigjson=config.json]", &config.replace("gitlab", "other"));
     assert!(found.problems().contains(&"pull-secret-matches-images"), "{:?}", found.problems());
     let found = of("files: [.dockerconfigjson=../../elsewhere.json]", config);
-    assert!(found.said("pull-secret-present").contains("from files that could not be read"));
+    assert!(found.messages("pull-secret-present").contains("from files that could not be read"));
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn what_a_secret_is_generated_from_is_a_secret_file() {
         let found = of("PASSWORD=x\n", &kustomization);
         assert!(
             !is_covered(&found)
-                && found.said("secrets-covered").contains(&format!("kubernetes/{file}"))
+                && found.messages("secrets-covered").contains(&format!("kubernetes/{file}"))
         );
         let settings = kustomization.replace("secretGenerator", "configMapGenerator");
         assert!(is_covered(&of("PASSWORD=x\n", &settings)), "{file}");
@@ -487,10 +487,10 @@ fn what_is_no_file_is_named_and_never_read() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(found.problems(), ["manifests-parse"]);
     assert_eq!(
-        found.said("manifests-parse").lines().count(),
+        found.messages("manifests-parse").lines().count(),
         4,
         "{}",
-        found.said("manifests-parse")
+        found.messages("manifests-parse")
     );
 }
 
@@ -527,7 +527,7 @@ fn ten_times_the_manifests_take_about_ten_times_as_long() {
         let sandbox = many(number);
         let begun = Instant::now();
         let found = check_in(&sandbox, "x", &["--manifests", "k", "--secret", "k/plain/0.yaml"]);
-        assert!(found.said("workloads-found").contains(&format!("{number} workloads")));
+        assert!(found.messages("workloads-found").contains(&format!("{number} workloads")));
         begun.elapsed()
     };
     let (few, all) = (time(200), time(2_000));
@@ -564,7 +564,7 @@ fn where_manifests_are_elsewhere_the_hint_leads_there() {
     let sandbox = Sandbox::new();
     sandbox.run("git", &["init", "-q", "x"]).success();
     sandbox.write("work/x/README.md", "x");
-    let found = check_in(&sandbox, "x", &[]).said("workloads-found");
+    let found = check_in(&sandbox, "x", &[]).messages("workloads-found");
     assert!(
         found.contains("the directory is missing or empty")
             && found.contains("(makeinfra check --manifests DIR)"),
@@ -572,7 +572,7 @@ fn where_manifests_are_elsewhere_the_hint_leads_there() {
     );
     let new = ["new", "shop", "--no-git", "--no-token", "--image", IMAGE];
     sandbox.makeinfra(&new).cwd(sandbox.work("x")).success();
-    let found = check_in(&sandbox, "x", &[]).said("workloads-found");
+    let found = check_in(&sandbox, "x", &[]).messages("workloads-found");
     assert!(found.contains("(makeinfra check shop-infra)"), "{found}");
 }
 
@@ -604,7 +604,7 @@ fn a_generated_pull_secret_with_a_hash_is_named_by_its_own_build_and_namespace_a
             ("k/key.json", KEY),
         ];
         let checked = checked(&files, false);
-        let said = checked.said("pull-secret-name");
+        let said = checked.messages("pull-secret-name");
         assert_eq!(said.contains("appends a hash"), is_wrong, "{kustomization}: {said}");
         assert!(checked.problems().iter().all(|id| !id.starts_with("pull-secret-name")), "{said}");
         assert_eq!(
@@ -621,6 +621,6 @@ fn a_secret_of_another_name_is_told_as_it_is_called_where_it_is_deployed() {
     let kustomization = "resources: [a.yaml, s.yaml]\nnamePrefix: a-\n";
     let files =
         [("k/a.yaml", &*app), ("k/s.yaml", &*secret), ("k/kustomization.yaml", kustomization)];
-    let said = checked(&files, false).said("pull-secret-name");
+    let said = checked(&files, false).messages("pull-secret-name");
     assert!(said.contains("names the pull secret `gitlab`, but found Secret `a-gitlab`"), "{said}");
 }

@@ -37,7 +37,7 @@ fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
             "{line}: {:?}",
             checked.problems()
         );
-        let said = checked.said("secrets-covered");
+        let said = checked.messages("secrets-covered");
         assert!(
             said.contains(&format!("attribute `{attribute}` makes git change")),
             "{line}: {said}"
@@ -47,7 +47,7 @@ fn an_attribute_that_changes_ciphertext_is_a_problem_and_its_hint_ends_that() {
         assert!(
             !checked.problems().contains(&"secrets-covered"),
             "{line}: {}",
-            checked.said("secrets-covered")
+            checked.messages("secrets-covered")
         );
         sandbox.rotate("gldt-Second", &["--no-input"]).success();
     }
@@ -62,7 +62,7 @@ fn what_git_leaves_to_its_look_at_the_bytes_is_no_problem() {
         assert!(
             !checked.problems().contains(&"secrets-covered"),
             "{line}: {}",
-            checked.said("secrets-covered")
+            checked.messages("secrets-covered")
         );
         sandbox.rotate("gldt-Second", &["--no-input"]).success();
     }

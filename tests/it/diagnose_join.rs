@@ -40,7 +40,7 @@ fn with_secret(mut list: Value, registry: &str, token: &str) -> Value {
 
 /// The causes of `list`, the first of which must be `id`.
 #[track_caller]
-fn told(sandbox: &Sandbox, dir: &str, list: &Value, id: &str) -> Vec<Value> {
+fn diagnosed(sandbox: &Sandbox, dir: &str, list: &Value, id: &str) -> Vec<Value> {
     let run = sandbox.makeinfra(&["diagnose", "--events", "-", "--json"]).stdin(list.to_string());
     let found = run.cwd(sandbox.work(dir)).output().json();
     assert_eq!(found["causes"][0]["id"], id, "{found:#}");
@@ -71,14 +71,14 @@ fn a_secret_that_changed_explains_only_a_refusal_of_an_image_that_it_serves() {
         (bitnami, format!("{bitnami}: not found"), "tag-missing"),
         (OWN, strange, "pull-failed"),
     ] {
-        let causes = told(&sandbox, "hello-infra", &changed(image, &why), id);
+        let causes = diagnosed(&sandbox, "hello-infra", &changed(image, &why), id);
         let also = causes
             .iter()
             .skip(1)
             .any(|cause| cause["message"].as_str().unwrap().contains("different credentials"));
         assert!(also, "{causes:#?}");
     }
-    told(&sandbox, "hello-infra", &changed(OWN, denied), "secret-outdated");
+    diagnosed(&sandbox, "hello-infra", &changed(OWN, denied), "secret-outdated");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn one_missing_secret_of_several_explains_only_what_no_other_could_have_opened()
             missing(image, why, "old"),
             with_secret(missing(image, why, "old"), "registry.gitlab.com", OTHER_TOKEN),
         ] {
-            let causes = told(&sandbox, "hello-infra", &list, id);
+            let causes = diagnosed(&sandbox, "hello-infra", &list, id);
             assert!(
                 causes.iter().any(|cause| cause["id"] == "further-secret-missing"),
                 "{causes:#?}"
@@ -116,16 +116,16 @@ fn one_missing_secret_of_several_explains_only_what_no_other_could_have_opened()
         }
     }
     let all = |why| missing(OWN, why, "gitlab, old");
-    told(&sandbox, "hello-infra", &all(&not_found), "secret-missing");
+    diagnosed(&sandbox, "hello-infra", &all(&not_found), "secret-missing");
     // The existing one is for another registry.
-    told(
+    diagnosed(
         &sandbox,
         "",
         &with_secret(missing(OWN, &not_found, "old"), "ghcr.io", OTHER_TOKEN),
         "secret-missing",
     );
     // The content of the existing one is unknown.
-    told(&sandbox, "", &missing(OWN, &not_found, "old"), "tag-missing");
+    diagnosed(&sandbox, "", &missing(OWN, &not_found, "old"), "tag-missing");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_bare_403_of_gitlab_s_token_service_may_be_a_ban() {
     let why = "failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://gitlab.com/jwt/auth?scope=repository%3Agroup%2Faccess-denied%3Apull&service=container_registry: 403 Forbidden";
     let said = |image: &str, why: &str| {
         let list = failed(image, &["gitlab"], &unresolved(image, why));
-        let cause = told(&sandbox, "", &list, "token-without-registry-scope").swap_remove(0);
+        let cause = diagnosed(&sandbox, "", &list, "token-without-registry-scope").swap_remove(0);
         (cause["message"].as_str().unwrap().to_owned(), cause["hint"].as_str().unwrap().to_owned())
     };
     for image in [OWN, "registry.gitlab.com/group/access-denied:1"] {
@@ -163,7 +163,7 @@ fn the_advice_for_a_registry_beside_the_project_s_can_be_typed() {
         TOKEN,
     );
     let hint = |dir| {
-        let cause = told(&sandbox, dir, &list, "registry-key-does-not-match").swap_remove(0);
+        let cause = diagnosed(&sandbox, dir, &list, "registry-key-does-not-match").swap_remove(0);
         cause["hint"].as_str().unwrap().to_owned()
     };
     assert_eq!(hint("hello-infra"), "makeinfra rotate --add-registry ghcr.io && make deploy");
@@ -186,8 +186,8 @@ fn what_docker_hub_denies_may_be_misspelled() {
     };
     for named in [&["gitlab"][..], &[]] {
         let official = "docker.io/library/ngnix:1.27";
-        let cause =
-            told(&sandbox, "hello-infra", &list(official, named), "pull-denied").swap_remove(0);
+        let cause = diagnosed(&sandbox, "hello-infra", &list(official, named), "pull-denied")
+            .swap_remove(0);
         let (message, hint) = (cause["message"].as_str().unwrap(), cause["hint"].as_str().unwrap());
         assert!(
             message.contains("`docker.io/library/ngnix:1.27`: official images are public"),
@@ -200,7 +200,7 @@ fn what_docker_hub_denies_may_be_misspelled() {
     }
     let private = list("docker.io/acme/app:1", &["gitlab"]);
     let cause =
-        told(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
+        diagnosed(&sandbox, "hello-infra", &private, "registry-key-does-not-match").swap_remove(0);
     assert!(
         cause["message"].as_str().unwrap().ends_with(", or the image does not exist"),
         "{cause:#}"
@@ -215,7 +215,7 @@ fn where_the_repository_is_fine_its_secret_is_to_be_applied() {
     for (dir, start) in
         [("hello-infra", "make gitlab-secret, then: make restart"), ("", "makeinfra check")]
     {
-        let cause = told(&sandbox, dir, &list, "pulled-anonymously").swap_remove(0);
+        let cause = diagnosed(&sandbox, dir, &list, "pulled-anonymously").swap_remove(0);
         assert!(cause["hint"].as_str().unwrap().starts_with(start), "{cause:#}");
     }
 }

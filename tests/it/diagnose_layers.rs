@@ -38,7 +38,7 @@ fn with_secret(mut list: Value, namespace: &str, registry: &str, user: &str) -> 
 
 /// The first cause of `list`, which must be `id`.
 #[track_caller]
-fn told(list: &Value, id: &str) -> (String, String) {
+fn diagnosed(list: &Value, id: &str) -> (String, String) {
     let found = found_in(&Sandbox::new(), list);
     let first = &found["causes"][0];
     assert_eq!(first["id"], id, "{found:#}");
@@ -49,18 +49,18 @@ fn told(list: &Value, id: &str) -> (String, String) {
 fn a_token_is_called_valid_only_where_a_known_secret_serves_the_image() {
     let host = "registry.example.com";
     let denied = || failed(IMAGE, DENIED, false);
-    let (said, _) = told(&denied(), "pull-denied");
+    let (said, _) = diagnosed(&denied(), "pull-denied");
     assert!(!said.contains("valid"), "{said}");
-    told(&with_secret(denied(), "another", host, "robot"), "pull-denied");
-    told(
+    diagnosed(&with_secret(denied(), "another", host, "robot"), "pull-denied");
+    diagnosed(
         &with_secret(denied(), "hello", "other.example.com", "robot"),
         "registry-key-does-not-match",
     );
     let (said, hint) =
-        told(&with_secret(denied(), "hello", host, "robot"), "token-of-another-project");
+        diagnosed(&with_secret(denied(), "hello", host, "robot"), "token-of-another-project");
     assert!(said.contains("the token is valid") && !hint.contains("GitLab"), "{said} {hint}");
     let list = with_secret(denied(), "hello", host, "gitlab+deploy-token-1");
-    let (said, hint) = told(&list, "token-of-another-project");
+    let (said, hint) = diagnosed(&list, "token-of-another-project");
     assert!(said.contains("another project") && hint.contains("GitLab"), "{said} {hint}");
 }
 
@@ -70,9 +70,9 @@ fn a_pod_that_names_no_pull_secret_is_a_cause_only_if_nothing_was_sent() {
         list["items"][0]["spec"]["imagePullSecrets"] = Value::Null;
         list
     };
-    let (said, _) = told(&without(failed(IMAGE, DENIED, false)), "no-pull-secret-named");
+    let (said, _) = diagnosed(&without(failed(IMAGE, DENIED, false)), "no-pull-secret-named");
     assert!(said.contains("does not exist"), "{said}");
-    let (said, _) = told(&without(failed(IMAGE, REFUSED, false)), "token-refused");
+    let (said, _) = diagnosed(&without(failed(IMAGE, REFUSED, false)), "token-refused");
     assert!(said.contains("the node's own"), "{said}");
 }
 
@@ -103,12 +103,12 @@ fn what_a_text_says_is_told_beside_a_cause_that_does_not_explain_it() {
 #[test]
 fn a_missing_secret_explains_what_a_stranger_is_told_and_nothing_else() {
     let not_found = "unexpected status from HEAD request to https://registry.example.com/v2/group/app/manifests/1: 404 Not Found";
-    told(&failed(IMAGE, DENIED, true), "secret-missing");
-    told(&failed(IMAGE, not_found, true), "secret-missing");
-    told(&failed(IMAGE, not_found, false), "tag-missing");
+    diagnosed(&failed(IMAGE, DENIED, true), "secret-missing");
+    diagnosed(&failed(IMAGE, not_found, true), "secret-missing");
+    diagnosed(&failed(IMAGE, not_found, false), "tag-missing");
     let full = "failed to extract layer sha256:1: write /a: no space left on device: unknown";
-    told(&failed(IMAGE, full, true), "node-disk-full");
-    told(&failed(IMAGE, REFUSED, true), "token-refused");
+    diagnosed(&failed(IMAGE, full, true), "node-disk-full");
+    diagnosed(&failed(IMAGE, REFUSED, true), "token-refused");
 }
 
 #[test]
@@ -122,14 +122,14 @@ fn advice_is_that_of_the_registry_s_vendor() {
         ("owner.azurecr.io/app:1", "AcrPull"),
         ("docker.io/owner/app:1", "Docker Hub"),
     ] {
-        let (said, hint) = told(&failed(image, denied, false), "token-denied");
+        let (said, hint) = diagnosed(&failed(image, denied, false), "token-denied");
         assert!(
             hint.contains(word) && !format!("{said} {hint}").contains("GitLab"),
             "{image}: {said} {hint}"
         );
     }
     let image = "registry.gitlab.com/group/app:1";
-    told(&failed(image, denied, false), "token-without-registry-scope");
+    diagnosed(&failed(image, denied, false), "token-without-registry-scope");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn images_of_volumes_and_of_ephemeral_containers_are_pulled_too() {
     let text = "failed to resolve reference \"quay.io/group/model:1\": unauthorized: access to the requested resource is not authorized";
     let mut list = failed(IMAGE, text, false);
     list["items"][0]["spec"]["volumes"] = json!([{"name": "data"}, {"name": "model", "image": {"reference": "quay.io/group/model:1"}}]);
-    let (said, _) = told(&list, "pull-denied");
+    let (said, _) = diagnosed(&list, "pull-denied");
     assert!(said.contains("`quay.io/group/model:1`"), "{said}");
     assert!(
         found_in(&Sandbox::new(), &list)["causes"][0]["subject"]
@@ -159,7 +159,7 @@ fn images_of_volumes_and_of_ephemeral_containers_are_pulled_too() {
         list
     };
     let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": missing}});
-    let (said, hint) = told(&debug(waiting), "tag-missing");
+    let (said, hint) = diagnosed(&debug(waiting), "tag-missing");
     assert!(said.contains("`tools:1`") && !hint.contains("set-image"), "{said} {hint}");
     let ended = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
     assert_eq!(found_in(&Sandbox::new(), &debug(ended))["verdict"], "fine");

@@ -50,7 +50,7 @@ fn object(kind: &str, name: &str, minute: u32, condition: &str) -> Value {
 
 /// The verdict, and the causes with their subjects.
 #[track_caller]
-fn told(items: &[Value]) -> (String, Vec<String>) {
+fn diagnosed(items: &[Value]) -> (String, Vec<String>) {
     let found = found_in(&Sandbox::new(), &json!({"kind": "List", "items": items}));
     let word = |value: &Value| value.as_str().unwrap().to_owned();
     let causes = found["causes"].as_array().unwrap().iter();
@@ -61,7 +61,7 @@ fn told(items: &[Value]) -> (String, Vec<String>) {
 #[track_caller]
 fn tells(items: &[Value], verdict: &str, causes: &[&str]) {
     let causes = causes.iter().map(|cause| (*cause).to_owned()).collect();
-    assert_eq!(told(items), (verdict.to_owned(), causes), "{items:#?}");
+    assert_eq!(diagnosed(items), (verdict.to_owned(), causes), "{items:#?}");
 }
 
 const SET: (&str, &str) = ("ReplicaSet", "hello-7d9d9b64f8");

@@ -35,7 +35,7 @@ fn a_token_is_found_in_any_file_of_the_index_and_of_head_however_it_is_written()
         fs::write(sandbox.hello(&name), text).unwrap();
         sandbox.git(&["add", "docs"]).success();
         let checked = check(&sandbox, &[]);
-        let said = checked.said("pull-secret-exposed");
+        let said = checked.messages("pull-secret-exposed");
         assert!(said.contains(&format!(
             "{name}: contains the token of a pull secret in plaintext, and it is in the index"
         )));
@@ -43,14 +43,16 @@ fn a_token_is_found_in_any_file_of_the_index_and_of_head_however_it_is_written()
         commit(&sandbox, "Oh no");
         sandbox.git(&["rm", "-q", &name]).success();
         assert!(
-            check(&sandbox, &[]).said("pull-secret-exposed").contains(&format!("{name}: contains"))
+            check(&sandbox, &[])
+                .messages("pull-secret-exposed")
+                .contains(&format!("{name}: contains"))
         );
         commit(&sandbox, "Mend it");
         assert!(check(&sandbox, &[]).ids("ok").contains("pull-secret-exposed"), "{name}");
     }
     let checked = check(&sandbox, &["--deep"]);
     for number in 0..texts().len() {
-        let said = checked.said("pull-secret-exposed");
+        let said = checked.messages("pull-secret-exposed");
         assert!(said.contains(&format!(
             "notes {number}.bin: contains the token of a pull secret in plaintext, and it is in commit "
         )));

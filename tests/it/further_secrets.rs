@@ -168,12 +168,12 @@ fn a_value_changes_the_name_by_which_pods_ask_for_its_secret() {
 
 /// What `check` says about an env file with the text `env`; never `hunter2`.
 #[track_caller]
-fn said_of(env: impl AsRef<[u8]>) -> (Checked, String) {
+fn messages_of(env: impl AsRef<[u8]>) -> (Checked, String) {
     let sandbox = Sandbox::with_hello();
     set_key(&sandbox, "A", "1", &["--commit"]);
     fs::write(sandbox.hello(ENV), env).unwrap();
     let checked = check(&sandbox, &[]);
-    let said = checked.said("secrets-generated");
+    let said = checked.messages("secrets-generated");
     let all = format!("{:?}", checked.checks);
     assert!(!all.contains("hunter2") && !all.contains("104 117 110"), "{all}");
     (checked, said)
@@ -191,7 +191,7 @@ fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
         (b"A=hunter2\xff\n", 1, "not UTF-8"),
         (format!("B={}\nA=hunter2\n", "x".repeat(66_000)).as_bytes(), 1, "longer than 64 KiB"),
     ] {
-        let (checked, said) = said_of(env);
+        let (checked, said) = messages_of(env);
         assert_eq!(checked.problems(), ["secrets-generated"], "{said}");
         assert!(
             said.contains(&format!("{ENV}: line {line}: ")) && said.contains(word),
@@ -204,7 +204,7 @@ fn a_line_that_kustomize_misreads_is_a_problem_named_by_its_number() {
         (b"\xef\xbb\xbfA=hunter2\n", 1, "byte order mark"),
         (b"A=hunter2\r\n", 1, "CRLF"),
     ] {
-        let (checked, said) = said_of(env);
+        let (checked, said) = messages_of(env);
         assert_eq!(
             (checked.problems(), checked.warnings()),
             (vec![], vec!["secrets-generated"]),
@@ -231,7 +231,7 @@ fn what_kustomize_would_print_of_secrets_is_a_problem() {
         sandbox.append(KUSTOMIZATION, more);
         let checked = check(&sandbox, &[]);
         assert!(checked.problems().contains(&"secrets-generated"), "{:?}", checked.checks);
-        let said = checked.said("secrets-generated");
+        let said = checked.messages("secrets-generated");
         assert!(said.contains(&format!("inline `{field}`")) && !said.contains("hunter2"), "{said}");
     }
 }
@@ -243,7 +243,7 @@ fn a_file_that_no_kustomization_names_is_told() {
     sandbox.write_private("work/hello-infra/secrets/kubernetes/db.d/LOST", "x");
     let checked = check(&sandbox, &[]);
     assert_eq!(checked.problems(), ["secrets-listed"]);
-    assert!(checked.said("secrets-listed").contains("secrets/kubernetes/db.d/LOST"));
+    assert!(checked.messages("secrets-listed").contains("secrets/kubernetes/db.d/LOST"));
     fs::remove_dir_all(sandbox.hello("secrets/kubernetes/db.d")).unwrap();
     // Users may keep other files there, for other tools.
     sandbox.write_private("work/hello-infra/secrets/ansible/vault.yaml", "a: b\n");
@@ -251,7 +251,7 @@ fn a_file_that_no_kustomization_names_is_told() {
     assert_eq!((checked.problems(), checked.warnings()), (vec![], vec!["secrets-listed"]));
     fs::remove_dir_all(sandbox.hello("secrets/ansible")).unwrap();
     fs::remove_file(sandbox.hello(ENV)).unwrap();
-    let said = check(&sandbox, &[]).said("secrets-generated");
+    let said = check(&sandbox, &[]).messages("secrets-generated");
     assert!(said.contains(&format!("{ENV}: it does not exist")), "{said}");
 }
 
@@ -265,7 +265,8 @@ fn a_locked_kustomization_is_neither_a_problem_nor_in_order() {
         assert!(checked.warnings().contains(&id), "{id}: {:?}", checked.checks);
         assert!(!checked.problems().contains(&id) && !checked.ids("ok").contains(id), "{id}");
         assert!(
-            checked.said(id).contains("locked: ") && checked.said(id).contains("git-crypt unlock")
+            checked.messages(id).contains("locked: ")
+                && checked.messages(id).contains("git-crypt unlock")
         );
     }
     let run = sandbox.makeinfra(&["secret", "list", "locked"]);
@@ -288,7 +289,7 @@ fn two_branches_that_both_set_a_secret_are_put_together_again() {
         assert_ne!(sandbox.git(&["merge", "-q", "other"]).output().code, Some(0));
         let checked = check(&sandbox, &[]);
         assert_eq!(checked.problems(), ["secrets-merged"], "{:?}", checked.checks);
-        let said = checked.said("secrets-merged");
+        let said = checked.messages("secrets-merged");
         assert!(said.contains(KUSTOMIZATION) && said.contains("repeat the other side's"), "{said}");
         let typed = said.rsplit_once('(').unwrap().1.trim_end().trim_end_matches(')');
         let typed = typed.replace("--ours", &format!("--{side}"));

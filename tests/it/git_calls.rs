@@ -1,7 +1,7 @@
 //! System calls on git's own files that fail: an unreadable file does not count as absent, and what
 //! stays is named.
 
-use super::git_state::{commit, said_by_git, traced};
+use super::git_state::{commit, output_of_git, traced};
 use super::support::{Output, Sandbox, have};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ fn a_lock_file_that_cannot_be_removed_is_tried_once_more_and_then_named() {
         let output = faulty(&sandbox, lock, "unlink,unlinkat", fault);
         assert_eq!(output.code, Some(code), "{fault}: {}", output.stderr);
         // In either case, the output about the commit is correct.
-        assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "2", "{fault}");
+        assert_eq!(output_of_git(&sandbox, &["rev-list", "--count", "HEAD"]), "2", "{fault}");
         if code == 1 {
             output
                 .says("the change is committed as")
@@ -59,7 +59,7 @@ fn a_file_system_without_locks_is_no_failure_and_a_broken_one_is() {
 #[test]
 fn aliases_are_followed_as_far_as_git_follows_them() {
     let sandbox = Sandbox::with_hello();
-    let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+    let branch = output_of_git(&sandbox, &["symbolic-ref", "HEAD"]);
     sandbox.git(&["update-ref", "refs/heads/end", "HEAD"]).success();
     // HEAD and its branch are two names; git follows five.
     let alias = |depth: usize| {
@@ -94,7 +94,7 @@ fn a_head_that_names_nothing_is_refused_and_stays() {
     // A branch is not read as a symbolic link, whatever its target.
     let sandbox = Sandbox::with_hello();
     let branch =
-        sandbox.hello(&format!(".git/{}", said_by_git(&sandbox, &["symbolic-ref", "HEAD"])));
+        sandbox.hello(&format!(".git/{}", output_of_git(&sandbox, &["symbolic-ref", "HEAD"])));
     let away = sandbox.path("away");
     fs::rename(&branch, &away).unwrap();
     std::os::unix::fs::symlink(&away, &branch).unwrap();
@@ -112,18 +112,18 @@ fn a_head_that_cannot_be_looked_at_is_not_taken_for_a_detached_one() {
     let faults = (1..12).map(|number| ("statx,?newfstatat,?lstat,?stat", format!("when={number}")));
     for (calls, when) in faults.chain((1..6).map(|number| ("statx", format!("when={number}+")))) {
         let sandbox = Sandbox::with_hello();
-        let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+        let branch = output_of_git(&sandbox, &["symbolic-ref", "HEAD"]);
         for path in [".git/HEAD".to_owned(), format!(".git/{branch}")] {
-            let before = said_by_git(&sandbox, &["rev-list", "--count", &branch]);
+            let before = output_of_git(&sandbox, &["rev-list", "--count", &branch]);
             let output = faulty(&sandbox, &path, calls, &format!("error=EIO:{when}"));
             assert_eq!(
-                said_by_git(&sandbox, &["symbolic-ref", "HEAD"]),
+                output_of_git(&sandbox, &["symbolic-ref", "HEAD"]),
                 branch,
                 "{when}: {}",
                 output.stderr
             );
             let commits: u32 =
-                said_by_git(&sandbox, &["rev-list", "--count", &branch]).parse().unwrap();
+                output_of_git(&sandbox, &["rev-list", "--count", &branch]).parse().unwrap();
             let expected = before.parse::<u32>().unwrap() + u32::from(output.code == Some(0));
             assert_eq!(commits, expected, "{when}, {path}: {}", output.stderr);
             failures += usize::from(output.code != Some(0));
@@ -160,5 +160,5 @@ fn a_lock_of_a_git_at_work_is_waited_for() {
             assert_eq!(output.code, Some(0), "{}", output.stderr);
         }
     });
-    assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "HEAD"]), "9");
+    assert_eq!(output_of_git(&sandbox, &["rev-list", "--count", "HEAD"]), "9");
 }

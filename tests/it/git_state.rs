@@ -9,7 +9,7 @@ pub fn commit(sandbox: &Sandbox) -> Run {
     sandbox.rotate("gldt-Second", &["--no-input", "--commit"])
 }
 
-pub fn said_by_git(sandbox: &Sandbox, args: &[&str]) -> String {
+pub fn output_of_git(sandbox: &Sandbox, args: &[&str]) -> String {
     sandbox.git(args).success().stdout.trim().to_owned()
 }
 
@@ -32,18 +32,18 @@ fn head_that_cannot_be_read_for_a_moment_is_not_taken_for_a_detached_one() {
     let mut failures = 0;
     for number in 1..40 {
         let sandbox = Sandbox::with_hello();
-        let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+        let branch = output_of_git(&sandbox, &["symbolic-ref", "HEAD"]);
         let head = sandbox.hello(".git/HEAD").display().to_string();
         let inject = format!("inject=openat:error=EMFILE:when={number}");
         let output =
             traced(&["-P", &head, "-e", "trace=openat", "-e", &inject], commit(&sandbox)).output();
         assert_eq!(
-            said_by_git(&sandbox, &["symbolic-ref", "HEAD"]),
+            output_of_git(&sandbox, &["symbolic-ref", "HEAD"]),
             branch,
             "{number}: {}",
             output.stderr
         );
-        let commits = said_by_git(&sandbox, &["rev-list", "--count", &branch]);
+        let commits = output_of_git(&sandbox, &["rev-list", "--count", &branch]);
         let expected = if output.code == Some(0) { "2" } else { "1" };
         assert_eq!(commits, expected, "{number}: {}", output.stderr);
         failures += usize::from(output.code != Some(0));
@@ -61,13 +61,13 @@ fn a_branch_whose_name_is_not_utf_8_is_refused() {
     assert_eq!(fs::read(sandbox.hello(".git/HEAD")).unwrap(), before);
     sandbox.git(&["branch", "-m", "cafe"]).success();
     commit(&sandbox).success();
-    assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), "refs/heads/cafe");
+    assert_eq!(output_of_git(&sandbox, &["symbolic-ref", "HEAD"]), "refs/heads/cafe");
 }
 
 #[test]
 fn head_that_is_a_symbolic_link_is_refused_with_what_makes_a_file_of_it() {
     let sandbox = Sandbox::with_hello();
-    let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+    let branch = output_of_git(&sandbox, &["symbolic-ref", "HEAD"]);
     let head = sandbox.hello(".git/HEAD");
     fs::remove_file(&head).unwrap();
     std::os::unix::fs::symlink(&branch, &head).unwrap();
@@ -77,14 +77,14 @@ fn head_that_is_a_symbolic_link_is_refused_with_what_makes_a_file_of_it() {
     let hint = output.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
     sandbox.run("sh", &["-c", hint]).cwd(sandbox.hello("")).success();
     commit(&sandbox).success();
-    assert_eq!(said_by_git(&sandbox, &["symbolic-ref", "HEAD"]), branch);
-    assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", &branch]), "2");
+    assert_eq!(output_of_git(&sandbox, &["symbolic-ref", "HEAD"]), branch);
+    assert_eq!(output_of_git(&sandbox, &["rev-list", "--count", &branch]), "2");
 }
 
 #[test]
 fn a_commit_on_an_alias_of_a_branch_moves_the_branch() {
     let sandbox = Sandbox::with_hello();
-    let branch = said_by_git(&sandbox, &["symbolic-ref", "HEAD"]);
+    let branch = output_of_git(&sandbox, &["symbolic-ref", "HEAD"]);
     sandbox.git(&["update-ref", "refs/heads/trunk", "HEAD"]).success();
     sandbox.git(&["symbolic-ref", &branch, "refs/heads/trunk"]).success();
     // git locks the alias, too.
@@ -93,11 +93,11 @@ fn a_commit_on_an_alias_of_a_branch_moves_the_branch() {
     commit(&sandbox).failure(1).says(".lock` exists");
     fs::remove_file(&lock).unwrap();
     commit(&sandbox).success();
-    assert_eq!(said_by_git(&sandbox, &["symbolic-ref", &branch]), "refs/heads/trunk");
-    assert_eq!(said_by_git(&sandbox, &["rev-list", "--count", "refs/heads/trunk"]), "2");
+    assert_eq!(output_of_git(&sandbox, &["symbolic-ref", &branch]), "refs/heads/trunk");
+    assert_eq!(output_of_git(&sandbox, &["rev-list", "--count", "refs/heads/trunk"]), "2");
     for log in ["HEAD", branch.as_str(), "refs/heads/trunk"] {
-        let newest = said_by_git(&sandbox, &["rev-parse", &format!("{log}@{{0}}")]);
-        assert_eq!(newest, said_by_git(&sandbox, &["rev-parse", "HEAD"]), "{log}");
+        let newest = output_of_git(&sandbox, &["rev-parse", &format!("{log}@{{0}}")]);
+        assert_eq!(newest, output_of_git(&sandbox, &["rev-parse", "HEAD"]), "{log}");
     }
     // A reference to itself has no end.
     sandbox.write("work/hello-infra/.git/refs/heads/trunk", format!("ref: {branch}\n"));
@@ -122,14 +122,14 @@ fn what_somebody_has_staged_on_purpose_stays_staged() {
             sandbox.git(&["reset", "-q", "--hard", "HEAD^"]).success();
         }
         sandbox.git(args).success();
-        let staged = said_by_git(&sandbox, &["diff", "--cached"]);
+        let staged = output_of_git(&sandbox, &["diff", "--cached"]);
         assert!(!staged.is_empty(), "{args:?}");
         let checked = super::check::check(&sandbox, &[]);
         assert!(checked.ids("ok").contains("index-current"), "{args:?}");
         let output = commit(&sandbox).output();
         assert!(!output.stderr.contains("git's index"), "{args:?}: {}", output.stderr);
         assert_eq!(
-            said_by_git(&sandbox, &["diff", "--cached"]),
+            output_of_git(&sandbox, &["diff", "--cached"]),
             staged,
             "{args:?}: {}",
             output.stderr
@@ -146,7 +146,7 @@ fn new_files_of_a_stopped_commit_come_into_the_index_with_the_others() {
     let checked = super::check::check(&sandbox, &[]);
     assert!(checked.problems().contains(&"index-current"), "{:?}", checked.problems());
     commit(&sandbox).success().says("git's index had an older version of `.makeinfra.yaml`");
-    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+    assert_eq!(output_of_git(&sandbox, &["status", "--porcelain"]), "");
 }
 
 #[test]
@@ -161,15 +161,15 @@ fn a_broken_file_in_the_place_of_an_object_is_replaced() {
         sandbox.agreed(&add).success();
         sandbox.append("kubernetes/base/kustomization.yaml", "# Ours.\n");
         sandbox.git(&["commit", "-q", "-a", "-m", "Say what is ours"]).success();
-        let head = said_by_git(&sandbox, &["rev-parse", "HEAD"]);
-        let before = said_by_git(&sandbox, &["rev-list", "--objects", &head]);
+        let head = output_of_git(&sandbox, &["rev-parse", "HEAD"]);
+        let before = output_of_git(&sandbox, &["rev-list", "--objects", &head]);
         let run = || match args {
             ["rotate", ..] => sandbox.here(args),
             _ => sandbox.agreed(args),
         };
         run().success();
         let objects =
-            said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]);
+            output_of_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]);
         // Repeated: with the tests' fixed dates, every object has the same id.
         sandbox.git(&["reset", "-q", "--hard", &head]).success();
         let ids = objects.lines().filter_map(|line| line.split_whitespace().next());
@@ -184,7 +184,7 @@ fn a_broken_file_in_the_place_of_an_object_is_replaced() {
         run().success();
         sandbox.git(&["fsck", "--strict"]).success();
         assert_eq!(
-            said_by_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]),
+            output_of_git(&sandbox, &["rev-list", "--objects", "HEAD", &format!("^{head}")]),
             objects
         );
     }
@@ -210,7 +210,7 @@ fn only_a_lock_that_is_held_is_said_to_be_another_makeinfra() {
     }
     let sandbox = Sandbox::with_hello();
     let git = sandbox.hello(".git/").display().to_string();
-    let before = said_by_git(&sandbox, &["rev-parse", "HEAD"]);
+    let before = output_of_git(&sandbox, &["rev-parse", "HEAD"]);
     let mut is_told = false;
     for number in 1..12 {
         let inject = format!("inject=openat:error=EMFILE:when={number}");
@@ -234,7 +234,7 @@ fn only_a_lock_that_is_held_is_said_to_be_another_makeinfra() {
 #[test]
 fn what_head_has_is_not_taken_for_absent_where_it_cannot_be_read() {
     let sandbox = Sandbox::with_hello();
-    let id = said_by_git(&sandbox, &["rev-parse", &format!("HEAD:{SECRET}")]);
+    let id = output_of_git(&sandbox, &["rev-parse", &format!("HEAD:{SECRET}")]);
     fs::remove_file(sandbox.hello(&format!(".git/objects/{}/{}", &id[..2], &id[2..]))).unwrap();
     let output = commit(&sandbox).failure(1);
     assert!(!output.stderr.contains("staged changes"), "{}", output.stderr);
@@ -253,7 +253,7 @@ fn a_file_that_is_only_meant_to_be_added_has_no_staged_changes() {
     set(&[]);
     sandbox.git(&["add", "-N", "secrets/kubernetes"]).success();
     set(&["--commit"]);
-    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+    assert_eq!(output_of_git(&sandbox, &["status", "--porcelain"]), "");
 }
 
 #[test]
@@ -287,10 +287,10 @@ fn a_name_that_git_accepts_is_written_as_git_writes_it() {
         named(commit(&sandbox)).success();
         for format in ["%an <%ae> %ad", "%cn <%ce> %cd"] {
             let log = ["log", "-1", "--date=raw", &format!("--format={format}")];
-            assert_eq!(said_by_git(&sandbox, &log), expected.trim(), "{name:?}, {date}");
+            assert_eq!(output_of_git(&sandbox, &log), expected.trim(), "{name:?}, {date}");
         }
         sandbox.git(&["fsck", "--strict"]).success();
-        assert_eq!(said_by_git(&sandbox, &["reflog", "HEAD"]).lines().count(), 2);
+        assert_eq!(output_of_git(&sandbox, &["reflog", "HEAD"]).lines().count(), 2);
     }
     let sandbox = Sandbox::with_hello();
     commit(&sandbox)
@@ -312,7 +312,7 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     let place = link(&sandbox, "index");
     commit(&sandbox).failure(1).says("it is a symbolic link").says("hint: ls -l");
     assert!(place.is_symlink());
-    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+    assert_eq!(output_of_git(&sandbox, &["status", "--porcelain"]), "");
     // A linked work tree has its own index.
     let sandbox = Sandbox::with_hello();
     let script = "git -c filter.git-crypt.smudge=cat worktree add -q ../tree -b other && cp -r secrets ../tree";
@@ -326,7 +326,7 @@ fn an_index_or_a_configuration_that_is_a_symbolic_link_is_not_replaced() {
     let place = link(&sandbox, "config");
     sandbox.agreed(&["adopt", "--commit"]).failure(1).says("it is a symbolic link");
     assert!(place.is_symlink());
-    assert_eq!(said_by_git(&sandbox, &["status", "--porcelain"]), "");
+    assert_eq!(output_of_git(&sandbox, &["status", "--porcelain"]), "");
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_loose_object_without_its_end_is_named_and_not_read_for_ever() {
     let noise: Vec<u8> = noise.take(4000).collect();
     fs::write(sandbox.hello("noise"), noise).unwrap();
     sandbox.git(&["add", "noise"]).success();
-    let id = said_by_git(&sandbox, &["rev-parse", ":noise"]);
+    let id = output_of_git(&sandbox, &["rev-parse", ":noise"]);
     sandbox.git(&["commit", "-q", "-m", "Noise"]).success();
     let object = sandbox.hello(&format!(".git/objects/{}/{}", &id[..2], &id[2..]));
     let whole = fs::read(&object).unwrap();

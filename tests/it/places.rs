@@ -15,8 +15,8 @@ fn check(sandbox: &Sandbox) -> Checked {
     check_in(sandbox, "hello-infra", &[])
 }
 
-fn said_of(checked: &Checked, status: &str) -> Vec<String> {
-    checked.ids(status).into_iter().map(|id| checked.said(id)).collect()
+fn messages_of(checked: &Checked, status: &str) -> Vec<String> {
+    checked.ids(status).into_iter().map(|id| checked.messages(id)).collect()
 }
 
 #[test]
@@ -24,18 +24,23 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
     let sandbox = with_environments(&[]);
     fs::write(sandbox.hello(PRODUCTION), "").unwrap();
     let checked = check(&sandbox);
-    assert_eq!(checked.problems(), ["pull-secret-present"], "{:?}", said_of(&checked, "problem"));
+    assert_eq!(
+        checked.problems(),
+        ["pull-secret-present"],
+        "{:?}",
+        messages_of(&checked, "problem")
+    );
     // If the file is missing, the kustomization that lists it cannot be built, either.
     fs::remove_file(sandbox.hello(PRODUCTION)).unwrap();
     let checked = check(&sandbox);
-    let problems = said_of(&checked, "problem").concat();
+    let problems = messages_of(&checked, "problem").concat();
     assert_eq!(checked.problems(), ["manifests-kustomize", "pull-secret-present"], "{problems}");
     assert!(problems.contains("makeinfra rotate --env production"), "{problems}");
     assert!(!problems.contains("staging"), "{problems}");
     let sandbox = with_environments(&[]);
     sandbox.edit(PRODUCTION, "  name: gitlab", "  name: foo");
     let checked = check(&sandbox);
-    let problems = said_of(&checked, "problem");
+    let problems = messages_of(&checked, "problem");
     assert_eq!(checked.problems(), ["pull-secret-name"], "{problems:?}");
     assert!(
         problems[0].contains(
@@ -48,7 +53,7 @@ fn a_pull_secret_that_is_not_there_is_no_fault_of_another_environment() {
     let deployment = "kubernetes/base/deployment.yaml";
     sandbox.edit(deployment, "- name: gitlab\n", "- name: gitlap\n");
     let checked = check(&sandbox);
-    let problems = said_of(&checked, "problem").concat();
+    let problems = messages_of(&checked, "problem").concat();
     assert_eq!(checked.problems(), ["pull-secret-name"], "{problems}");
     let right =
         format!("(write `imagePullSecrets: [{{name: gitlab}}]`: ${{EDITOR:-vi}} {deployment})");
@@ -79,14 +84,14 @@ fn what_a_check_says_to_type_is_for_the_environment_that_it_is_about() {
         "production=2020-01-01",
     ];
     sandbox.new_hello(&own).success();
-    let said = check(&sandbox).said("pull-secret-expiry");
+    let said = check(&sandbox).messages("pull-secret-expiry");
     assert!(
         said.contains("makeinfra rotate --env production --commit && make deploy ENV=production"),
         "{said}"
     );
     let kustomization = "kubernetes/overlays/production/kustomization.yaml";
     sandbox.edit(kustomization, "group/hello\n", "group/helo\n");
-    let said = check(&sandbox).said("images-pinned");
+    let said = check(&sandbox).messages("images-pinned");
     assert!(
         said.contains("so the running version is unknown (production)")
             && said.contains(kustomization),
@@ -104,7 +109,7 @@ fn a_line_that_kustomize_misreads_is_told_of_the_environment_that_has_it() {
     sandbox.append("secrets/kubernetes/production/db.env", &format!("{TOKEN}\n"));
     let checked = check(&sandbox);
     assert_eq!(checked.problems(), ["secrets-generated"]);
-    let said = checked.said("secrets-generated");
+    let said = checked.messages("secrets-generated");
     assert!(said.contains("secrets/kubernetes/production/db.env: line 2: no `=`"), "{said}");
     assert!(!said.contains("staging") && !said.contains(TOKEN), "{said}");
 }
@@ -233,7 +238,7 @@ fn a_second_pull_secret_is_found_where_it_is() {
         "        - name: gitlab\n        - name: dockerhub\n",
     );
     let checked = check(&sandbox);
-    assert_eq!(checked.problems(), [""; 0], "{:?}", said_of(&checked, "problem"));
+    assert_eq!(checked.problems(), [""; 0], "{:?}", messages_of(&checked, "problem"));
 }
 
 #[test]

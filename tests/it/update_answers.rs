@@ -58,8 +58,8 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
         (Some(0), vec!["templates-current"])
     );
     assert!(
-        checked.said("templates-current").contains(OLDER)
-            && checked.said("templates-current").contains("(makeinfra update)")
+        checked.messages("templates-current").contains(OLDER)
+            && checked.messages("templates-current").contains("(makeinfra update)")
     );
     update(&sandbox, &["--yes", "--commit"]).success();
     let checked = super::check::check(&sandbox, &["--strict"]);
@@ -73,7 +73,7 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
     sandbox.append("README.md", "\nOurs.\n");
     sandbox.commit_all();
     let checked = super::check::check(&sandbox, &[]);
-    let said = checked.said("record-followed");
+    let said = checked.messages("record-followed");
     assert!(said.contains("do not match `answers.port`"), "{said}");
     let hint = said
         .rsplit_once('(')
@@ -88,7 +88,11 @@ fn check_tells_of_an_older_version_and_of_answers_that_the_files_do_not_follow()
     sandbox.here(&words).success();
     assert!(sandbox.read(DEPLOYMENT).contains("containerPort: 9090"));
     let checked = super::check::check(&sandbox, &["--strict"]);
-    assert!(checked.ids("ok").contains("record-followed"), "{}", checked.said("record-followed"));
+    assert!(
+        checked.ids("ok").contains("record-followed"),
+        "{}",
+        checked.messages("record-followed")
+    );
     // An edit of the files alone does not matter.
     sandbox.edit(DEPLOYMENT, "containerPort: 9090", "containerPort: 9091");
     sandbox.commit_all();
@@ -101,7 +105,7 @@ fn check_tells_of_an_answer_that_was_edited_and_not_applied() {
     sandbox.edit(Record::FILE, "port: 8080", "port: 9090");
     let checked = super::check::check(&sandbox, &[]);
     assert_eq!((checked.code, checked.warnings()), (Some(0), vec!["record-followed"]));
-    let said = checked.said("record-followed");
+    let said = checked.messages("record-followed");
     assert!(
         said.contains("`answers.port` was edited") && said.contains("(makeinfra update)"),
         "{said}"
@@ -112,7 +116,7 @@ fn check_tells_of_an_answer_that_was_edited_and_not_applied() {
     assert!(super::check::check(&sandbox, &["--strict"]).ids("ok").contains("record-followed"));
     // Also if there is only HEAD to compare with.
     sandbox.edit(Record::FILE, "port: 9090", "port: 9091");
-    let said = super::check::check(&sandbox, &[]).said("record-followed");
+    let said = super::check::check(&sandbox, &[]).messages("record-followed");
     assert!(!said.contains("the files match"), "{said}");
 }
 
@@ -132,7 +136,7 @@ fn check_finds_a_component_that_a_merge_has_left_out() {
     sandbox.put(Record::FILE, &format!("{head}{mailer}    worker:\n{worker}"));
     sandbox.git(&["add", "-A"]).success();
     sandbox.git(&["commit", "-qm", "Merge"]).success();
-    let said = super::check::check(&sandbox, &[]).said("record-followed");
+    let said = super::check::check(&sandbox, &[]).messages("record-followed");
     assert!(
         said.contains("`answers.components.mailer` (makeinfra update --from HEAD^1)"),
         "{said}"
@@ -141,7 +145,11 @@ fn check_finds_a_component_that_a_merge_has_left_out() {
     assert!(sandbox.read(BASE).contains("mailer-deployment.yaml"));
     sandbox.is_sound();
     let checked = super::check::check(&sandbox, &["--strict"]);
-    assert!(checked.ids("ok").contains("record-followed"), "{}", checked.said("record-followed"));
+    assert!(
+        checked.ids("ok").contains("record-followed"),
+        "{}",
+        checked.messages("record-followed")
+    );
 }
 
 /// A repository with two environments, and an edit of its record.
@@ -325,7 +333,7 @@ fn an_answer_that_files_cannot_tell_is_neither_followed_nor_not() {
     let sandbox = with_answer(&[], "  pod-security:", "  service-account: true\n  pod-security:");
     update(&sandbox, &["--yes", "--commit"]).success();
     let checked = super::check::check(&sandbox, &["--strict"]);
-    assert_eq!((checked.code, checked.said("record-followed").as_str()), (Some(0), ""));
+    assert_eq!((checked.code, checked.messages("record-followed").as_str()), (Some(0), ""));
     update(&sandbox, &["--check"]).success();
 }
 
