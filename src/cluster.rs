@@ -119,11 +119,11 @@ impl Kubectl {
     /// The context in use; `None` if kubectl does not tell.
     #[must_use]
     pub fn context(&self) -> Option<String> {
-        let said = self
+        let output = self
             .run(&["config", "view", "--minify", "--output=jsonpath={.current-context}"])
             .ok()?;
-        let name = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-        Some(name).filter(|name| said.success && !name.is_empty())
+        let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Some(name).filter(|name| output.success && !name.is_empty())
     }
 
     /// The objects of the `wanted` kinds in the namespace.
@@ -170,17 +170,17 @@ impl Kubectl {
         namespace: &str,
     ) -> std::result::Result<ClusterAnswer, KubectlFailure> {
         let namespace = format!("--namespace={namespace}");
-        let said = self.run(&[&[namespace.as_str(), "get", "--output=json"], what].concat())?;
-        let refused = refused(&said.stderr);
+        let output = self.run(&[&[namespace.as_str(), "get", "--output=json"], what].concat())?;
+        let refused = refused(&output.stderr);
         // Some kinds may be forbidden although others were returned.
-        let blank = said.stdout.iter().all(u8::is_ascii_whitespace);
-        let has_answer = said.stdout.first() == Some(&b'{');
-        match said.success
+        let blank = output.stdout.iter().all(u8::is_ascii_whitespace);
+        let has_answer = output.stdout.first() == Some(&b'{');
+        match output.success
             || (has_answer && !refused.is_empty() && !refused.iter().any(|kind| kind == "pods"))
         {
             true if blank => Ok(ClusterAnswer { json: Zeroizing::default(), refused }),
-            true => Ok(ClusterAnswer { json: said.stdout, refused }),
-            false => Err((kubectl_error(&said.stderr), complaint(&said.stderr))),
+            true => Ok(ClusterAnswer { json: output.stdout, refused }),
+            false => Err((kubectl_error(&output.stderr), complaint(&output.stderr))),
         }
     }
 
@@ -215,11 +215,11 @@ impl Kubectl {
                 }
                 ToolError::Unread(error) => (KubectlError::Failed, error.to_string()),
             })
-            .and_then(|said| {
-                if variables && !said.success && said.stderr.starts_with("env: ") {
-                    Err((KubectlError::NoKubectl, complaint(&said.stderr)))
+            .and_then(|output| {
+                if variables && !output.success && output.stderr.starts_with("env: ") {
+                    Err((KubectlError::NoKubectl, complaint(&output.stderr)))
                 } else {
-                    Ok(said)
+                    Ok(output)
                 }
             })
     }

@@ -150,11 +150,12 @@ impl DiagnosisInput<'_> {
 
     /// What the next pull will run into although no pod has yet.
     fn upcoming_problems(&self, findings: &[Finding]) -> Vec<Finding> {
-        let told = |check: &Check| findings.iter().any(|finding| finding.check == Some(check.id));
+        let is_reported =
+            |check: &Check| findings.iter().any(|finding| finding.check == Some(check.id));
         let of_pulls = |id: Id| (Id::PullSecretPresent..=Id::WorkloadsNamePullSecret).contains(&id);
         let problems = self.checks.iter().filter(|check| check.status == checks::Status::Problem);
         problems
-            .filter(|check| of_pulls(check.id) && !told(check))
+            .filter(|check| of_pulls(check.id) && !is_reported(check))
             .map(|check| Finding {
                 cause: Cause::Repository,
                 subject: check.subject.clone(),
@@ -241,7 +242,7 @@ impl DiagnosisInput<'_> {
     }
 
     /// The vendor of the registry from which `pod` pulls `image`, as far as that shows.
-    fn vendor(&self, told: &PullMeaning, image: &str, pod: &Pod) -> &'static Vendor {
+    fn vendor(&self, meaning: &PullMeaning, image: &str, pod: &Pod) -> &'static Vendor {
         let host = link::registry_of(image);
         let record =
             self.repository.and_then(|repository| repository.record.as_ref()?.as_ref().ok());
@@ -260,7 +261,7 @@ impl DiagnosisInput<'_> {
                 .filter_map(|named| self.evidence.secret(&pod.metadata.namespace, &named.name));
             secrets.any(signs_in_as)
         };
-        vendor::of(&host, told.speaker.is_gitlab || is_recorded() || is_signed_in())
+        vendor::of(&host, meaning.speaker.is_gitlab || is_recorded() || is_signed_in())
     }
 
     /// The known passwords, which no text about `namespace` may show: a kubelet only has those for
@@ -294,7 +295,7 @@ impl Diagnosis {
         cause: Cause,
         namespace: Option<&str>,
         subject: &str,
-        said: &str,
+        text: &str,
         place: EnvironmentHint,
     ) -> Self {
         let fill = Fill {
@@ -307,8 +308,8 @@ impl Diagnosis {
             cause,
             subject: text::shown(subject, &Hidden::default()),
             message: fill.fills(message),
-            evidence: Some(text::shown(said, &Hidden::default()))
-                .filter(|said| !said.is_empty())
+            evidence: Some(text::shown(text, &Hidden::default()))
+                .filter(|text| !text.is_empty())
                 .into_iter()
                 .collect(),
             hint: place.with_env(fill.fills(hint).as_str()),
@@ -333,11 +334,11 @@ fn ranked(mut findings: Vec<Finding>) -> Vec<Finding> {
             }
         }
     }
-    let told = kept.into_iter().map(|(mut finding, more)| {
+    let ranked = kept.into_iter().map(|(mut finding, more)| {
         if more > 0 {
             finding.subject = format!("{} and {more} more", finding.subject);
         }
         finding
     });
-    told.collect()
+    ranked.collect()
 }

@@ -347,8 +347,8 @@ pub fn sync_directory(dir: &Path) -> io::Result<()> {
 #[must_use]
 pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
     // `tempfile` adds a path of its own to the system's message.
-    let said = error.to_string();
-    let cause = said.split_once(" at path ").map_or(said.as_str(), |(cause, _)| cause);
+    let text = error.to_string();
+    let cause = text.split_once(" at path ").map_or(text.as_str(), |(cause, _)| cause);
     let failure = Failure::failed(format!("cannot {what} `{}`", path.display())).because(cause);
     // Reading a file requires permission on the file; writing one requires permission on its
     // directory.

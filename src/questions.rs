@@ -163,7 +163,7 @@ impl Given {
 
     /// Whether the answer was given other than in the config file.
     #[must_use]
-    pub fn is_said(&self, name: Name) -> bool {
+    pub fn is_given(&self, name: Name) -> bool {
         self.text(name).is_some() && !self.config.values.contains_key(&name)
     }
 
@@ -177,7 +177,7 @@ impl Given {
         };
         match name {
             // An answer that no job has, such as a port, rules out a job.
-            Name::Workload => !deployments().any(|name| self.is_said(name)),
+            Name::Workload => !deployments().any(|name| self.is_given(name)),
             Name::Tls => self.text(Name::Ingress).is_some(),
             _ => answers::unfit(name, &self.sheet.values).is_none(),
         }

@@ -102,16 +102,16 @@ impl Remote {
 
     /// The commit of `branch`; `None` if there is no such branch.
     pub fn branch(&self, branch: &str) -> Result<Option<String>, Complaint> {
-        let said = self.git(&["ls-remote", &self.name, &reference(branch)])?;
-        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        let output = self.git(&["ls-remote", &self.name, &reference(branch)])?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let id = text.lines().find_map(|line| Some(line.split_once('\t')?.0.to_owned()));
         Ok(id)
     }
 
     /// The commits of all branches.
     pub fn tips(&self) -> Result<Vec<String>, Complaint> {
-        let said = self.git(&["ls-remote", "--heads", &self.name])?;
-        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        let output = self.git(&["ls-remote", "--heads", &self.name])?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(text.lines().filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect())
     }
 
@@ -146,20 +146,20 @@ impl Remote {
         let rehearsal = dry_run.then_some("--dry-run");
         let words: Vec<_> =
             begin.into_iter().chain(rehearsal).chain(options).chain([&*self.name, &what]).collect();
-        let mut said = self.run(&words);
+        let mut output = self.run(&words);
         for _ in 1..REHEARSALS {
-            match &said {
+            match &output {
                 Ok(one) if dry_run && !one.success && one.stderr.trim().is_empty() => {
-                    said = self.run(&words);
+                    output = self.run(&words);
                 }
                 _ => break,
             }
         }
-        match said {
-            Ok(said) if said.success => Pushed::Done(remarks(&said.stderr)),
-            Ok(said) => {
-                let why = complaint(&said);
-                if is_refused(&said) { Pushed::Refused(why) } else { Pushed::Unknown(why) }
+        match output {
+            Ok(output) if output.success => Pushed::Done(remarks(&output.stderr)),
+            Ok(output) => {
+                let why = complaint(&output);
+                if is_refused(&output) { Pushed::Refused(why) } else { Pushed::Unknown(why) }
             }
             // git was stopped, but the processes that it started continue.
             Err(why) if why == late() => Pushed::Late(why),
@@ -174,14 +174,14 @@ impl Remote {
 
     /// Whether work tree and index match HEAD, apart from untracked files.
     pub fn is_clean(&self) -> Result<bool, Complaint> {
-        let said = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
-        Ok(said.stdout.is_empty())
+        let output = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        Ok(output.stdout.is_empty())
     }
 
     /// Runs git, and fails unless it succeeds.
     fn git(&self, words: &[&str]) -> Result<ToolOutput, Complaint> {
-        let said = self.run(words)?;
-        if said.success { Ok(said) } else { Err(complaint(&said)) }
+        let output = self.run(words)?;
+        if output.success { Ok(output) } else { Err(complaint(&output)) }
     }
 
     fn run(&self, words: &[&str]) -> Result<ToolOutput, Complaint> {
@@ -197,10 +197,10 @@ impl Remote {
             patience: PATIENCE,
         };
         match tool.run() {
-            Ok(said) if !said.success && said.stderr.starts_with("env: ") => {
+            Ok(output) if !output.success && output.stderr.starts_with("env: ") => {
                 Err("git is not installed".to_owned())
             }
-            Ok(said) => Ok(said),
+            Ok(output) => Ok(output),
             Err(ToolError::NotStarted(error) | ToolError::Unread(error)) => Err(error.to_string()),
             Err(ToolError::TooLong) => Err(late()),
             Err(ToolError::TooMuch) => {
@@ -226,8 +226,8 @@ fn reference(branch: &str) -> String {
 
 /// Whether the remote repository or git itself has definitely refused the branch (git-push,
 /// "OUTPUT"). `[remote failure]` is a lost reply.
-fn is_refused(said: &ToolOutput) -> bool {
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+fn is_refused(output: &ToolOutput) -> bool {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let states = text
         .lines()
         .filter_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1).map(str::to_owned));
@@ -237,17 +237,17 @@ fn is_refused(said: &ToolOutput) -> bool {
 }
 
 /// Git's message about a failure, and the remote's.
-fn complaint(said: &ToolOutput) -> Complaint {
-    let is_told = |line: &&str| {
+fn complaint(output: &ToolOutput) -> Complaint {
+    let is_relevant = |line: &&str| {
         let line = line.trim();
         !line.is_empty()
             && !["hint:", "To ", "remote:  "].iter().any(|begin| line.starts_with(begin))
             && line != "remote:"
     };
-    let stdout = String::from_utf8_lossy(&said.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let states = stdout.lines().filter_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1));
     let lines: Vec<_> =
-        states.chain(said.stderr.lines().filter(is_told)).take(LINES).map(shown).collect();
+        states.chain(output.stderr.lines().filter(is_relevant)).take(LINES).map(shown).collect();
     if lines.is_empty() { "git failed without a message".to_owned() } else { lines.join("; ") }
 }
 

@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn gives_what_was_said_and_how_it_ended() {
-        let said = sh("echo out; echo no >&2; exit 3", 100).unwrap();
-        assert!(!said.success && *said.stdout == b"out\n" && said.stderr == "no\n");
+        let output = sh("echo out; echo no >&2; exit 3", 100).unwrap();
+        assert!(!output.success && *output.stdout == b"out\n" && output.stderr == "no\n");
         assert!(sh("exit 0", 0).unwrap().success);
     }
 
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn complaints_beyond_measure_do_not_stop_it() {
-        let said = sh("head -c 1000000 /dev/zero >&2; echo done", 100);
-        assert!(said.is_ok_and(|said| *said.stdout == b"done\n"));
+        let output = sh("head -c 1000000 /dev/zero >&2; echo done", 100);
+        assert!(output.is_ok_and(|output| *output.stdout == b"done\n"));
     }
 }

@@ -137,10 +137,10 @@ impl Sheet {
             return Ok(OneOrMore { first: only, rest: Vec::new() });
         }
         for (_, own) in &self.environments {
-            let said = [Name::Replicas, Name::Ingress]
+            let own_names = [Name::Replicas, Name::Ingress]
                 .into_iter()
                 .filter(|name| matches!(own.get(name), Some(Some(_))));
-            for name in said {
+            for name in own_names {
                 if let Some(rule) = unfit(name, values) {
                     return Err(Refused::Unfit(name, rule));
                 }

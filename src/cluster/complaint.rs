@@ -10,12 +10,12 @@ pub(super) fn complaint(stderr: &str) -> String {
             && rest.len() > 4
             && rest.as_bytes()[..4].iter().all(u8::is_ascii_digit)
     };
-    let said: Vec<_> =
+    let text: Vec<_> =
         stderr.lines().filter(|line| !line.trim().is_empty() && !is_log(line)).take(3).collect();
-    if said.is_empty() {
+    if text.is_empty() {
         stderr.lines().next_back().unwrap_or_default().to_owned()
     } else {
-        said.join("; ")
+        text.join("; ")
     }
 }
 
@@ -61,8 +61,8 @@ const WORDS: [(KubectlError, &[&str]); 4] = [
 ];
 
 pub(super) fn kubectl_error(stderr: &str) -> KubectlError {
-    let said = WORDS.iter().find(|(_, words)| words.iter().any(|word| stderr.contains(word)));
-    said.map_or(KubectlError::Failed, |(error, _)| *error)
+    let text = WORDS.iter().find(|(_, words)| words.iter().any(|word| stderr.contains(word)));
+    text.map_or(KubectlError::Failed, |(error, _)| *error)
 }
 
 /// The forbidden kinds: `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn each_refusal_of_kubectl_is_known() {
         // Seen with kubectl 1.36, some with older versions.
-        for (said, silence_) in [
+        for (text, silence_) in [
             (
                 "The connection to the server 127.0.0.1:1 was refused - did you specify the right \
                  host or port?",
@@ -108,7 +108,7 @@ mod tests {
             ),
             ("error: unknown flag: --frobnicate", KubectlError::Failed),
         ] {
-            assert_eq!(kubectl_error(said), silence_, "{said}");
+            assert_eq!(kubectl_error(text), silence_, "{text}");
         }
     }
 

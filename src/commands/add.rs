@@ -1,7 +1,7 @@
 //! `makeinfra add`: adds a component to a repository, next to the project's own.
 
 use super::component;
-use super::evolve::ManagedRepo;
+use super::managed::ManagedRepo;
 use super::scope::Scoped;
 use super::workspace::Proposal;
 use crate::advice::Advice;

@@ -222,7 +222,7 @@ fn listed(source: &Source, diagnosis: &Diagnosis, root: Option<&Path>) -> String
                 &first
                     .evidence
                     .iter()
-                    .map(|said| format!("  message: {said}\n"))
+                    .map(|text| format!("  message: {text}\n"))
                     .collect::<String>(),
             );
             text.push_str(&format!("  {} {}\n", ui::bold("hint:"), typed(&first.hint, root)));

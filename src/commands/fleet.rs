@@ -192,12 +192,12 @@ impl Fleet<'_> {
         ui: &Ui,
     ) -> Result<()> {
         let waiting = ui.wait(text, self.places.len());
-        let told = |at| {
+        let line_of = |at| {
             let report = self.report(at, |ui| work(at, ui));
             self.progress.set(at, &report);
             self.line(at, &report)
         };
-        self.in_order(Self::cores(), told, |_, line| Self::print(&line, &waiting))
+        self.in_order(Self::cores(), line_of, |_, line| Self::print(&line, &waiting))
     }
 
     /// Runs `work` for each repository and returns the results in order.
@@ -352,21 +352,21 @@ impl Fleet<'_> {
         mut then: impl FnMut(usize, T) -> Result<()>,
     ) -> Result<()> {
         let count = self.places.len();
-        let (next, told, is_over) =
+        let (next, printed, is_over) =
             (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs.clamp(1, count))
                 .map(|_| {
                     let sender = sender.clone();
-                    let (next, told, is_over, work) = (&next, &told, &is_over, &work);
+                    let (next, printed, is_over, work) = (&next, &printed, &is_over, &work);
                     scope.spawn(move || {
                         while !is_over.load(Ordering::Relaxed) {
                             let at = next.fetch_add(1, Ordering::Relaxed);
                             if at >= count {
                                 break;
                             }
-                            while at > told.load(Ordering::Relaxed) + AHEAD
+                            while at > printed.load(Ordering::Relaxed) + AHEAD
                                 && !is_over.load(Ordering::Relaxed)
                             {
                                 thread::park_timeout(std::time::Duration::from_millis(5));
@@ -389,7 +389,7 @@ impl Fleet<'_> {
                 while let Some(done) = early.remove(&turn).filter(|_| ended.is_ok()) {
                     ended = then(turn, done);
                     turn += 1;
-                    told.store(turn, Ordering::Relaxed);
+                    printed.store(turn, Ordering::Relaxed);
                 }
                 if ended.is_err() {
                     is_over.store(true, Ordering::Relaxed);

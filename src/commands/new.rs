@@ -163,9 +163,9 @@ impl Draft {
         let nested = if options.no_git { Nested::find(&target, options.no_token)? } else { None };
         if nested.is_some() {
             // GitLab only reads the file at the top of a repository.
-            let said =
-                [("--ci-image", given.is_said(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
-            if let Some((option, _)) = said.iter().find(|(_, is_said)| *is_said) {
+            let options_of_ci =
+                [("--ci-image", given.is_given(Name::CiImage)), ("--ci-rotate", answers.ci_rotate)];
+            if let Some((option, _)) = options_of_ci.iter().find(|(_, is_given)| *is_given) {
                 return Err(Failure::usage(format!("`{option}` requires a separate repository"))
                     .because("GitLab reads the pipeline only at the top of a git repository")
                     .hint("omit it")

@@ -1,6 +1,6 @@
 //! `makeinfra remove`: removes a component from a repository.
 
-use super::evolve::ManagedRepo;
+use super::managed::ManagedRepo;
 use super::workspace::Proposal;
 use crate::advice::Advice;
 use crate::answers::{Answer, ComponentName, Record};

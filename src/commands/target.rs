@@ -53,10 +53,10 @@ impl<'i> Target<'i> {
             Source { namespace: Some(namespace.clone()), is_live: true, ..Source::default() };
         let answer = match kubectl.state(&namespace, wanted) {
             Ok(answer) => answer,
-            Err((error, said)) => {
+            Err((error, text)) => {
                 let subject =
                     if error == KubectlError::NoKubectl { kubectl.program() } else { "kubectl" };
-                let silence = Diagnosis::of(cause(error), Some(&namespace), subject, &said, place);
+                let silence = Diagnosis::of(cause(error), Some(&namespace), subject, &text, place);
                 return Ok((source, Some(silence)));
             }
         };

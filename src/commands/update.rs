@@ -2,11 +2,11 @@
 //! changes.
 
 mod conflicts;
-mod way;
+mod route;
 
 use super::check::unfollowed_in_head;
-use super::evolve::ManagedRepo;
 use super::fleet::{Fleet, Task};
+use super::managed::ManagedRepo;
 use super::transaction;
 use super::workspace::{Proposal, Scope, Stage};
 use crate::advice::{Advice, shell_word};
@@ -17,9 +17,9 @@ use crate::cli::{Repositories, Update as Options};
 use crate::error::{Failure, Outcome, Result};
 use crate::report::Report;
 use crate::ui::Ui;
+use route::UpdateRoute;
 use serde_json::json;
 use std::path::Path;
-use way::UpdateRoute;
 
 impl Task for Options {
     const COMMAND: &'static str = "update";
@@ -61,9 +61,9 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
     managed.workspace.stage = stage;
     let paths = UpdateRoute::find(options, &managed)?.paths()?;
     managed.workspace.include(paths)?;
-    let way = UpdateRoute::find(options, &managed)?;
-    let update = way.update(&managed.workspace.files)?;
-    way.check(&managed, &update)?;
+    let route = UpdateRoute::find(options, &managed)?;
+    let update = route.update(&managed.workspace.files)?;
+    route.check(&managed, &update)?;
     // An answer that was committed without its files no longer shows up as a difference.
     let behind = match options.from {
         Some(_) => Vec::new(),
@@ -98,23 +98,23 @@ fn run(options: &Options, repo: &Path, stage: Stage, ui: &mut Ui) -> Result<Repo
         transaction::forget_pick(&managed.workspace.repo)?;
     }
     if !update.conflicts.is_empty() {
-        return conflicts::run(options, &managed, &way, &update, ui);
+        return conflicts::run(options, &managed, &route, &update, ui);
     }
-    let noted = way.noted(update, &managed.workspace.files)?;
+    let noted = route.noted(update, &managed.workspace.files)?;
     // The plan only changes with the files, so it is cached.
     let plan = |files: &Files| -> Result<Plan> {
         if *files == managed.workspace.files {
             Ok(noted.clone())
         } else {
-            way.noted(way.update(files)?, files)
+            route.noted(route.update(files)?, files)
         }
     };
-    let answers = &way.wanted.answers;
+    let answers = &route.wanted.answers;
     let environment = answers.choice(&answers.environments.first);
     let proposal = Proposal {
-        title: way.title(),
+        title: route.title(),
         command: typed,
-        message: way.title(),
+        message: route.title(),
         checked: None,
         edited: &[Record::FILE],
         new_key: None,

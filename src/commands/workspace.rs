@@ -272,9 +272,9 @@ impl Workspace {
         let sources = plan.sources();
         let moved = |step: &Step| sources.get(step.path.as_str()).copied();
         let is_gone = |step: &Step| step.after.is_none() && plan.moves.contains_key(&step.path);
-        let told = pending.iter().filter(|step| !is_gone(step));
+        let shown = pending.iter().filter(|step| !is_gone(step));
         let mut files: Vec<_> =
-            told.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
+            shown.map(|step| (step.path.as_str(), note(step, moved(step)))).collect();
         files.sort();
         let root = self.repo.root();
         let tree = if files.is_empty() {

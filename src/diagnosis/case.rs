@@ -22,17 +22,17 @@ pub(super) struct MissedSecrets {
     /// Their names; empty if the kubelet did not report them.
     names: Vec<String>,
     /// The event that reports it.
-    pub(super) said: String,
+    pub(super) text: String,
 }
 
 impl MissedSecrets {
     /// Parses the kubelet's `Unable to retrieve some image pull secrets (NAME, NAME); …`.
-    fn of(said: String) -> Self {
+    fn of(text: String) -> Self {
         let names =
-            said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(names, _)| names);
+            text.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(names, _)| names);
         let names =
             names.into_iter().flat_map(|names| names.split(',')).map(|name| name.trim().to_owned());
-        Self { names: names.filter(|name| !name.is_empty()).collect(), said }
+        Self { names: names.filter(|name| !name.is_empty()).collect(), text }
     }
 
     /// Whether `name` is, or may be, one of them.

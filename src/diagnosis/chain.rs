@@ -308,14 +308,14 @@ mod tests {
 
     #[test]
     fn the_innermost_host_and_the_name_server_are_known() {
-        let said = speaker(
+        let found = speaker(
             "Get \"https://a/v2/\": dial tcp: lookup b.example.com on 192.0.2.53:53: no such host",
         );
         assert_eq!(
-            (said.layer, said.host.as_deref()),
+            (found.layer, found.host.as_deref()),
             (Some(Layer::NameServer), Some("b.example.com"))
         );
-        assert_eq!(said.resolver.as_deref(), Some("192.0.2.53:53"));
+        assert_eq!(found.resolver.as_deref(), Some("192.0.2.53:53"));
     }
 
     #[test]
@@ -373,11 +373,11 @@ mod tests {
 
     #[test]
     fn whoever_else_was_tried_does_not_speak() {
-        let said = speaker(
+        let found = speaker(
             "(Mirrors also failed: [m.example.com/app:1: pinging container registry m.example.com: \
              Get \"https://m.example.com/v2/\": EOF]): registry.example.com/group/app:1: reading \
              manifest 1 in registry.example.com/group/app: denied",
         );
-        assert_eq!((said.layer, said.host), (None, None));
+        assert_eq!((found.layer, found.host), (None, None));
     }
 }

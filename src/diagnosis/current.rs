@@ -43,7 +43,7 @@ pub(super) fn pods<'k>(known: &DiagnosisInput<'k>, pods: &[&'k Pod]) -> Vec<&'k 
         .into_iter()
         .map(|job| (job.metadata.namespace.as_str(), "Job", job.metadata.name.as_str()))
         .collect();
-    let tells = |pod: &&&'k Pod| {
+    let counts = |pod: &&&'k Pod| {
         let line = line(&pod.metadata);
         let (kind, name) = owner(&pod.metadata);
         if failed.contains(&(line.0, kind, name)) {
@@ -56,7 +56,7 @@ pub(super) fn pods<'k>(known: &DiagnosisInput<'k>, pods: &[&'k Pod]) -> Vec<&'k 
             && settled.get(&line).is_some_and(|last| pod.metadata.created() < *last);
         (of_newest || !is_rollout) && !is_over
     };
-    pods.iter().filter(tells).copied().collect()
+    pods.iter().filter(counts).copied().collect()
 }
 
 /// The Jobs that have failed and were not followed by a completed one of the same `CronJob`.

@@ -27,11 +27,11 @@ pub(super) struct Fill {
 
 impl Fill {
     /// Adds what was contacted for `image`.
-    pub(super) fn of_pull(self, told: &PullMeaning, image: &str) -> Self {
+    pub(super) fn of_pull(self, meaning: &PullMeaning, image: &str) -> Self {
         let registry = registry_of(image);
-        let asked = told.speaker.host.clone();
-        let role = match told.layer {
-            Some(Layer::Storage) if told.speaker.is_own => Layer::Registry,
+        let asked = meaning.speaker.host.clone();
+        let role = match meaning.layer {
+            Some(Layer::Storage) if meaning.speaker.is_own => Layer::Registry,
             Some(layer @ (Layer::Storage | Layer::TokenService | Layer::Mirror | Layer::Proxy)) => {
                 layer
             }
@@ -42,7 +42,7 @@ impl Fill {
             (None, Layer::Registry | Layer::Proxy) if !image.is_empty() => registry,
             (None, _) => String::new(),
         };
-        let resolver = told.speaker.resolver.clone().unwrap_or_default();
+        let resolver = meaning.speaker.resolver.clone().unwrap_or_default();
         Self { image: image.to_owned(), host, role: role.noun(), resolver, ..self }
     }
 

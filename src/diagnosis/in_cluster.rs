@@ -47,12 +47,12 @@ pub(super) fn differs(secret: &Inspected, file: &PullSecret) -> bool {
 
 /// Secrets of the repository that differ in the cluster, unless a finding says so already.
 pub(super) fn outdated(known: &DiagnosisInput, findings: &[Finding]) -> Vec<Finding> {
-    let tells = |finding: &Finding| {
+    let is_covered = |finding: &Finding| {
         let is_refused =
             RefusalKind::of(finding.cause).is_some_and(|refusal| refusal != RefusalKind::Hidden);
         is_refused || finding.cause == Cause::SecretOutdated
     };
-    if findings.iter().any(tells) {
+    if findings.iter().any(is_covered) {
         return Vec::new();
     }
     let files = known.repository.into_iter().flat_map(|repository| {

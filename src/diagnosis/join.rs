@@ -21,7 +21,7 @@ use crate::pull_secret::{Hidden, Inspected};
 /// A failed pull.
 pub(super) struct FailedPull<'p> {
     /// The meaning of its text.
-    pub(super) told: &'p PullMeaning,
+    pub(super) meaning: &'p PullMeaning,
     pub(super) image: &'p str,
     /// The pull secrets that the kubelet missed; `None` if it missed none.
     pub(super) missed: Option<&'p MissedSecrets>,

@@ -24,8 +24,8 @@ const TOLD_TO_END: [i64; 2] = [137, 143];
 pub(super) fn gone(known: &DiagnosisInput) -> Vec<Finding> {
     let pods_known_by_name =
         known.evidence.pods_known_by_name().into_iter().filter(|pod| known.is_named_as_ours(pod));
-    let told = |pod: Pod| PodCase::of(known, &pod).event_findings();
-    pods_known_by_name.flat_map(told).collect()
+    let findings = |pod: Pod| PodCase::of(known, &pod).event_findings();
+    pods_known_by_name.flat_map(findings).collect()
 }
 
 /// Problems of `pod`, for each container.
@@ -261,9 +261,9 @@ impl PodCase<'_> {
     /// like any other.
     fn unprepared(&self, event: &Event, words: String) -> Finding {
         let is_pull = event.is("FailedCreatePodSandBox") && words.contains("sandbox image");
-        let told =
-            Some(pull_signs::read(&words, "")).filter(|told| is_pull && told.cause.is_some());
-        let Some(told) = told else {
+        let meaning =
+            Some(pull_signs::read(&words, "")).filter(|meaning| is_pull && meaning.cause.is_some());
+        let Some(meaning) = meaning else {
             let sign = signs::prepare(&words).unwrap_or((Cause::MountFailed, Layer::Kubelet));
             return self.container_finding(sign, "", &[words]);
         };
@@ -271,10 +271,10 @@ impl PodCase<'_> {
         let image =
             words.split_once("sandbox image \"").and_then(|(_, rest)| rest.split('"').next());
         let image = image.unwrap_or_default().to_owned();
-        let fill = self.fill("").of_pull(&told, &image);
-        let cause = told.cause.unwrap_or(Cause::SandboxFailed);
+        let fill = self.fill("").of_pull(&meaning, &image);
+        let cause = meaning.cause.unwrap_or(Cause::SandboxFailed);
         let finding = self.known.finding(cause, self.subject(""), &fill, &[words]);
-        Finding { layer: told.layer, ..finding }
+        Finding { layer: meaning.layer, ..finding }
     }
 
     /// No known problem, which is normal for a while.

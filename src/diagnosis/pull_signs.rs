@@ -313,10 +313,12 @@ pub(super) fn read(text: &str, image: &str) -> PullMeaning {
     let tries = read_tries(text, image);
     // The kubelet tries all its credentials: one that got further than a refusal was valid. A
     // server that was not reached, or failed, has not judged a credential.
-    let further = |told: &&PullMeaning| {
-        told.cause.is_some_and(|cause| !cause.is_refusal() && !cause.leaves_credential_unjudged())
+    let further = |meaning: &&PullMeaning| {
+        meaning
+            .cause
+            .is_some_and(|cause| !cause.is_refusal() && !cause.leaves_credential_unjudged())
     };
-    let refused = |told: &&PullMeaning| told.cause.is_some_and(Cause::is_refusal);
+    let refused = |meaning: &&PullMeaning| meaning.cause.is_some_and(Cause::is_refusal);
     let best = tries.iter().find(further).or(tries.iter().find(refused)).or(tries.first());
     best.cloned().unwrap_or_else(|| read_one(text, image))
 }
@@ -328,8 +330,8 @@ pub(super) fn beside(text: &str, image: &str) -> Vec<PullMeaning> {
         return Vec::new();
     }
     let mut others = read_tries(text, image);
-    others.retain(|told| told.cause.is_some_and(Cause::leaves_credential_unjudged));
-    others.dedup_by_key(|told| told.cause);
+    others.retain(|meaning| meaning.cause.is_some_and(Cause::leaves_credential_unjudged));
+    others.dedup_by_key(|meaning| meaning.cause);
     others
 }
 

@@ -258,28 +258,32 @@ impl NextPull<'_> {
             let hint = Advice::from("correct it in the workload, then: {make deploy}");
             return (Status::Problem, fails("that is not an image reference".to_owned()), hint);
         };
-        let said = verdict.message(image);
+        let message = verdict.message(image);
         let hint = verdict.hint(image, &Advice::makeinfra("rotate --check")).unwrap_or_default();
         match verdict.standing() {
-            Standing::Good => (Status::Ok, said, hint),
-            Standing::Absent => (Status::Problem, fails(said), hint),
+            Standing::Good => (Status::Ok, message, hint),
+            Standing::Absent => (Status::Problem, fails(message), hint),
             Standing::Unknown => (
                 Status::Warning,
-                format!("the next pull of `{reference}` is undetermined: {said}"),
+                format!("the next pull of `{reference}` is undetermined: {message}"),
                 hint,
             ),
             Standing::Refused if names.is_empty() || has_provider(image.host()) => {
-                let message = format!(
+                let text = format!(
                     "the next pull of `{reference}` is undetermined: {}, and the node's own \
                      credentials (credential provider, container runtime configuration) are not \
                      visible",
-                    if names.is_empty() { "the pod names no pull secret".to_owned() } else { said }
+                    if names.is_empty() {
+                        "the pod names no pull secret".to_owned()
+                    } else {
+                        message
+                    }
                 );
-                (Status::Warning, message, hint)
+                (Status::Warning, text, hint)
             }
             Standing::Refused => {
                 let (why, better) = self.refused(names, credentials, image, now);
-                let why = why.unwrap_or(said);
+                let why = why.unwrap_or(message);
                 (Status::Problem, fails(why), better.unwrap_or(hint))
             }
         }

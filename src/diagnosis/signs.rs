@@ -211,8 +211,8 @@ mod tests {
                 Cause::SandboxFailed,
             ),
         ] {
-            let said = format!("FailedCreatePodSandBox: Failed to create pod sandbox: {text}");
-            assert_eq!(prepare(&said).map(|(cause, _)| cause), Some(cause), "{text}");
+            let event = format!("FailedCreatePodSandBox: Failed to create pod sandbox: {text}");
+            assert_eq!(prepare(&event).map(|(cause, _)| cause), Some(cause), "{text}");
         }
     }
 }

@@ -168,8 +168,8 @@ mod tests {
             "Z2l0bGFiK2RlcGxveS10b2tlbi0xOmdsZHQ=",
             "eyJhbGciOiJSUzI1NiJ9",
         ] {
-            let said = plain(&format!("user:{token}@host \"{token}\" Basic {token}, {token}"));
-            assert!(!said.contains(token) && said.matches("***").count() == 4, "{said}");
+            let shown = plain(&format!("user:{token}@host \"{token}\" Basic {token}, {token}"));
+            assert!(!shown.contains(token) && shown.matches("***").count() == 4, "{shown}");
         }
         for text in [
             "Failed to pull image \"registry.gitlab.com/group/project:1.0.0\": rpc error: code = \
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn a_long_text_keeps_its_end() {
-        let said = plain(&format!("begin {} end", "x ".repeat(5000)));
+        let shown = plain(&format!("begin {} end", "x ".repeat(5000)));
         assert!(
-            said.starts_with("begin") && said.ends_with("end") && said.chars().count() < 490,
-            "{said}"
+            shown.starts_with("begin") && shown.ends_with("end") && shown.chars().count() < 490,
+            "{shown}"
         );
     }
 

@@ -88,8 +88,8 @@ pub(super) fn findings(known: &DiagnosisInput, ours: &[&Pod]) -> Vec<Finding> {
         return found;
     }
     // Silence only proves something if a cluster was asked.
-    let tells = known.is_live && known.refused.is_empty();
-    let Some(namespace) = known.namespace.filter(|_| tells) else {
+    let is_proof = known.is_live && known.refused.is_empty();
+    let Some(namespace) = known.namespace.filter(|_| is_proof) else {
         let fill =
             Fill { namespace: known.namespace.unwrap_or_default().to_owned(), ..Fill::default() };
         return vec![known.finding(Cause::NoPods, "evidence", &fill, &[])];
@@ -117,8 +117,8 @@ fn batch(known: &DiagnosisInput, pods: &[&Pod]) -> Vec<Finding> {
         owners.filter(|owner| owner.kind == "Job").map(|owner| &owner.name).collect();
     let has_pod = |job: &Object| owners.contains(&job.metadata.name);
     let failed = current::failed_jobs(&jobs).into_iter().filter(|job| !has_pod(job)).map(|job| {
-        let said = job.condition("Failed").map(Condition::words);
-        of_object(known, Cause::JobFailed, job, said.as_slice())
+        let reason = job.condition("Failed").map(Condition::words);
+        of_object(known, Cause::JobFailed, job, reason.as_slice())
     });
     let suspended = objects(known, "CronJob").filter(|object| object.spec.suspend == Some(true));
     failed.chain(suspended.map(|object| of_object(known, Cause::Suspended, object, &[]))).collect()
@@ -195,8 +195,8 @@ pub(super) fn stalled(known: &DiagnosisInput, pods: &[&Pod]) -> Vec<Finding> {
             condition.kind == "Progressing"
                 && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
         })?;
-        let said = condition.message.clone().unwrap_or_default();
-        Some(of_object(known, Cause::RolloutStalled, deployment, &[said]))
+        let message = condition.message.clone().unwrap_or_default();
+        Some(of_object(known, Cause::RolloutStalled, deployment, &[message]))
     });
     late.filter(|_| !pods.iter().all(|pod| pod.is_fine())).collect()
 }

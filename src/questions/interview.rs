@@ -62,8 +62,8 @@ fn first_needed(given: &Given) -> Option<Name> {
 /// Shows the defaults and lets the user change them.
 fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
     // An answer given as an option is not asked for, even after another answer has changed.
-    let said: Vec<Name> = Name::ALL.into_iter().filter(|name| given.has(*name)).collect();
-    let is_open = |name: Name| !said.contains(&name);
+    let given_names: Vec<Name> = Name::ALL.into_iter().filter(|name| given.has(*name)).collect();
+    let is_open = |name: Name| !given_names.contains(&name);
     let shown = items(given, is_open);
     if shown.is_empty() {
         return Ok(Reply::Answer(()));

@@ -73,8 +73,8 @@ pub(super) fn is_assumed(survey: &Survey, asked: &Values, environment: &Environm
         let kustomization = survey.kustomizations.get(dir);
         kustomization.is_some_and(|one| one.value.get("namespace").is_some())
     };
-    let is_said = kustomized(&environment.overlay()) || kustomized(Context::BASE);
-    !is_said && namespace(survey).is_none() && !asked.contains_key(&Name::Namespace)
+    let is_declared = kustomized(&environment.overlay()) || kustomized(Context::BASE);
+    !is_declared && namespace(survey).is_none() && !asked.contains_key(&Name::Namespace)
 }
 
 /// The namespaces, other than `own`, of `default` accounts to which bindings grant permissions.

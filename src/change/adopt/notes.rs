@@ -169,7 +169,7 @@ fn unread(before: &Before) -> Vec<String> {
     let yaml = files
         .iter()
         .filter(|(path, found)| found.content.is_ok() && objects::is_yaml(path) && !is_known(path));
-    let told = yaml.filter_map(|(path, _)| match is_read(path) {
+    let notes = yaml.filter_map(|(path, _)| match is_read(path) {
         false if is_beside(path) || is_below(path) => {
             Some(format!("`{path}` stays and is not deployed: it is not valid YAML"))
         }
@@ -179,7 +179,7 @@ fn unread(before: &Before) -> Vec<String> {
         )),
         _ => None,
     });
-    told.collect()
+    notes.collect()
 }
 
 /// The targets of the generated Makefile that `text` lacks.

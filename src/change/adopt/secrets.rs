@@ -182,8 +182,8 @@ pub(super) fn place(
         }
         list_all(environment, &own, files, lists, &mut placed)?;
     }
-    let mut told = BTreeSet::new();
-    placed.notes.retain(|note| told.insert(note.clone()));
+    let mut seen = BTreeSet::new();
+    placed.notes.retain(|note| seen.insert(note.clone()));
     // A file that stays in place for one environment is not moved.
     placed.moves.retain(|from, _| !placed.files.contains_key(from));
     Ok(placed)
@@ -217,14 +217,15 @@ fn labelled(file: &SecretFile, notes: &mut Vec<String>) -> Bytes {
     let bytes = file.rotatable.as_ref().unwrap_or(&file.text);
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.clone() };
     let label = ["metadata", "labels", COMPONENT];
-    let said =
+    let labelled_as =
         Document::parse(text).ok().and_then(|document| document.scalar(&label).map(str::to_owned));
-    if said.as_deref() == Some(PULL_SECRET) {
+    if labelled_as.as_deref() == Some(PULL_SECRET) {
         return bytes.clone();
     }
     match yaml_edit::set(text, &label, PULL_SECRET) {
         Ok(mut labelled) => {
-            let instead = said.map_or(String::new(), |said| format!(" instead of `{said}`"));
+            let instead = labelled_as
+                .map_or(String::new(), |labelled_as| format!(" instead of `{labelled_as}`"));
             notes.push(format!(
                 "the pull Secret in `{path}` gets the label `{COMPONENT}: {PULL_SECRET}`{instead}"
             ));

@@ -157,11 +157,11 @@ pub(super) fn named_files(files: &Files, limits: &[String]) -> Vec<String> {
 /// within a text in another format.
 pub(super) fn holds_secret(bytes: &[u8]) -> bool {
     // A patch, an example in a README or a file that is not YAML has it in a line.
-    let says = |line: &str| {
+    let declares_secret = |line: &str| {
         let mut words = line.split(|char: char| !char.is_alphanumeric());
         words.any(|word| word == "kind") && words.any(|word| word == "Secret")
     };
-    String::from_utf8_lossy(bytes).lines().any(says)
+    String::from_utf8_lossy(bytes).lines().any(declares_secret)
         || objects::documents(bytes).iter().any(|one| {
             text(one, &["kind"]) == Some("Secret")
                 || list(one, "secretGenerator").any(|generator| generator.get("literals").is_some())

@@ -41,7 +41,7 @@ impl NewEnvironment<'_> {
                 .hint(Advice::at_top(UNLOCK))
                 .into());
         }
-        let (told, content) = match (&self.options.pull_secret, copied) {
+        let (origin, content) = match (&self.options.pull_secret, copied) {
             (PullSecret::Own(bytes), _) => ("its own".to_owned(), Some(bytes)),
             (PullSecret::Awaited, _) => {
                 let path = to.secret_file(&answers.secret_name);
@@ -50,7 +50,7 @@ impl NewEnvironment<'_> {
             (PullSecret::Copied, Some(bytes)) => (format!("copied from {like}"), Some(bytes)),
             (PullSecret::Copied, None) => ("none yet".to_owned(), None),
         };
-        plan.facts.push(("token", told));
+        plan.facts.push(("token", origin));
         if let Some(bytes) = content {
             plan.create(files, &to.secret_file(&answers.secret_name), bytes.clone(), false)?;
         }

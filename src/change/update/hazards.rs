@@ -48,10 +48,10 @@ pub(in crate::change) fn hazards(files: &Files, plan: &Plan) -> Vec<String> {
             found.entry(hazard).or_default().push(dir.rsplit('/').next().unwrap_or(dir).to_owned());
         }
     }
-    let told = |(hazard, names): (String, Vec<String>)| {
+    let described = |(hazard, names): (String, Vec<String>)| {
         if names.len() == dirs.len() { hazard } else { format!("{}: {hazard}", names.join(", ")) }
     };
-    found.into_iter().map(told).collect()
+    found.into_iter().map(described).collect()
 }
 
 /// The contents of files, by path.

@@ -17,14 +17,14 @@ pub(super) fn lacking(inspection: &Inspection, answers: &Answers) -> Vec<Check> 
         answers.environments.iter().filter_map(|one| Some((one, keys(one)?))).collect();
     let mut found = Vec::new();
     for (environment, own) in &all {
-        let mut told: Vec<&RegistryKey> = vec![&answers.registry];
+        let mut listed: Vec<&RegistryKey> = vec![&answers.registry];
         for (other, keys) in all.iter().filter(|(other, _)| other.name != environment.name) {
             for key in keys {
                 let is_same = |one: &RegistryKey| one.is_same(key);
-                if own.iter().any(is_same) || told.iter().any(|one| one.is_same(key)) {
+                if own.iter().any(is_same) || listed.iter().any(|one| one.is_same(key)) {
                     continue;
                 }
-                told.push(key);
+                listed.push(key);
                 let path = environment.secret_file(&answers.secret_name);
                 let message = format!(
                     "has no entry for `{key}`, but the pull secret of {} has one",

@@ -15,12 +15,12 @@ pub(super) fn checks(inspection: &Inspection) -> Vec<Check> {
     let plain: Vec<_> =
         git.index.plain.iter().chain(git.head.iter().flat_map(|head| &head.plain)).collect();
     let leaks = git.history.iter().flat_map(|history| &history.leaks);
-    let is_told =
+    let is_reported =
         |path: &String| plain.contains(&path) || leaks.clone().any(|leak| leak.path == *path);
     let mut found: Vec<_> = exposed
         .found
         .iter()
-        .filter(|(path, _)| !is_told(path))
+        .filter(|(path, _)| !is_reported(path))
         .map(|(path, place)| {
             let place = match place {
                 ExposedIn::Index => "it is in the index".to_owned(),

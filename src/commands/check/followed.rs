@@ -4,7 +4,7 @@
 use crate::answers::{Name, Record};
 use crate::change::{self, Difference, Files};
 use crate::checks::Unfollowed;
-use crate::commands::evolve::ManagedRepo;
+use crate::commands::managed::ManagedRepo;
 use crate::commands::templates_of;
 use crate::commands::workspace::Scope;
 use crate::git_crypt;

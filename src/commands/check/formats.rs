@@ -84,7 +84,7 @@ fn junit(
                     let number = seen.next(&format!("{}\0{}", check.id.as_str(), check.subject));
                     let suffix = if number > 1 { format!(" ({number})") } else { String::new() };
                     let name = allowed(&format!("{}{suffix}", check.subject));
-                    let (path, said) =
+                    let (path, text) =
                         (allowed(&path(check, place)), allowed(&text_with_hint(check, place)));
                     let case = writer.create_element("testcase").with_attributes([
                         ("classname", check.id.as_str()),
@@ -96,7 +96,7 @@ fn junit(
                             let message = allowed(&check.message);
                             let failure = writer.create_element("failure");
                             let failure = failure.with_attribute(("message", message.as_str()));
-                            failure.write_text_content(BytesText::new(&said)).map(drop)
+                            failure.write_text_content(BytesText::new(&text)).map(drop)
                         })?;
                     } else if check.status == Status::Ok {
                         case.write_empty()?;
@@ -104,7 +104,7 @@ fn junit(
                         case.write_inner_content(|writer| {
                             writer
                                 .create_element("system-out")
-                                .write_text_content(BytesText::new(&said))
+                                .write_text_content(BytesText::new(&text))
                                 .map(drop)
                         })?;
                     }
@@ -133,11 +133,11 @@ impl Occurrences {
 
 /// The text for people.
 fn text_with_hint(check: &Check, place: &ReportLocation) -> String {
-    let said = format!("{}: {}", check.subject, check.message);
+    let text = format!("{}: {}", check.subject, check.message);
     if check.hint.is_empty() {
-        said
+        text
     } else {
-        format!("{said}; hint: {}", typed(&check.hint, Some(place.root)))
+        format!("{text}; hint: {}", typed(&check.hint, Some(place.root)))
     }
 }
 

@@ -36,8 +36,8 @@ impl Clusters {
                 }
             }
         }
-        let told = clusters.sources.iter().flatten().zip(clusters.running(options, inspection));
-        clusters.pods = told.map(|(source, running)| pods(source, &running)).collect();
+        let answered = clusters.sources.iter().flatten().zip(clusters.running(options, inspection));
+        clusters.pods = answered.map(|(source, running)| pods(source, &running)).collect();
         Ok(clusters)
     }
 
@@ -48,14 +48,15 @@ impl Clusters {
         inspection: &'l Inspection,
     ) -> Vec<Running<'l>> {
         let both = targets(options, inspection).into_iter().zip(&self.sources);
-        let told = both.filter_map(|(target, source)| Some((target, source.as_ref()?)));
-        told.map(|(target, source)| {
-            let namespace = source.namespace.as_deref().unwrap_or_default();
-            // The place was determined when the cluster was asked.
-            let place = target.place().unwrap_or_default();
-            Running::of(&source.evidence, namespace, &source.refused, Some(inspection), place)
-        })
-        .collect()
+        let answered = both.filter_map(|(target, source)| Some((target, source.as_ref()?)));
+        answered
+            .map(|(target, source)| {
+                let namespace = source.namespace.as_deref().unwrap_or_default();
+                // The place was determined when the cluster was asked.
+                let place = target.place().unwrap_or_default();
+                Running::of(&source.evidence, namespace, &source.refused, Some(inspection), place)
+            })
+            .collect()
     }
 
     /// The checks about the clusters.
@@ -106,8 +107,9 @@ fn targets<'i>(options: &'i Options, inspection: &'i Inspection) -> Vec<Target<'
 /// The check that says why the cluster gave no answer.
 fn unseen(target: &Target, finding: &Finding) -> Result<Check> {
     let subject = format!("namespace {}{}", target.namespace()?, target.place()?.title());
-    let said = finding.evidence.first().map_or(String::new(), |said| format!(": {said}"));
-    let message = format!("running images not checked: {}{said}", finding.message);
+    let evidence =
+        finding.evidence.first().map_or(String::new(), |evidence| format!(": {evidence}"));
+    let message = format!("running images not checked: {}{evidence}", finding.message);
     Ok(Check::new(Id::RunningPodsPull, Status::Warning, subject, message)
         .hint(finding.hint.clone()))
 }

@@ -6,7 +6,7 @@ use crate::answers::{
 };
 use crate::change::{self, Files, MadeFrom, NewEnvironment, Plan, PullSecret};
 use crate::cli::EnvAdd as Options;
-use crate::commands::evolve::ManagedRepo;
+use crate::commands::managed::ManagedRepo;
 use crate::commands::sign_in::{self, SignInCheck};
 use crate::commands::workspace::Proposal;
 use crate::commands::{missing, token_source, warn_of_shared_hosts};

@@ -4,7 +4,7 @@ use crate::advice::Advice;
 use crate::answers::{Answer, EnvironmentName, Superseded};
 use crate::change::{self, Files};
 use crate::cli::EnvRemove as Options;
-use crate::commands::evolve::ManagedRepo;
+use crate::commands::managed::ManagedRepo;
 use crate::commands::workspace::Proposal;
 use crate::error::{Failure, Result};
 use crate::report::Report;

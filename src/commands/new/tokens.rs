@@ -122,12 +122,12 @@ impl Tokens {
         let mut all: Vec<String> = Vec::new();
         for token in &self.tokens {
             let expiry = token.expires_at().map_or("unknown", Expiry::as_str);
-            let said = match self.tokens.len() {
+            let shown = match self.tokens.len() {
                 1 => expiry.to_owned(),
                 _ => format!("{}: {expiry}", token.username()),
             };
-            if !all.contains(&said) {
-                all.push(said);
+            if !all.contains(&shown) {
+                all.push(shown);
             }
         }
         all

@@ -5,12 +5,12 @@
 mod case;
 mod cluster;
 mod delete;
-mod fate;
 mod git;
 mod gone;
 mod images;
 mod old;
 mod orphans;
+mod outcome;
 mod proof;
 mod pulls;
 mod report;
@@ -73,7 +73,7 @@ struct ListCleanup {
 fn forget(options: &Options, repo: &Repo, case: &FinishCase, ui: &mut Ui) -> Result<ListCleanup> {
     let both = case.old_tokens.iter().zip(&case.outcomes);
     let gone: Vec<Superseded> =
-        both.filter(|(_, fate)| fate.is_gone()).map(|(old, _)| old.what.clone()).collect();
+        both.filter(|(_, outcome)| outcome.is_gone()).map(|(old, _)| old.what.clone()).collect();
     if gone.is_empty() || options.run.dry_run {
         return Ok(ListCleanup::default());
     }

@@ -5,7 +5,7 @@ use crate::advice::{Advice, shell_word};
 use crate::change::{Conflict, GeneratedFile, Step, Update};
 use crate::commands::agree;
 use crate::commands::encrypted;
-use crate::commands::evolve::ManagedRepo;
+use crate::commands::managed::ManagedRepo;
 use crate::commands::transaction::{self, Side};
 use crate::commands::workspace::Stage;
 use crate::error::{Failure, Kind, Outcome, Result, explain};
@@ -28,11 +28,11 @@ pub(super) fn refused(update: &Update, typed: Advice) -> Failure {
 pub(super) fn run(
     options: &Options,
     managed: &ManagedRepo,
-    way: &UpdateRoute,
+    route: &UpdateRoute,
     update: &Update,
     ui: &mut Ui,
 ) -> Result<Report> {
-    let title = format!("{}: conflicts in {}", way.title(), files(update));
+    let title = format!("{}: conflicts in {}", route.title(), files(update));
     let mut shown: String =
         update.conflicts.iter().map(|one| format!("  {}: {}\n", one.path, one.why)).collect();
     let merged = update.plan.steps.iter().filter(|step| !step.is_done());
@@ -79,7 +79,7 @@ pub(super) fn run(
         report.is_pending = true;
         return Ok(report);
     }
-    transaction::pick(&managed.workspace.repo, sides(update), &way.title())?;
+    transaction::pick(&managed.workspace.repo, sides(update), &route.title())?;
     report.text = format!("{title}\n\n{shown}");
     report.changed = true;
     report.next = next(update);

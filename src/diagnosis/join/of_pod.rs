@@ -45,7 +45,7 @@ impl Join<'_> {
         match self.refusal {
             RefusalKind::Malformed | RefusalKind::Hidden => return None,
             RefusalKind::NotFor | RefusalKind::Refused => {
-                let mut finding = self.finding(self.pull.told.cause?);
+                let mut finding = self.finding(self.pull.meaning.cause?);
                 finding.message.push_str(
                     "; the pod names no pull secret, so this credential is the node's own",
                 );
@@ -103,7 +103,7 @@ impl Join<'_> {
         let of_workload = workload.into_iter().flat_map(|workload| &workload.pull_secrets);
         let mut named = self.named().chain(of_workload.map(String::as_str));
         // Registries also limit the rate of unknown users, mostly for other reasons.
-        if self.pull.told.cause == Some(Cause::RateLimited) {
+        if self.pull.meaning.cause == Some(Cause::RateLimited) {
             return named.any(|name| missed.has(name) && serves(name) == Some(true));
         }
         named.filter(|name| !missed.has(name)).all(|name| match self.in_cluster(name) {

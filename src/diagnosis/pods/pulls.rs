@@ -22,7 +22,7 @@ impl PodCase<'_> {
             let volumes = self.pod.image_volumes();
             volumes.filter(|(_, image)| !names(text, own) && names(text, image)).last()
         };
-        let tells = |event: &&Event| {
+        let matches_container = |event: &&Event| {
             // Only a pull names the image; CRI-O's inspection may omit it.
             let text = event.text();
             let is_of_other = event.container().is_empty()
@@ -31,7 +31,7 @@ impl PodCase<'_> {
                 && self.pod.images().any(|image| names(text, image));
             is_of_pull(event) && event.concerns(container) && !is_of_other
         };
-        let event = self.events.iter().find(tells);
+        let event = self.events.iter().find(matches_container);
         let volume = volume_in(&text).or_else(|| event.and_then(|event| volume_in(event.text())));
         let quoted = event.and_then(|event| event.text().split('"').nth(1)).unwrap_or_default();
         let image = match volume {
@@ -40,15 +40,16 @@ impl PodCase<'_> {
             None => own,
         };
         let event = event.map(Event::words);
-        let of_status = Some(pull_signs::read(&text, image)).filter(|told| told.cause.is_some());
+        let of_status =
+            Some(pull_signs::read(&text, image)).filter(|meaning| meaning.cause.is_some());
         let of_event = || event.clone().map(|event| (pull_signs::read(&event, image), event));
-        let found = of_status.map(|told| (told, text.clone())).or_else(of_event);
-        let (told, words) = found.unwrap_or_else(|| (pull_signs::read(&text, image), text));
+        let found = of_status.map(|meaning| (meaning, text.clone())).or_else(of_event);
+        let (meaning, words) = found.unwrap_or_else(|| (pull_signs::read(&text, image), text));
         let subject = match volume {
             Some((name, _)) => format!("{}, volume {name}", self.subject("")),
             None => self.subject(container),
         };
-        let mut found = self.pulled(&told, words, image, subject, &self.fill(container));
+        let mut found = self.pulled(&meaning, words, image, subject, &self.fill(container));
         for finding in found.iter_mut().filter(|finding| finding.cause == Cause::TagMissing) {
             // `make` only sets the images of containers.
             if volume.is_some() {
@@ -66,43 +67,43 @@ impl PodCase<'_> {
     /// in the text that the cause does not explain.
     fn pulled(
         &self,
-        told: &PullMeaning,
+        meaning: &PullMeaning,
         words: String,
         image: &str,
         subject: String,
         fill: &Fill,
     ) -> Vec<Finding> {
         let missed = self.missed();
-        let of_others = pull_signs::beside(&words, image).into_iter().filter_map(|told| {
-            let fill = fill.clone().of_pull(&told, image);
+        let of_others = pull_signs::beside(&words, image).into_iter().filter_map(|meaning| {
+            let fill = fill.clone().of_pull(&meaning, image);
             let finding = self.known.finding(
-                told.cause?,
+                meaning.cause?,
                 subject.clone(),
                 &fill,
                 std::slice::from_ref(&words),
             );
-            Some(Finding { layer: told.layer, ..finding })
+            Some(Finding { layer: meaning.layer, ..finding })
         });
         let of_others: Vec<_> = of_others.collect();
         let evidence: Vec<_> =
-            [words].into_iter().chain(missed.iter().map(|missed| missed.said.clone())).collect();
-        let pull = join::FailedPull { told, image, missed: missed.as_ref() };
-        let vendor = self.known.vendor(told, image, self.pod);
-        let fill = fill.clone().of_pull(told, image).of_vendor(vendor);
-        let cause = match told.cause {
+            [words].into_iter().chain(missed.iter().map(|missed| missed.text.clone())).collect();
+        let pull = join::FailedPull { meaning, image, missed: missed.as_ref() };
+        let vendor = self.known.vendor(meaning, image, self.pod);
+        let fill = fill.clone().of_pull(meaning, image).of_vendor(vendor);
+        let cause = match meaning.cause {
             // A user that is known but may not even ask has a token without any scope for the
             // registry.
             Some(Cause::TokenDenied) if vendor == &vendor::GITLAB => Cause::TokenWithoutScope,
             cause => cause.unwrap_or(Cause::PullFailed),
         };
         let mut finding = self.known.finding(cause, subject, &fill, &evidence);
-        if cause == Cause::TokenWithoutScope && told.is_denied {
+        if cause == Cause::TokenWithoutScope && meaning.is_denied {
             finding.message = ONLY_SCOPE.into();
             finding.hint = "create a deploy token with read_registry in GitLab, then: {makeinfra \
                             rotate --commit} && {make deploy}"
                 .into();
         }
-        let finding = Finding { layer: told.layer, ..finding };
+        let finding = Finding { layer: meaning.layer, ..finding };
         let worded = Some(finding.clone()).filter(|_| cause.needs_more_than_a_pull_secret());
         let joined = join::joined(self.known, self, finding, &pull, &fill);
         let worded = worded.filter(|worded| worded.cause != joined.cause);
@@ -114,14 +115,14 @@ impl PodCase<'_> {
     pub(super) fn also_missed(&self, found: &[Finding]) -> Option<Finding> {
         let missed = self.missed()?;
         let causes = || found.iter().map(|finding| finding.cause);
-        let is_told = causes().any(|cause| {
+        let is_mentioned = causes().any(|cause| {
             let missing =
                 [Cause::SecretMissing, Cause::SecretInAnotherNamespace, Cause::SecretChangedSince];
             missing.contains(&cause)
         });
         let is_refused = causes().any(|cause| RefusalKind::of(cause).is_some());
         let sign = (Cause::FurtherSecretMissing, Layer::Kubelet);
-        (is_refused && !is_told).then(|| self.container_finding(sign, "", &[missed.said]))
+        (is_refused && !is_mentioned).then(|| self.container_finding(sign, "", &[missed.text]))
     }
 }
 

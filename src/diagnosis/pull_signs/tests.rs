@@ -48,7 +48,7 @@ fn a_try_that_nobody_answered_is_no_better_than_one_that_was_refused() {
     for text in [format!("[{refused}, {silent}]"), format!("[{silent}, {refused}]")] {
         means(image, &text, Cause::TokenRefused, TokenService);
         let others: Vec<_> =
-            beside(&text, image).into_iter().filter_map(|told| told.cause).collect();
+            beside(&text, image).into_iter().filter_map(|meaning| meaning.cause).collect();
         assert_eq!(others, [Cause::RegistryTimeout], "{text}");
     }
     let text = format!("[{broken}, {refused}, {broken}]");
@@ -173,8 +173,8 @@ fn a_manifest_that_a_tag_leads_to_is_a_part_of_the_image() {
 
 #[track_caller]
 fn means(image: &str, text: &str, cause: Cause, layer: Layer) {
-    let told = read(text, image);
-    assert_eq!((told.cause, told.layer), (Some(cause), Some(layer)), "{text}");
+    let meaning = read(text, image);
+    assert_eq!((meaning.cause, meaning.layer), (Some(cause), Some(layer)), "{text}");
 }
 
 #[test]

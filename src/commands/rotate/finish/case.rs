@@ -1,9 +1,9 @@
 //! One repository whose rotation is to be finished: the content of its files and the findings.
 
 use super::super::{Options, found, scope};
-use super::fate::TokenOutcome;
 use super::images::{self, Question};
 use super::old::{self, SupersededToken};
+use super::outcome::TokenOutcome;
 use super::proof::{Proof, ProvedEnvironment};
 use super::{FINISH, cluster, git};
 use crate::answers::Answers;

@@ -81,17 +81,17 @@ fn ask(
     let (kubectl, namespace) = (target.kubectl()?, tenant.environment.namespace.as_str());
     let place = format!("namespace {namespace} of context {context}");
     let own = match kubectl.secrets(std::slice::from_ref(&tenant.name), namespace) {
-        Ok(told) => compare(tenant, &told, &place),
+        Ok(answer) => compare(tenant, &answer, &place),
         Err(failure) => unanswered(tenant, failure, &place),
     };
     Ok(vec![own, search(&kubectl, tenant, old_tokens, context, &place)])
 }
 
 /// Compares the Secret in the cluster with that in the file.
-fn compare(tenant: &ProvedEnvironment, told: &ClusterAnswer, place: &str) -> Proof {
+fn compare(tenant: &ProvedEnvironment, answer: &ClusterAnswer, place: &str) -> Proof {
     let deploy = || Advice::make("deploy").for_env(tenant.choice.as_ref());
     let file = Inspected::of_text(tenant.text.expose());
-    let there = objects(&told.json)
+    let there = objects(&answer.json)
         .into_iter()
         .flatten()
         .find_map(|object| Inspected::of_json(serde_json::from_str(object.get()).ok()?));
@@ -125,11 +125,11 @@ fn vouch(tenant: &ProvedEnvironment) -> Advice {
 }
 
 /// The proof for a cluster that gave no answer.
-fn unanswered(tenant: &ProvedEnvironment, (error, said): KubectlFailure, place: &str) -> Proof {
-    let (vouch, said) = (vouch(tenant), printable(&said));
+fn unanswered(tenant: &ProvedEnvironment, (error, reason): KubectlFailure, place: &str) -> Proof {
+    let (vouch, reason) = (vouch(tenant), printable(&reason));
     match error {
         KubectlError::NoContext => {
-            let message = format!("kubectl does not have this context: {said}");
+            let message = format!("kubectl does not have this context: {reason}");
             Proof::no(OWN, message, Advice::at_top("kubectl config get-contexts"))
         }
         KubectlError::Forbidden => Proof::unknown(
@@ -137,7 +137,7 @@ fn unanswered(tenant: &ProvedEnvironment, (error, said): KubectlFailure, place: 
             format!("you are not allowed to read Secret {} in {place}", tenant.name),
             vouch,
         ),
-        _ => Proof::unknown(OWN, format!("cannot reach {place}: {said}"), vouch),
+        _ => Proof::unknown(OWN, format!("cannot reach {place}: {reason}"), vouch),
     }
 }
 
@@ -163,16 +163,19 @@ fn search(
             unknown.join(", ")
         )
     };
-    let unlisted = |(_, said): KubectlFailure| {
-        let message = format!("cannot list the Secrets of context {context}: {}", printable(&said));
+    let unlisted = |(_, reason): KubectlFailure| {
+        let message =
+            format!("cannot list the Secrets of context {context}: {}", printable(&reason));
         Proof::unknown(OTHERS, message, vouch(tenant))
     };
-    let (told, scope, more) = match kubectl.all_secrets(None) {
-        Ok(told) => (told, "all namespaces".to_owned(), ""),
+    let (answer, scope, more) = match kubectl.all_secrets(None) {
+        Ok(answer) => (answer, "all namespaces".to_owned(), ""),
         Err((KubectlError::Forbidden, _)) => match kubectl.all_secrets(Some(namespace)) {
-            Ok(told) => {
-                (told, place.to_owned(), "; you are not allowed to list those of other namespaces")
-            }
+            Ok(answer) => (
+                answer,
+                place.to_owned(),
+                "; you are not allowed to list those of other namespaces",
+            ),
             // A missing permission to list is reported but does not block anything.
             Err((KubectlError::Forbidden, _)) => {
                 let message = format!(
@@ -185,7 +188,7 @@ fn search(
         // The Secrets may be listed, so one of them may have the token.
         Err(failure) => return unlisted(failure),
     };
-    let Some(objects) = objects(&told.json) else {
+    let Some(objects) = objects(&answer.json) else {
         let message = format!("the answer for the Secrets of context {context} is not a list");
         return Proof::unknown(OTHERS, message, vouch(tenant));
     };

@@ -4,10 +4,10 @@
 use super::super::Options;
 use super::super::issue::gitlabs;
 use super::case::FinishCase;
-use super::fate::{TokenOutcome, TokenState};
 use super::gone::{proved_gone, refused};
 use super::old::SupersededToken;
 use super::orphans::orphans;
+use super::outcome::{TokenOutcome, TokenState};
 use super::sharing::Sharing;
 use crate::answers::{Owner, Superseded, TokenRef};
 use crate::commands::deploy_tokens::{Gitlab, Gitlabs, Journal, OwnerHints, is_held_among};
@@ -133,7 +133,7 @@ impl Deletion<'_> {
         let mut ended: Option<String> = None;
         for (old, reason) in case.old_tokens.iter().zip(reasons) {
             let kept = reason.or_else(|| ended.clone());
-            let fate = match kept {
+            let outcome = match kept {
                 Some(kept) => TokenOutcome::new(TokenState::Kept, kept),
                 None => self.delete(&gitlab, old, ui).unwrap_or_else(|error| {
                     let kept = format!("kept: {error}");
@@ -141,7 +141,7 @@ impl Deletion<'_> {
                     TokenOutcome::new(TokenState::Kept, kept)
                 }),
             };
-            outcomes.push(fate);
+            outcomes.push(outcome);
         }
         if ended.is_none() {
             orphans(options, &gitlab, cases, at, sharing, ui);

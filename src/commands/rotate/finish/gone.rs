@@ -2,8 +2,8 @@
 
 use super::super::Options;
 use super::case::FinishCase;
-use super::fate::TokenOutcome;
 use super::old::SupersededToken;
+use super::outcome::TokenOutcome;
 use super::proof::ProofResult;
 use crate::answers::ImageRef;
 use crate::commands::deploy_tokens::Gitlab;
@@ -22,15 +22,17 @@ pub(super) fn proved_gone(
     asked: &mut Vec<String>,
     ui: &Ui,
 ) -> Result<()> {
-    for (old, fate) in case.old_tokens.iter().zip(outcomes).filter(|(_, fate)| fate.is_gone()) {
+    for (old, outcome) in
+        case.old_tokens.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_gone())
+    {
         let host = case.answers.image().host().to_owned();
         if old.credentials.is_some() && !asked.contains(&host) {
             asked.push(host);
-            let (old, fate) = (std::slice::from_ref(old), std::slice::from_mut(fate));
-            refused(options, case.answers.image(), old, fate, ui)?;
+            let (old, outcome) = (std::slice::from_ref(old), std::slice::from_mut(outcome));
+            refused(options, case.answers.image(), old, outcome, ui)?;
             continue;
         }
-        fate.judge(match gitlab.api.token(&old.at(gitlab)) {
+        outcome.judge(match gitlab.api.token(&old.at(gitlab)) {
             Ok(None) => (ProofResult::Yes, "no longer in GitLab's API".to_owned()),
             Ok(Some(_)) => (ProofResult::No, "still in GitLab's API".to_owned()),
             Err(refusal) => (ProofResult::Unknown, refusal.message(gitlab.api.instance().as_str())),
@@ -48,14 +50,14 @@ pub(super) fn refused(
     ui: &Ui,
 ) -> Result<()> {
     let registries = sign_in::registries(&options.check.registry)?;
-    for (old, fate) in old_tokens.iter().zip(outcomes) {
-        let (true, Some(known)) = (fate.is_gone(), &old.credentials) else { continue };
+    for (old, outcome) in old_tokens.iter().zip(outcomes) {
+        let (true, Some(known)) = (outcome.is_gone(), &old.credentials) else { continue };
         let waiting = ui.wait("contacting the registry", 1);
         let pull = PullQuestion { image, credentials: vec![&known.authorization] };
         let verdict = registries.ask(&[pull], &|| waiting.step()).into_iter().next();
         drop(waiting);
         let Some(verdict) = verdict else { continue };
-        fate.judge(match verdict.standing() {
+        outcome.judge(match verdict.standing() {
             Standing::Refused => (ProofResult::Yes, "the registry refuses it".to_owned()),
             Standing::Good if !verdict.takes_login() => (
                 ProofResult::Unknown,

@@ -55,7 +55,7 @@ fn orphan(
     if is_listed || is_held_by_any(cases, at, name, sharing, &token.at)? || !is_there() {
         return Ok(());
     }
-    let told = format!(
+    let message = format!(
         "no Secret of this clone contains the deploy token {} `{}`",
         token.at.id, token.name
     );
@@ -64,20 +64,20 @@ fn orphan(
     if !unseen.is_empty() {
         let unseen = unseen.join(", ");
         ui.warn(format!(
-            "{told}; it was also created for {unseen}: if none of them contains it, delete it in \
+            "{message}; it was also created for {unseen}: if none of them contains it, delete it in \
              GitLab"
         ));
     } else if gitlab.time.duration_since(name.time) < LATE {
         ui.warn(format!(
-            "{told}; it is less than an hour old, so another clone may be about to write it"
+            "{message}; it is less than an hour old, so another clone may be about to write it"
         ));
     } else if options.run.dry_run || !ui.can_ask() {
-        ui.warn(format!("{told}; on a terminal, this command asks whether to delete it"));
+        ui.warn(format!("{message}; on a terminal, this command asks whether to delete it"));
     } else if let Some(why) = behind(options, &cases[at])? {
         let fetch = Advice::git("fetch --all").typed(Some(&cases[at].root));
-        ui.warn(format!("{told}; {why}, so it may be in use there: {fetch}"));
+        ui.warn(format!("{message}; {why}, so it may be in use there: {fetch}"));
     } else {
-        ui.warn(format!("{told}, nor does any remote branch; a cluster may still have it"));
+        ui.warn(format!("{message}, nor does any remote branch; a cluster may still have it"));
         if ui.decide("Delete it?", &["no", "yes"])? == "yes" {
             gitlab.api.delete(&token.at).map_err(|refusal| {
                 let instance = gitlab.api.instance().as_str();

@@ -4,7 +4,7 @@
 use super::super::Options;
 use super::ListCleanup;
 use super::case::FinishCase;
-use super::fate::TokenState;
+use super::outcome::TokenState;
 use super::proof::{Proof, ProofResult, ProvedEnvironment};
 use crate::advice::Advice;
 use crate::commands::encrypted::commit_step;
@@ -55,13 +55,14 @@ pub(super) fn outcome(
              looked for.\n",
         );
     }
-    for (old, fate) in case.old_tokens.iter().zip(&case.outcomes) {
-        let refused = fate.refused.as_ref().map_or(String::new(), |(_, said)| format!("; {said}"));
-        let unasked = match (&fate.refused, fate.is_gone()) {
+    for (old, outcome) in case.old_tokens.iter().zip(&case.outcomes) {
+        let refused =
+            outcome.refused.as_ref().map_or(String::new(), |(_, message)| format!("; {message}"));
+        let unasked = match (&outcome.refused, outcome.is_gone()) {
             (None, true) => "; registry not asked: no commit here contains its value",
             _ => "",
         };
-        text.push_str(&format!("{}: {}{refused}{unasked}\n", old.title(), fate.message));
+        text.push_str(&format!("{}: {}{refused}{unasked}\n", old.title(), outcome.message));
     }
     if options.run.dry_run {
         text.push_str("Nothing was deleted or written: this is a dry run.\n");
@@ -73,14 +74,14 @@ pub(super) fn outcome(
         next.push(commit_step(repo, changed, SUBJECT));
     }
     let environments: Vec<_> = chosen.map(|tenant| environment(tenant, &root)).collect();
-    let registry = |(proved, said): &(ProofResult, String)| json!({"status": proved.as_str(), "message": said});
-    let tokens = case.old_tokens.iter().zip(&case.outcomes).map(|(old, fate)| {
+    let registry = |(proved, message): &(ProofResult, String)| json!({"status": proved.as_str(), "message": message});
+    let tokens = case.old_tokens.iter().zip(&case.outcomes).map(|(old, outcome)| {
         json!({
             "token": old.what.to_string(),
             "id": old.what.id(),
-            "state": fate.state(),
-            "message": fate.message,
-            "registry": fate.refused.as_ref().map(registry),
+            "state": outcome.state(),
+            "message": outcome.message,
+            "registry": outcome.refused.as_ref().map(registry),
         })
     });
     let (brief, more) = brief(case);
@@ -107,9 +108,9 @@ pub(super) fn outcome(
 
 /// A one-line summary, and the hint for its worst finding.
 fn brief(case: &FinishCase) -> (String, Advice) {
-    let kept = case.old_tokens.iter().zip(&case.outcomes).filter(|(_, fate)| !fate.is_gone());
+    let kept = case.old_tokens.iter().zip(&case.outcomes).filter(|(_, outcome)| !outcome.is_gone());
     let kept: Vec<_> =
-        kept.map(|(old, fate)| format!("{}: {}", old.title(), fate.message)).collect();
+        kept.map(|(old, outcome)| format!("{}: {}", old.title(), outcome.message)).collect();
     if kept.is_empty() {
         let ids: Vec<_> = case.old_tokens.iter().map(|old| old.what.id().to_string()).collect();
         let gone = match ids.as_slice() {
@@ -135,9 +136,12 @@ fn brief(case: &FinishCase) -> (String, Advice) {
 /// The outcome: everything proved and deleted, a problem, or undetermined.
 fn ended(options: &Options, case: &FinishCase) -> Outcome {
     let proofs = case.checked_environments().map(ProvedEnvironment::proved);
-    let refused =
-        case.outcomes.iter().filter_map(|fate| fate.refused.as_ref()).map(|(proved, _)| *proved);
-    let kept = case.outcomes.iter().map(|fate| match fate.state {
+    let refused = case
+        .outcomes
+        .iter()
+        .filter_map(|outcome| outcome.refused.as_ref())
+        .map(|(proved, _)| *proved);
+    let kept = case.outcomes.iter().map(|outcome| match outcome.state {
         TokenState::Deleted | TokenState::Gone => ProofResult::Yes,
         TokenState::Kept if options.run.dry_run => ProofResult::Yes,
         TokenState::Kept => ProofResult::No,

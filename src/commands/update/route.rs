@@ -5,7 +5,7 @@ use super::Options;
 use crate::advice::Advice;
 use crate::answers::{Answers, Environment, Record};
 use crate::change::{self, Difference, Files, Plan, Tree, Update};
-use crate::commands::evolve::ManagedRepo;
+use crate::commands::managed::ManagedRepo;
 use crate::commands::templates_of;
 use crate::error::{Failure, Result};
 use crate::repo::SECRETS;
@@ -13,7 +13,7 @@ use crate::templates::TemplateSet;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-/// The way from the recorded version to this one.
+/// The route from the recorded version to this one.
 pub(super) struct UpdateRoute<'w> {
     /// The answers from which the files were rendered.
     recorded: Record,
@@ -40,7 +40,7 @@ struct Rendered {
     records: [String; 2],
 }
 
-/// The answers at both ends of the way.
+/// The answers at both ends of the route.
 #[derive(PartialEq, Eq)]
 struct Ends {
     /// The answers according to the files.

@@ -40,11 +40,11 @@ impl TokenOutcome {
 
     /// Adds the registry's answer after the deletion. A token that is still accepted is not gone,
     /// whatever GitLab said, and stays listed.
-    pub(super) fn judge(&mut self, (proved, said): (ProofResult, String)) {
+    pub(super) fn judge(&mut self, (proved, message): (ProofResult, String)) {
         if proved == ProofResult::No {
             self.state = TokenState::Unknown;
         }
-        self.refused = Some((proved, said));
+        self.refused = Some((proved, message));
     }
 
     /// Whether GitLab no longer has the token.
