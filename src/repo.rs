@@ -114,9 +114,11 @@ impl New {
 
     fn store(&self, path: &str, bytes: &[u8]) -> Result<Oid> {
         check_encrypted(path, bytes)?;
-        let objects = self.git.path().join("objects");
-        Ok(objects::write_new_blob(&objects, bytes)
-            .map_err(|error| files::cannot("write to directory", &objects, &error))?)
+        let top = work_tree(&self.git);
+        // The directory itself does not outlast a failure.
+        let parent = top.parent().unwrap_or(&top);
+        Ok(objects::write_new_blob(&self.git.path().join("objects"), bytes)
+            .map_err(|error| files::cannot("write to directory", parent, &error))?)
     }
 
     /// Creates the first commit, of `tree`, and returns its id. `None` if git does not know the
@@ -155,7 +157,7 @@ fn store(git: &Repository, path: &str, bytes: &[u8]) -> Result<Oid> {
 }
 
 /// Fails if `bytes` must not become the blob of `path`. All content passes here before it enters an
-/// object database.
+/// object database, except that of [`store_text`], which takes nothing below `secrets/`.
 fn check_encrypted(path: &str, bytes: &[u8]) -> Result<()> {
     if path.starts_with(SECRETS) && !git_crypt::is_encrypted(bytes) {
         return Err(Failure::failed(format!("refused to store `{path}` unencrypted"))
@@ -259,6 +261,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let key = Key::generate().unwrap();
         let repo = New::create(dir.path(), &key).unwrap();
+        assert!(repo.store("secrets/kubernetes/a.yaml", b"kind: Secret").is_err());
+        assert!(repo.store("secrets/kubernetes/a.yaml", &key.encrypt(b"kind: Secret")).is_ok());
         assert!(store(&repo.git, "secrets/kubernetes/a.yaml", b"kind: Secret").is_err());
         assert!(
             store(&repo.git, "secrets/kubernetes/a.yaml", &key.encrypt(b"kind: Secret")).is_ok()

@@ -101,7 +101,10 @@ impl<'r> Attributes<'r> {
     pub(super) fn of(git: &'r Repository) -> Result<Self> {
         let unread = |error: &Error| failed("read the configuration of attributes", error);
         let config = git.config().map_err(|error| unread(&error))?;
-        let folds = config.get_bool("core.ignorecase").unwrap_or(false);
+        let folds = match config.get_bool("core.ignorecase") {
+            Err(error) if error.code() == ErrorCode::NotFound => false,
+            folds => folds.map_err(|error| unread(&error))?,
+        };
         let top = work_tree(git);
         let home = match config.get_path("core.attributesfile") {
             Ok(path) => Some(top.join(path)),

@@ -1,5 +1,5 @@
 //! The objects of a commit: kept in memory until all of them are known, then written and synced one
-//! by one.
+//! by one. Those of a new repository are written at once, because nothing refers to it yet.
 //!
 //! libgit2 writes an object at once, does not sync it, and mistakes a file that a power cut left
 //! empty for the object. This module gives an object its name only once its bytes are on the disk.
