@@ -355,7 +355,9 @@ fn the_makefile_can_be_taken() {
         .adopt(&["--dry-run", "--diff"])
         .success()
         .prints("Not done (--take Makefile):\n--- a/Makefile");
-    sandbox.adopt(&["--yes", "--commit", "--take", "Makefile"]).success().prints("make deploy");
+    let done = sandbox.adopt(&["--yes", "--commit", "--take", "Makefile"]).success();
+    done.prints("make deploy");
+    assert!(!done.stdout.contains("`Makefile` refers to"), "{}", done.stdout);
     assert!(!Record::parse(sandbox.read(Record::FILE)).unwrap().own.contains("Makefile"));
     sandbox.is_sound();
     sandbox.make(&["help"]).success().prints("environments: production");

@@ -70,7 +70,8 @@ pub(super) fn add(adoption: &mut Adoption, before: &Before, after: &Files, rende
         notes.push(format!("keeps `{path}`{lacks} (`--take {path}` replaces it)"));
     }
     notes.extend(of_the_cluster(&adoption.answers, before));
-    for (path, names) in mentions(files, moves) {
+    let is_replaced = |path: &str| before.request.taken.contains(path);
+    for (path, names) in mentions(files, moves).into_iter().filter(|(path, _)| !is_replaced(path)) {
         notes.push(format!("`{path}` refers to {names}, which will move: edit it"));
     }
     for path in &layout.left {
