@@ -96,8 +96,8 @@ impl Component {
     /// `None` if they are consistent.
     #[must_use]
     pub fn contradiction(values: &Values) -> Option<Refused> {
-        let is_yes = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
-        let names = values.iter().filter(|(_, value)| is_yes(value)).map(|(name, _)| *name);
+        let is_set = |value: &Option<String>| value.as_ref().is_some_and(|text| text != "no");
+        let names = values.iter().filter(|(_, value)| is_set(value)).map(|(name, _)| *name);
         let refused = |name, rule| match name {
             Name::Schedule | Name::TimeZone if !values.contains_key(&Name::Workload) => {
                 Refused::Alone(name, Name::Workload, Some(Workload::CronJob.as_str()))

@@ -10,12 +10,12 @@ pub(super) fn complaint(stderr: &str) -> String {
             && rest.len() > 4
             && rest.as_bytes()[..4].iter().all(u8::is_ascii_digit)
     };
-    let text: Vec<_> =
+    let lines: Vec<_> =
         stderr.lines().filter(|line| !line.trim().is_empty() && !is_log(line)).take(3).collect();
-    if text.is_empty() {
+    if lines.is_empty() {
         stderr.lines().next_back().unwrap_or_default().to_owned()
     } else {
-        text.join("; ")
+        lines.join("; ")
     }
 }
 
@@ -61,8 +61,8 @@ const WORDS: [(KubectlError, &[&str]); 4] = [
 ];
 
 pub(super) fn kubectl_error(stderr: &str) -> KubectlError {
-    let text = WORDS.iter().find(|(_, words)| words.iter().any(|word| stderr.contains(word)));
-    text.map_or(KubectlError::Failed, |(error, _)| *error)
+    let row = WORDS.iter().find(|(_, words)| words.iter().any(|word| stderr.contains(word)));
+    row.map_or(KubectlError::Failed, |(error, _)| *error)
 }
 
 /// The forbidden kinds: `pods is forbidden: User "x" cannot list resource "pods" in API group ""…`.

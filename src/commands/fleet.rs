@@ -352,21 +352,21 @@ impl Fleet<'_> {
         mut then: impl FnMut(usize, T) -> Result<()>,
     ) -> Result<()> {
         let count = self.places.len();
-        let (next, printed, is_over) =
+        let (next, taken, is_over) =
             (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs.clamp(1, count))
                 .map(|_| {
                     let sender = sender.clone();
-                    let (next, printed, is_over, work) = (&next, &printed, &is_over, &work);
+                    let (next, taken, is_over, work) = (&next, &taken, &is_over, &work);
                     scope.spawn(move || {
                         while !is_over.load(Ordering::Relaxed) {
                             let at = next.fetch_add(1, Ordering::Relaxed);
                             if at >= count {
                                 break;
                             }
-                            while at > printed.load(Ordering::Relaxed) + AHEAD
+                            while at > taken.load(Ordering::Relaxed) + AHEAD
                                 && !is_over.load(Ordering::Relaxed)
                             {
                                 thread::park_timeout(std::time::Duration::from_millis(5));
@@ -389,7 +389,7 @@ impl Fleet<'_> {
                 while let Some(done) = early.remove(&turn).filter(|_| ended.is_ok()) {
                     ended = then(turn, done);
                     turn += 1;
-                    printed.store(turn, Ordering::Relaxed);
+                    taken.store(turn, Ordering::Relaxed);
                 }
                 if ended.is_err() {
                     is_over.store(true, Ordering::Relaxed);

@@ -61,9 +61,9 @@ fn first_needed(given: &Given) -> Option<Name> {
 
 /// Shows the defaults and lets the user change them.
 fn confirm(given: &mut Given, ui: &Ui, has_back: bool) -> Result<Reply<()>> {
-    // An answer given as an option is not asked for, even after another answer has changed.
-    let given_names: Vec<Name> = Name::ALL.into_iter().filter(|name| given.has(*name)).collect();
-    let is_open = |name: Name| !given_names.contains(&name);
+    // A known answer is not asked for, even after another answer has changed.
+    let known_names: Vec<Name> = Name::ALL.into_iter().filter(|name| given.has(*name)).collect();
+    let is_open = |name: Name| !known_names.contains(&name);
     let shown = items(given, is_open);
     if shown.is_empty() {
         return Ok(Reply::Answer(()));

@@ -1,6 +1,6 @@
 //! What to type to make git-crypt work in a clone.
 
-use super::Repo;
+use super::{Repo, SECRETS};
 use crate::advice::Unlocking;
 use crate::error::{Kind, Result};
 use crate::files;
@@ -93,7 +93,7 @@ impl Repo {
 
     /// Whether the index has an encrypted file below `secrets/`.
     fn holds_ciphertext(&self) -> bool {
-        let secrets = self.in_git("secrets/");
+        let secrets = self.in_git(SECRETS);
         self.git.index().is_ok_and(|index| {
             let mut below = index.iter().filter(|entry| entry.path.starts_with(secrets.as_bytes()));
             below.any(|entry| {

@@ -13,7 +13,7 @@ const COMPONENT: &str = "COMPONENT";
 const WORKLOAD: &str = "WORKLOAD";
 const ENVIRONMENT: &str = "ENV";
 /// The templates of the environments' Secrets.
-const SECRETS: &str = "secrets/ENV/";
+const SECRETS_OF_ENVIRONMENT: &str = "secrets/ENV/";
 /// The only one of them that contains a token.
 const PULL_SECRET: &str = "SECRET.secret.yaml.tera";
 
@@ -32,7 +32,7 @@ impl Source {
 
     /// Path below the directory of an environment's Secrets; `None` if it is not there.
     fn in_secrets(&self) -> Option<&str> {
-        self.path.strip_prefix(SECRETS)
+        self.path.strip_prefix(SECRETS_OF_ENVIRONMENT)
     }
 
     /// Whether it contains a token.

@@ -2,6 +2,7 @@
 
 use super::{Attributes, Directory, FILE, Frame, Origin, Source, Value, bytes, is_filter};
 use crate::advice::{Advice, shell_word};
+use crate::repo::SECRETS;
 use git2::ConfigLevel;
 use std::path::Path;
 use std::rc::Rc;
@@ -120,9 +121,9 @@ impl Attributes<'_> {
         // The file at the top comes first, because people read that one.
         let lines = std::iter::once(0).chain(slashes).map(|end| {
             let (dir, name) = below.split_at(end);
-            let pattern = if name.starts_with("secrets/") {
+            let pattern = if name.starts_with(SECRETS) {
                 "secrets/**"
-            } else if is_for_all && dir.starts_with("secrets/") {
+            } else if is_for_all && dir.starts_with(SECRETS) {
                 "*"
             } else {
                 &format!("/{name}")
