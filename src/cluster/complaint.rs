@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn each_refusal_of_kubectl_is_known() {
         // Seen with kubectl 1.36, some with older versions.
-        for (text, silence_) in [
+        for (text, error) in [
             (
                 "The connection to the server 127.0.0.1:1 was refused - did you specify the right \
                  host or port?",
@@ -108,7 +108,7 @@ mod tests {
             ),
             ("error: unknown flag: --frobnicate", KubectlError::Failed),
         ] {
-            assert_eq!(kubectl_error(text), silence_, "{text}");
+            assert_eq!(kubectl_error(text), error, "{text}");
         }
     }
 

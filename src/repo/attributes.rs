@@ -409,3 +409,21 @@ fn is_filter(name: &str) -> bool {
         .map(|key| (1..=128).contains(&key.len()) && key.bytes().all(plain));
     key.unwrap_or(name == git_crypt::FILTER)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_git_cannot_read_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Repository::init(dir.path()).unwrap();
+        let set = |value| git.config().unwrap().set_str("core.ignorecase", value).unwrap();
+        set("true");
+        assert!(Attributes::of(&git).unwrap().folds);
+        set("perhaps");
+        assert!(Attributes::of(&git).is_err());
+        git.config().unwrap().remove("core.ignorecase").unwrap();
+        assert!(!Attributes::of(&git).unwrap().folds);
+    }
+}
